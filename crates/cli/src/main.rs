@@ -1,0 +1,2 @@
+//! The raftsman binary.
+fn main() {}
