@@ -1,1 +1,15 @@
-//! (module comment)
+//! What whole-system tests stand on: clusters of real `raftsman` processes, and the checker of what clients saw.
+//!
+//! Nothing here ships. A test waits on conditions through [`wait_until`], never on time alone.
+
+mod binary;
+mod history;
+mod process_cluster;
+mod process_node;
+mod wait;
+
+pub use binary::raftsman_binary;
+pub use history::{History, Verdict};
+pub use process_cluster::{ClusterOptions, ProcessCluster};
+pub use process_node::ProcessNode;
+pub use wait::{wait_until, wait_until_some};
