@@ -9,6 +9,7 @@ mod entry;
 mod image;
 mod record;
 mod replay;
+mod snapshot;
 
 pub use config::{ConfigResource, ConfigResourceType};
 pub use delta::{MetadataDelta, PartitionDelta};

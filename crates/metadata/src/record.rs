@@ -11,8 +11,10 @@ pub enum MetadataRecord {
     Activate {
         /// The `node.id` of the controller that is now active.
         controller: BrokerId,
+        /// The controller epoch, in snapshots alone; in the log it is the version the record's own entry gets.
+        epoch: Option<u64>,
     },
-    /// The cluster was formed: the first record of every metadata log.
+    /// The cluster was formed: what the first controller writes once it is active.
     FormCluster {
         /// The cluster's id, as clients see it.
         cluster_id: Arc<str>,

@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId};
 
+use crate::Durability;
+
 /// Where a broker may be reached under one listener name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
@@ -49,6 +51,8 @@ pub struct BrokerRegistration {
     pub features: Vec<(Arc<str>, i16, i16)>,
     /// The kernel's boot id under which it runs: an unclean restart under the same one kept the page cache.
     pub boot_id: Arc<str>,
+    /// Its `log.durability`: what its topics without a `durability` of their own fall back to.
+    pub log_durability: Durability,
 }
 
 impl BrokerRegistration {

@@ -5,7 +5,7 @@ mod topic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imbl::{HashMap, OrdMap};
+use imbl::OrdMap;
 use raftsman_types::{BrokerEpoch, BrokerId, TopicId, TopicIdPartition};
 
 pub use broker::{BrokerRegistration, BrokerState, Listener};
@@ -27,8 +27,8 @@ pub struct MetadataImage {
     pub features: OrdMap<Arc<str>, i16>,
     /// Every registered broker, fenced ones too.
     pub brokers: OrdMap<BrokerId, Arc<BrokerRegistration>>,
-    /// Topics by id.
-    pub topics: HashMap<TopicId, Arc<TopicImage>>,
+    /// Topics by id. Ordered, so that whoever walks them decides the same everywhere.
+    pub topics: OrdMap<TopicId, Arc<TopicImage>>,
     /// Topic ids by name, in the order of names.
     pub topic_ids: OrdMap<Arc<str>, TopicId>,
     /// Dynamic settings.
