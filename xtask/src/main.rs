@@ -1,27 +1,29 @@
-//! Repository chores: `cargo xtask <chore>`. Each chore is a module of its own; this file only picks one.
+//! Repository chores: `cargo xtask <chore>`. Each chore is one module; this file only finds it.
 
-mod tidy;
+mod codegen;
+mod proto;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask <chore>
-  tidy                the crate arrows, purity, sizes, and what may not stand in shipped code";
+type Chore = fn(&[String]) -> Result<(), String>;
+
+const CHORES: &[(&str, &str, Chore)] =
+    &[("codegen", "generate crates/protocol/src/messages from its schema/ (--check: only say whether it is up to date)", codegen::run), ("proto", "generate crates/rpc from proto/ (--check: only say whether it is up to date)", proto::run)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let root = repository_root();
-    match arguments.first().map(String::as_str) {
-        Some("tidy") => tidy::run(&root),
-        _ => {
-            eprintln!("{USAGE}");
+    let Some((_, _, chore)) = CHORES.iter().find(|(name, _, _)| arguments.first().is_some_and(|a| a == name)) else {
+        eprintln!("cargo xtask <chore>, where a chore is one of:");
+        for (name, purpose, _) in CHORES {
+            eprintln!("  {name:<10} {purpose}");
+        }
+        return ExitCode::FAILURE;
+    };
+    match chore(&arguments[1..]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
             ExitCode::FAILURE
         }
     }
-}
-
-/// The folder above this package.
-fn repository_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
 }
