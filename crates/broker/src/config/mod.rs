@@ -1,0 +1,102 @@
+//! A broker's settings as typed values. The `server` crate fills them from `server.properties`.
+
+mod group;
+mod listener;
+mod network;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use raftsman_metadata::Durability;
+use raftsman_types::BrokerId;
+
+pub use group::GroupConfig;
+pub use listener::{ListenerConfig, SecurityProtocol};
+pub use network::NetworkConfig;
+
+/// Everything a broker is told at its start. Each field names its key in `server.properties`; defaults are Kafka's
+/// unless a field says otherwise.
+#[derive(Debug, Clone)]
+pub struct BrokerConfig {
+    /// `node.id`.
+    pub node_id: BrokerId,
+    /// The cluster id in `meta.properties`; `None` before the first registration told it.
+    pub cluster_id: Option<Arc<str>>,
+    /// `listeners` with `advertised.listeners` and `listener.security.protocol.map`.
+    pub listeners: Vec<ListenerConfig>,
+    /// `inter.broker.listener.name`: which of the listeners other brokers use.
+    pub inter_broker_listener: Arc<str>,
+    /// Where controllers listen: `controller.quorum.voters` or `controller.quorum.bootstrap.servers`, host and port.
+    pub controller_endpoints: Vec<(String, u16)>,
+    /// `log.dirs`. The server has formatted them; the broker locks them.
+    pub log_dirs: Vec<PathBuf>,
+    /// `broker.rack`.
+    pub rack: Option<Arc<str>>,
+    /// Sockets: threads, sizes and limits.
+    pub network: NetworkConfig,
+    /// Consumer groups and `__consumer_offsets`.
+    pub groups: GroupConfig,
+    /// `broker.session.timeout.ms`; 1000 here (Kafka: 9000).
+    pub session_timeout_ms: u64,
+    /// `broker.heartbeat.interval.ms`; 100 here (Kafka: 2000).
+    pub heartbeat_interval_ms: u64,
+    /// `replica.lag.time.max.ms`.
+    pub replica_lag_time_max_ms: u64,
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics: bool,
+    /// `num.partitions`; the controller's own value decides, this one is what DescribeConfigs shows.
+    pub num_partitions: i32,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i16,
+    /// `min.insync.replicas`: enters the metadata with the first registration of a cluster.
+    pub min_insync_replicas: i32,
+    /// `message.max.bytes`.
+    pub message_max_bytes: usize,
+    /// `log.durability` (ours): what acks=all means on each in-sync replica.
+    pub durability: Durability,
+    /// `controlled.shutdown.enable`.
+    pub controlled_shutdown: bool,
+    /// How long a controlled shutdown may take before the broker stops all the same, in milliseconds.
+    pub controlled_shutdown_timeout_ms: u64,
+    /// `delete.topic.enable`.
+    pub delete_topic: bool,
+    /// Every key of the file as it was given, for DescribeConfigs and for keys that other modules read themselves.
+    pub raw: BTreeMap<String, String>,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> BrokerConfig {
+        BrokerConfig {
+            node_id: BrokerId(1),
+            cluster_id: None,
+            listeners: Vec::new(),
+            inter_broker_listener: "PLAINTEXT".into(),
+            controller_endpoints: Vec::new(),
+            log_dirs: Vec::new(),
+            rack: None,
+            network: NetworkConfig::default(),
+            groups: GroupConfig::default(),
+            session_timeout_ms: 1_000,
+            heartbeat_interval_ms: 100,
+            replica_lag_time_max_ms: 30_000,
+            auto_create_topics: true,
+            num_partitions: 1,
+            default_replication_factor: 1,
+            min_insync_replicas: 1,
+            message_max_bytes: 1_048_588,
+            durability: Durability::Flushed,
+            controlled_shutdown: true,
+            controlled_shutdown_timeout_ms: 30_000,
+            delete_topic: true,
+            raw: BTreeMap::new(),
+        }
+    }
+}
+
+impl BrokerConfig {
+    /// The listener of a name.
+    pub fn listener(&self, name: &str) -> Option<&ListenerConfig> {
+        self.listeners.iter().find(|l| &*l.name == name)
+    }
+}

@@ -1,0 +1,5 @@
+//! Being part of the cluster: registration, the session with the active controller, and an orderly stop.
+
+mod identity;
+
+pub use identity::BrokerIdentity;

@@ -1,0 +1,212 @@
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raftsman_rpc::controller::controller_client::ControllerClient as Rpc;
+use raftsman_rpc::controller::{
+    AdministerReply, AdministerRequest, AllocateProducerIdsRequest, RegisterBrokerReply, RegisterBrokerRequest,
+    ReportUnreachableRequest, Sender, administer_request,
+};
+use raftsman_types::{BrokerId, ErrorCode};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+
+use super::controller_link::{AttemptError, ControllerLink, Purpose, classify, max_reply_bytes};
+use super::{ControllerError, IsrOutcome, IsrProposal, isr};
+use crate::lifecycle::BrokerIdentity;
+
+/// How long one controller may take over one request before another is asked.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long requests of the broker itself go on searching.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The way to the active controller, whoever that is. Cheap to clone; may be called from any thread, since the
+/// connections live on a runtime of their own.
+#[derive(Clone)]
+pub struct ControllerClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    runtime: Handle,
+    identity: Arc<BrokerIdentity>,
+    link: Arc<ControllerLink>,
+}
+
+/// Whether a request whose outcome is unknown may be sent again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// Repeating changes nothing more: epochs or the incarnation fence it.
+    Harmless,
+    /// It might be done twice.
+    Never,
+}
+
+impl ControllerClient {
+    /// A client that dials from `runtime` and knows these controllers (host, port) to begin with.
+    pub fn new(runtime: Handle, identity: Arc<BrokerIdentity>, endpoints: Vec<(String, u16)>) -> ControllerClient {
+        let link = Arc::new(ControllerLink::new(endpoints));
+        ControllerClient { inner: Arc::new(Inner { runtime, identity, link }) }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<ControllerLink> {
+        &self.inner.link
+    }
+
+    /// Who is asking: the first field of every request.
+    pub(crate) fn sender(&self) -> Sender {
+        let identity = &self.inner.identity;
+        Sender {
+            cluster_id: identity.cluster_id().as_deref().unwrap_or_default().to_owned(),
+            broker_id: identity.node_id.0,
+            broker_epoch: identity.broker_epoch().0,
+        }
+    }
+
+    /// Registers this start of the broker. The same incarnation may ask again and again.
+    ///
+    /// # Errors
+    /// [`ControllerError`] if no active controller answered within five seconds.
+    pub async fn register(&self, request: RegisterBrokerRequest) -> Result<RegisterBrokerReply, ControllerError> {
+        self.call(REQUEST_TIMEOUT, Repeat::Harmless, move |mut rpc| {
+            let request = request.clone();
+            async move { rpc.register_broker(request).await }
+        })
+        .await
+    }
+
+    /// Proposes new in-sync replicas; one outcome for each proposal.
+    ///
+    /// # Errors
+    /// [`ControllerError`]; after `Unknown` the proposals may be in force, which the metadata will show.
+    pub async fn alter_partition(&self, proposals: Vec<IsrProposal>) -> Result<Vec<IsrOutcome>, ControllerError> {
+        let request = isr::request(self.sender(), &proposals);
+        let reply = self
+            .call(REQUEST_TIMEOUT, Repeat::Harmless, move |mut rpc| {
+                let request = request.clone();
+                async move { rpc.alter_partition(request).await }
+            })
+            .await?;
+        isr::outcomes(reply)
+    }
+
+    /// A block of producer ids that no other broker has or gets.
+    ///
+    /// # Errors
+    /// [`ControllerError`]; a block lost by `Unknown` is never used, which harms nobody.
+    pub async fn allocate_producer_ids(&self) -> Result<Range<i64>, ControllerError> {
+        let request = AllocateProducerIdsRequest { sender: Some(self.sender()) };
+        let reply = self
+            .call(REQUEST_TIMEOUT, Repeat::Harmless, move |mut rpc| {
+                let request = request.clone();
+                async move { rpc.allocate_producer_ids(request).await }
+            })
+            .await?;
+        check(reply.error_code)?;
+        Ok(reply.first_producer_id..reply.first_producer_id.saturating_add(i64::from(reply.count)))
+    }
+
+    /// Tells the controller that a connection to a peer broke, so that it looks for itself.
+    ///
+    /// # Errors
+    /// [`ControllerError`]; the controller will notice by heartbeats all the same.
+    pub async fn report_unreachable(&self, peer: BrokerId) -> Result<(), ControllerError> {
+        let request = ReportUnreachableRequest { sender: Some(self.sender()), unreachable_broker: peer.0 };
+        self.call(REQUEST_TIMEOUT, Repeat::Harmless, move |mut rpc| {
+            let request = request.clone();
+            async move { rpc.report_unreachable(request).await }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Forwards an administrator's change and answers what became of each part of it.
+    ///
+    /// # Errors
+    /// [`ControllerError::Definite`] if nothing was changed, [`ControllerError::Unknown`] if that cannot be said.
+    pub async fn administer(
+        &self,
+        operation: administer_request::Operation,
+        timeout: Duration,
+    ) -> Result<AdministerReply, ControllerError> {
+        let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        let request = AdministerRequest { sender: Some(self.sender()), timeout_ms, operation: Some(operation) };
+        self.call(timeout, Repeat::Never, move |mut rpc| {
+            let request = request.clone();
+            async move { rpc.administer(request).await }
+        })
+        .await
+    }
+
+    /// Runs one request on the client's runtime: controllers differ in who is active from moment to moment, so it is
+    /// tried on one after another until one answers or the time is up.
+    async fn call<T, A, F>(&self, timeout: Duration, repeat: Repeat, attempt: A) -> Result<T, ControllerError>
+    where
+        T: Send + 'static,
+        A: Fn(Rpc<Channel>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Response<T>, Status>> + Send + 'static,
+    {
+        let link = self.inner.link.clone();
+        let deadline = Instant::now() + timeout;
+        let task = self.inner.runtime.spawn(async move { search_and_call(&link, deadline, repeat, attempt).await });
+        // The task ends without an answer only if the runtime is shutting down under it.
+        task.await.unwrap_or_else(|_| Err(ControllerError::Unknown("this broker is shutting down".to_owned())))
+    }
+}
+
+async fn search_and_call<T, A, F>(
+    link: &ControllerLink,
+    deadline: Instant,
+    repeat: Repeat,
+    attempt: A,
+) -> Result<T, ControllerError>
+where
+    A: Fn(Rpc<Channel>) -> F,
+    F: Future<Output = Result<Response<T>, Status>>,
+{
+    let mut search = link.search();
+    let mut last = None;
+    let mut sent_without_answer = false;
+    while let Some(address) = link.next_address(&mut search, deadline).await {
+        let error = match link.connect(Purpose::Requests, &address).await {
+            Err(error) => error,
+            Ok(channel) => {
+                let rpc = Rpc::new(channel).max_decoding_message_size(max_reply_bytes());
+                // A request that must not be repeated gets all the time there is.
+                let until =
+                    if repeat == Repeat::Never { deadline } else { deadline.min(Instant::now() + ATTEMPT_TIMEOUT) };
+                match tokio::time::timeout_at(until, attempt(rpc)).await {
+                    Ok(Ok(reply)) => {
+                        link.answered(&address);
+                        return Ok(reply.into_inner());
+                    }
+                    Ok(Err(status)) => classify(&address, &status),
+                    Err(_) => AttemptError::Unknown(format!("{address}: no answer in time")),
+                }
+            }
+        };
+        link.failed(Purpose::Requests, &address, &error, &mut search);
+        if let AttemptError::Unknown(why) = &error {
+            if repeat == Repeat::Never {
+                return Err(ControllerError::Unknown(why.clone()));
+            }
+            sent_without_answer = true;
+        }
+        last = Some(error);
+    }
+    match link.exhausted(last) {
+        ControllerError::Definite(why) if sent_without_answer => Err(ControllerError::Unknown(why)),
+        error => Err(error),
+    }
+}
+
+pub(super) fn check(error_code: i32) -> Result<(), ControllerError> {
+    match i16::try_from(error_code).map(ErrorCode::from_code) {
+        Ok(ErrorCode::None) => Ok(()),
+        Ok(code) => Err(ControllerError::Refused(code)),
+        Err(_) => Err(ControllerError::Refused(ErrorCode::UnknownServerError)),
+    }
+}

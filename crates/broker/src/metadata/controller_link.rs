@@ -1,0 +1,196 @@
+use std::collections::HashMap;
+use std::error::Error;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use raftsman_rpc::ACTIVE_CONTROLLER_KEY;
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+
+use super::ControllerError;
+
+/// Between two rounds over the known controllers.
+const REDIAL_BACKOFF: Duration = Duration::from_millis(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
+const MAX_REPLY_BYTES: usize = 8 << 20;
+
+/// What a connection to a controller carries. Each purpose has a TCP connection of its own, so that a large snapshot
+/// never delays a heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// Single requests.
+    Requests,
+    /// The session stream.
+    Session,
+    /// The metadata stream.
+    Watch,
+}
+
+/// What a failed attempt tells.
+#[derive(Debug)]
+pub(crate) enum AttemptError {
+    /// The controller said that it is not active; perhaps who is.
+    NotActive(Option<String>),
+    /// The request never left this node.
+    Unsent(String),
+    /// The request was sent and nothing is known of it.
+    Unknown(String),
+}
+
+/// Finds the active controller and keeps connections to controllers.
+pub(crate) struct ControllerLink {
+    endpoints: Vec<String>,
+    channels: Mutex<HashMap<(Purpose, String), Channel>>,
+    active: Mutex<Option<String>>,
+}
+
+/// Walks over the controllers for one request: the believed active one first, then hints, then everyone in turn.
+pub(crate) struct Search {
+    next: usize,
+    tried: usize,
+    hint: Option<String>,
+}
+
+impl ControllerLink {
+    pub(crate) fn new(endpoints: Vec<(String, u16)>) -> ControllerLink {
+        let endpoints = endpoints.into_iter().map(|(host, port)| format_address(&host, port)).collect();
+        ControllerLink { endpoints, channels: Mutex::default(), active: Mutex::default() }
+    }
+
+    /// Starts a search at the controller that answered last.
+    pub(crate) fn search(&self) -> Search {
+        Search { next: 0, tried: 0, hint: self.active.lock().clone() }
+    }
+
+    /// The next address to try; waits a little after each full round. `None` when the deadline has passed or no
+    /// controller is configured.
+    pub(crate) async fn next_address(&self, search: &mut Search, deadline: Instant) -> Option<String> {
+        if Instant::now() >= deadline {
+            return None;
+        }
+        if let Some(hint) = search.hint.take() {
+            return Some(hint);
+        }
+        if self.endpoints.is_empty() {
+            return None;
+        }
+        if search.tried >= self.endpoints.len() {
+            search.tried = 0;
+            tokio::time::sleep(REDIAL_BACKOFF).await;
+        }
+        let address = self.endpoints[search.next % self.endpoints.len()].clone();
+        search.next += 1;
+        search.tried += 1;
+        Some(address)
+    }
+
+    /// An open connection for the purpose, dialled now if there is none: a refused dial is then a definite no.
+    pub(crate) async fn connect(&self, purpose: Purpose, address: &str) -> Result<Channel, AttemptError> {
+        let key = (purpose, address.to_owned());
+        if let Some(channel) = self.channels.lock().get(&key) {
+            return Ok(channel.clone());
+        }
+        let endpoint = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(|e| AttemptError::Unsent(format!("{address} is no address: {e}")))?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_millis(500))
+            .keep_alive_timeout(Duration::from_millis(500))
+            .keep_alive_while_idle(true);
+        let channel =
+            endpoint.connect().await.map_err(|e| AttemptError::Unsent(format!("{address}: {}", chain(&e))))?;
+        self.channels.lock().insert(key, channel.clone());
+        Ok(channel)
+    }
+
+    /// Notes that this controller answered as the active one.
+    pub(crate) fn answered(&self, address: &str) {
+        let mut active = self.active.lock();
+        if active.as_deref() != Some(address) {
+            *active = Some(address.to_owned());
+        }
+    }
+
+    /// Notes a failure: forgets what it disproves and lets the search follow the hint.
+    pub(crate) fn failed(&self, purpose: Purpose, address: &str, error: &AttemptError, search: &mut Search) {
+        let mut active = self.active.lock();
+        if active.as_deref() == Some(address) {
+            *active = None;
+        }
+        drop(active);
+        match error {
+            // A hint that points back is no news: go on with the round.
+            AttemptError::NotActive(hint) => {
+                search.hint = hint.clone().filter(|hint| hint != address && search.tried <= 8)
+            }
+            AttemptError::Unsent(_) | AttemptError::Unknown(_) => {
+                self.channels.lock().remove(&(purpose, address.to_owned()));
+            }
+        }
+        if matches!(error, AttemptError::NotActive(Some(_))) {
+            // Two controllers that each call the other active must not make a busy loop.
+            search.tried += 1;
+        }
+    }
+
+    /// The error of a search that ended without an answer.
+    pub(crate) fn exhausted(&self, last: Option<AttemptError>) -> ControllerError {
+        ControllerError::Definite(match last {
+            None if self.endpoints.is_empty() => "no controller is configured".to_owned(),
+            None => "the time was up before a controller could be asked".to_owned(),
+            Some(AttemptError::NotActive(_)) => "no controller is active at the moment".to_owned(),
+            Some(AttemptError::Unsent(why) | AttemptError::Unknown(why)) => why,
+        })
+    }
+}
+
+/// The largest message a controller may send us.
+pub(crate) fn max_reply_bytes() -> usize {
+    MAX_REPLY_BYTES
+}
+
+/// Sorts a gRPC status into what it tells about the request.
+pub(crate) fn classify(address: &str, status: &Status) -> AttemptError {
+    let deliberate = status.source().is_none();
+    if deliberate && status.message().starts_with("Service was not ready") {
+        return AttemptError::Unsent(format!("{address}: {}", status.message()));
+    }
+    if deliberate && status.code() == Code::Unavailable {
+        let hint = status.metadata().get(ACTIVE_CONTROLLER_KEY).and_then(|v| v.to_str().ok());
+        return AttemptError::NotActive(hint.filter(|h| !h.is_empty()).map(str::to_owned));
+    }
+    let text = format!("{address}: {}", chain(status));
+    if is_connect_error(status) { AttemptError::Unsent(text) } else { AttemptError::Unknown(text) }
+}
+
+fn is_connect_error(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+pub(crate) fn format_address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}

@@ -1,0 +1,1 @@
+//! From bytes on sockets to requests, and back.
