@@ -159,7 +159,7 @@ fn condition(versions: Versions, outer: Versions) -> Option<String> {
     let (first, last) = (versions.first, versions.last);
     match (first > outer.first, last < outer.last) {
         (false, false) => None,
-        _ if first == last => Some(format!("version == {first}")),
+        (true, true) if first == last => Some(format!("version == {first}")),
         (true, false) => Some(format!("version >= {first}")),
         (false, true) => Some(format!("version <= {last}")),
         (true, true) => Some(format!("({first}..={last}).contains(&version)")),
