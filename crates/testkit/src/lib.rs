@@ -6,10 +6,12 @@ mod binary;
 mod history;
 mod process_cluster;
 mod process_node;
+mod require;
 mod wait;
 
 pub use binary::raftsman_binary;
 pub use history::{History, Verdict};
 pub use process_cluster::{ClusterOptions, ProcessCluster};
 pub use process_node::ProcessNode;
+pub use require::skip;
 pub use wait::{wait_until, wait_until_some};

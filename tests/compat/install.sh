@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the clients of the compatibility tests below target/compat: unmodified, at pinned versions.
+# usage: install.sh python | java | kcat    Prints nothing when all is there already.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+target=${CARGO_TARGET_DIR:-$here/../../target}/compat
+mkdir -p "$target"
+
+apt_install() {
+  if [ "$(id -u)" != 0 ]; then
+    echo "$1 is missing and only root can install it: apt-get install $1" >&2
+    exit 3
+  fi
+  apt-get install -y --no-install-recommends "$1" >"$target/apt.log" 2>&1 \
+    || { apt-get update >"$target/apt.log" 2>&1 && apt-get install -y --no-install-recommends "$1" >>"$target/apt.log" 2>&1; } \
+    || { echo "installing $1 failed, see $target/apt.log" >&2; exit 3; }
+}
+
+case $1 in
+  python)
+    stamp=$target/python-$(sha256sum <"$here/python/requirements.txt" | cut -c1-12)
+    [ -e "$stamp" ] && exit 0
+    command -v python3 >/dev/null || apt_install python3
+    python3 -m venv "$target/venv" 2>/dev/null || { apt_install python3-venv; python3 -m venv "$target/venv"; }
+    "$target/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/requirements.txt"
+    touch "$stamp"
+    ;;
+  java)
+    stamp=$target/java-$(sha256sum <"$here/java/pom.xml" | cut -c1-12)
+    [ -e "$stamp" ] && exit 0
+    command -v java >/dev/null || apt_install openjdk-17-jre-headless
+    command -v mvn >/dev/null || apt_install maven
+    mvn --quiet --batch-mode -f "$here/java/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+      -DoutputDirectory="$target/kafka-tools"
+    touch "$stamp"
+    ;;
+  kcat)
+    command -v kcat >/dev/null || apt_install kcat
+    ;;
+  *)
+    echo "install.sh: unknown client '$1': python, java or kcat" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,12 @@
+//! Unmodified Kafka clients against a three-node cluster that loses a node in mid-stream.
+//!
+//! Each client creates or uses a topic with replication factor 3, a node is killed while it produces, and it reads
+//! back every acked record, in order and once where its producer is idempotent. The clients are installed below
+//! `target/compat`, see `install.sh`.
+
+mod clients;
+mod confluent;
+mod java_console;
+mod kafka_python;
+mod kcat;
+mod lost_node;
