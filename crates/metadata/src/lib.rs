@@ -9,6 +9,7 @@ mod entry;
 mod image;
 mod record;
 mod replay;
+mod settings;
 mod snapshot;
 
 pub use config::{ConfigResource, ConfigResourceType};
@@ -18,3 +19,7 @@ pub use image::{
     BrokerRegistration, BrokerState, Durability, Listener, MetadataImage, PartitionImage, RecoveryState, TopicImage,
 };
 pub use record::{MetadataRecord, PartitionChange};
+pub use settings::{
+    BrokerConfigScope, CleanupPolicy, ConfigKey, ConfigKind, ConfigSource, DynamicBrokerConfig, InvalidConfig,
+    ResolvedConfig, StaticSettings, Synonym, TimestampType, TopicConfig,
+};
