@@ -1,0 +1,192 @@
+//! Produce (key 0): appends every partition's batch, then waits for what `acks` asks.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use raftsman_metadata::MetadataImage;
+use raftsman_protocol::Str;
+use raftsman_protocol::messages::produce::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceResponse,
+};
+use raftsman_types::{ErrorCode, TopicId, TopicIdPartition, is_internal_topic};
+use tokio::time::Instant;
+
+use super::leader_hints::LeaderHints;
+use super::{Close, Context};
+use crate::replica::{Acks, AppendError, AppendOrigin, Appended};
+
+/// From this version on topics are named by id (KIP-516).
+const TOPIC_IDS_FROM: i16 = 13;
+/// From this version on zstd may be used (KIP-110).
+const ZSTD_FROM: i16 = 7;
+
+/// One partition of the request on its way to its answer.
+struct Append {
+    at: TopicIdPartition,
+    outcome: Result<Appended, Refusal>,
+}
+
+/// Why a partition's records were not taken.
+#[derive(Debug)]
+struct Refusal {
+    code: ErrorCode,
+    message: Option<String>,
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Refusal {
+        Refusal { code: error.error_code(), message: Some(error.to_string()) }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Refusal {
+        Refusal { code, message: None }
+    }
+}
+
+/// Answers a produce request; `None` for acks=0.
+///
+/// # Errors
+/// Ends the connection when an acks=0 request fails: there is no other way to tell such a client (as in Kafka).
+pub async fn handle(ctx: &Context, request: ProduceRequest, version: i16) -> Result<Option<ProduceResponse>, Close> {
+    let image = ctx.state.metadata.load();
+    let acks = match request.acks {
+        0 => Some(Acks::None),
+        1 => Some(Acks::Leader),
+        -1 => Some(Acks::All),
+        _ => None,
+    };
+    let transactional = request.transactional_id.is_some();
+    let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for topic in request.topic_data {
+        let target = target(&image, &topic.name, TopicId(topic.topic_id), version);
+        let mut appends = Vec::with_capacity(topic.partition_data.len());
+        for data in topic.partition_data {
+            let at = TopicIdPartition {
+                topic_id: target.as_ref().copied().unwrap_or(TopicId(topic.topic_id)),
+                partition: data.index,
+            };
+            let outcome = match (&target, acks) {
+                (_, None) => Err(Refusal::from(ErrorCode::InvalidRequiredAcks)),
+                (Err(code), _) => Err(Refusal::from(*code)),
+                (Ok(_), Some(acks)) => append(ctx, at, data, acks, transactional, version),
+            };
+            appends.push(Append { at, outcome });
+        }
+        topics.push((topic.name, topic.topic_id, appends));
+    }
+    if acks == Some(Acks::All) {
+        for append in topics.iter_mut().flat_map(|(_, _, appends)| appends) {
+            await_commit(ctx, append, deadline).await;
+        }
+    }
+    if acks == Some(Acks::None) {
+        let failed = topics.iter().flat_map(|(_, _, appends)| appends).find_map(|a| a.outcome.as_ref().err());
+        return match failed {
+            Some(refusal) => Err(Close::because(format!("an acks=0 produce request failed with {}", refusal.code))),
+            None => Ok(None),
+        };
+    }
+    // The metadata may have moved on while the records were replicated.
+    let image = ctx.state.metadata.load();
+    let mut hints = LeaderHints::new(ctx, &image);
+    let responses = topics
+        .into_iter()
+        .map(|(name, topic_id, appends)| TopicProduceResponse {
+            name,
+            topic_id,
+            partition_responses: appends.into_iter().map(|append| respond(append, &mut hints)).collect(),
+            ..Default::default()
+        })
+        .collect();
+    Ok(Some(ProduceResponse { responses, node_endpoints: node_endpoints(&hints), ..Default::default() }))
+}
+
+/// Which topic is meant, or why none is.
+fn target(image: &MetadataImage, name: &str, topic_id: TopicId, version: i16) -> Result<TopicId, ErrorCode> {
+    let topic = if version >= TOPIC_IDS_FROM {
+        image.topic(topic_id).ok_or(ErrorCode::UnknownTopicId)?
+    } else {
+        image.topic_by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?
+    };
+    if is_internal_topic(&topic.name) { Err(ErrorCode::InvalidTopicException) } else { Ok(topic.id) }
+}
+
+fn append(
+    ctx: &Context,
+    at: TopicIdPartition,
+    data: PartitionProduceData,
+    acks: Acks,
+    transactional: bool,
+    version: i16,
+) -> Result<Appended, Refusal> {
+    let records = data.records.map(|records| records.into_contiguous()).unwrap_or_default();
+    if transactional {
+        let message = "transactions are not served yet: produce without a transactional.id";
+        return Err(Refusal { code: ErrorCode::InvalidTxnState, message: Some(message.to_owned()) });
+    }
+    if version < ZSTD_FROM && uses_zstd(&records) {
+        return Err(ErrorCode::UnsupportedCompressionType.into());
+    }
+    if ctx.state.metadata.load().partition(at).is_none() {
+        return Err(ErrorCode::UnknownTopicOrPartition.into());
+    }
+    Ok(ctx.state.replicas.append(at, records, acks, AppendOrigin::Client)?)
+}
+
+/// Whether the first batch says it is compressed with zstd; whether it is a batch at all is checked later.
+fn uses_zstd(records: &Bytes) -> bool {
+    const ATTRIBUTES_LOW_BYTE: usize = 22;
+    const CODEC_MASK: u8 = 7;
+    const ZSTD: u8 = 4;
+    records.get(ATTRIBUTES_LOW_BYTE).is_some_and(|byte| byte & CODEC_MASK == ZSTD)
+}
+
+async fn await_commit(ctx: &Context, append: &mut Append, deadline: Instant) {
+    let Ok(appended) = append.outcome else { return };
+    let committed = ctx.state.replicas.committed(append.at, appended.leader_epoch, appended.last_offset, deadline);
+    if let Err(error) = committed.await {
+        append.outcome = Err(error.into());
+    }
+}
+
+fn respond(append: Append, hints: &mut LeaderHints<'_>) -> PartitionProduceResponse {
+    let index = append.at.partition;
+    match append.outcome {
+        Ok(appended) => PartitionProduceResponse {
+            index,
+            base_offset: appended.base_offset,
+            log_append_time_ms: appended.log_append_time_ms,
+            log_start_offset: appended.log_start_offset,
+            ..Default::default()
+        },
+        Err(refusal) => {
+            let leader = match refusal.code {
+                ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch => hints.leader_of(append.at),
+                _ => None,
+            };
+            PartitionProduceResponse {
+                index,
+                error_code: refusal.code.code(),
+                error_message: refusal.message.map(Str::from),
+                base_offset: -1,
+                log_start_offset: -1,
+                current_leader: leader.map_or_else(LeaderIdAndEpoch::default, |(leader, epoch)| LeaderIdAndEpoch {
+                    leader_id: leader.0,
+                    leader_epoch: epoch.0,
+                }),
+                ..Default::default()
+            }
+        }
+    }
+}
+
+fn node_endpoints(hints: &LeaderHints<'_>) -> Vec<NodeEndpoint> {
+    hints
+        .endpoints()
+        .map(|e| NodeEndpoint { node_id: e.node.0, host: e.host, port: e.port, rack: e.rack })
+        .collect()
+}
