@@ -2,13 +2,26 @@
 
 mod codegen;
 mod proto;
+mod tidy;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-type Chore = fn(&[String]) -> Result<(), String>;
+type Chore = fn(&[String]) -> ExitCode;
 
-const CHORES: &[(&str, &str, Chore)] =
-    &[("codegen", "generate crates/protocol/src/messages from its schema/ (--check: only say whether it is up to date)", codegen::run), ("proto", "generate crates/rpc from proto/ (--check: only say whether it is up to date)", proto::run)];
+const CHORES: &[(&str, &str, Chore)] = &[
+    (
+        "codegen",
+        "generate the Kafka messages from crates/protocol/schema (--check: only say whether they are up to date)",
+        |a| report(codegen::run(a)),
+    ),
+    ("proto", "generate crates/rpc from proto/ (--check: only say whether it is up to date)", |a| {
+        report(proto::run(a))
+    }),
+    ("tidy", "the crate arrows, purity, sizes, and what may not stand in shipped code", |_| {
+        tidy::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+    }),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,7 +32,11 @@ fn main() -> ExitCode {
         }
         return ExitCode::FAILURE;
     };
-    match chore(&arguments[1..]) {
+    chore(&arguments[1..])
+}
+
+fn report(result: Result<(), String>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");

@@ -1,14 +1,14 @@
 //! The structs: fields, their documentation and their defaults.
 
-use super::schema::{Field, File, Primitive, Struct, Type, Versions};
+use super::schema::{Field, File, Message, Primitive, Struct, Type, Versions};
 
 pub fn source(s: &Struct, file: &File) -> String {
-    let derived = s.fields.iter().all(|field| derived_default(field, file));
+    let derived = s.fields.iter().all(derived_default);
     let default = if derived { ", Default" } else { "" };
-    let what = if s.name == s.message {
-        format!("`{}`, versions {}.", s.name, range(s.versions))
-    } else {
-        format!("Part of `{}`.", s.message)
+    let what = match file.messages.iter().find(|message| message.name == s.name) {
+        Some(Message { key: Some(key), .. }) => format!("API {key}, versions {}.", range(s.versions)),
+        Some(_) => format!("Versions {}.", range(s.versions)),
+        None => format!("Part of `{}`.", s.message),
     };
     let mut text = format!("/// {what}\n#[derive(Debug, Clone, PartialEq{default})]\npub struct {} {{\n", s.name);
     for field in &s.fields {
@@ -86,7 +86,7 @@ fn plain_type(ty: &Type) -> String {
 }
 
 /// Whether `#[derive(Default)]` gives the schema's default: everything but numbers set apart and nullables that start empty.
-fn derived_default(field: &Field, _file: &File) -> bool {
+fn derived_default(field: &Field) -> bool {
     match (&field.default, field.null) {
         (Some(default), _) => default == "null",
         (None, null) => null.is_none(),

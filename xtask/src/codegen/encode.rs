@@ -1,10 +1,10 @@
 //! The bodies of `encode`.
 
 use super::definition::name;
-use super::schema::{Field, File, Primitive, Struct, Type, Versions};
+use super::schema::{Field, Primitive, Struct, Type, Versions};
 use super::{condition, flexible, flexible_variable};
 
-pub fn body(s: &Struct, _file: &File) -> String {
+pub fn body(s: &Struct) -> String {
     let mut text = String::new();
     for field in &s.fields {
         if field.tag.is_some() {
@@ -34,9 +34,17 @@ fn refusal(field: &Field, s: &Struct) -> String {
 fn refuse_where_absent(field: &Field, s: &Struct) -> String {
     match condition(field.versions, s.versions) {
         Some(present) if !field.ignorable => {
-            format!("if !({present}) && {} {{\n{}}}\n", differs(field), refusal(field, s))
+            format!("if {} && {} {{\n{}}}\n", negated(&present), differs(field), refusal(field, s))
         }
         _ => String::new(),
+    }
+}
+
+fn negated(condition: &str) -> String {
+    match (condition.strip_prefix("version >= "), condition.strip_prefix("version <= ")) {
+        (Some(first), _) => format!("version < {first}"),
+        (_, Some(last)) => format!("version > {last}"),
+        _ => format!("!({condition})"),
     }
 }
 

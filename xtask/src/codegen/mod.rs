@@ -14,7 +14,8 @@ use std::process::{Command, Stdio};
 
 use schema::{File, Kind, Struct, Versions};
 
-const NOTICE: &str = "// Written by `cargo xtask codegen` from crates/protocol/schema: change the schema, not this file.\n\n";
+const NOTICE: &str =
+    "// Written by `cargo xtask codegen` from crates/protocol/schema: change the schema, not this file.\n\n";
 
 /// Writes the generated files, or with `--check` only compares them.
 pub fn run(arguments: &[String]) -> Result<(), String> {
@@ -65,7 +66,7 @@ fn generate(protocol: &Path) -> Result<BTreeMap<PathBuf, String>, String> {
     let mut files: BTreeMap<PathBuf, String> =
         schemas.iter().map(|(name, file)| (messages.join(format!("{name}.rs")), module(file))).collect();
     files.insert(messages.join("mod.rs"), index(schemas.keys()));
-    files.insert(protocol.join("tests/schema/registry.rs"), registry::source(&schemas));
+    files.insert(protocol.join("tests/codec/registry.rs"), registry::source(&schemas));
     Ok(files)
 }
 
@@ -119,7 +120,7 @@ fn word_in(body: &str, name: &str, mark: &str) -> bool {
 
 /// Decoding and encoding: behind the trait for messages, inherent for their parts.
 fn conversion(s: &Struct, file: &File) -> String {
-    let (decode, encode) = (decode::body(s, file), encode::body(s, file));
+    let (decode, encode) = (decode::body(s, file), encode::body(s));
     let name = &s.name;
     let (first, last) = (s.versions.first, s.versions.last);
     let Some(message) = file.messages.iter().find(|message| message.name == *name) else {
@@ -142,8 +143,9 @@ fn conversion(s: &Struct, file: &File) -> String {
     );
     if message.kind == Kind::Request {
         let api = name.trim_end_matches("Request");
+        let key = message.key.unwrap_or(-1);
         text += &format!(
-            "\nimpl Request for {name} {{\nconst KEY: ApiKey = ApiKey::{api};\ntype Response = {api}Response;\n}}\n"
+            "\nconst _: () = assert!(ApiKey::{api} as i16 == {key});\n\nimpl Request for {name} {{\nconst KEY: ApiKey = ApiKey::{api};\ntype Response = {api}Response;\n}}\n"
         );
     }
     text

@@ -10,7 +10,7 @@
 //! or either behind `[]`. Versions (`3+`, `0-12`, `1`) are the message's; left out, they are those of the enclosing struct.
 //! The wire order is the order of the lines, tagged fields last by tag.
 //!
-//! The protocol's tests read this file too, to write random messages without the generated code.
+//! The protocol's tests compile this file too, to write random messages without the generated code.
 
 use std::collections::HashMap;
 
@@ -22,10 +22,6 @@ pub struct Versions {
 }
 
 impl Versions {
-    pub fn contains(self, version: i16) -> bool {
-        (self.first..=self.last).contains(&version)
-    }
-
     fn parse(text: &str, outer: Versions) -> Result<Versions, String> {
         let number = |text: &str| text.parse::<i16>().map_err(|_| format!("{text:?} is no version"));
         let versions = if let Some(first) = text.strip_suffix('+') {
@@ -304,5 +300,41 @@ impl Parser {
             return Err(format!("{name} is null by default but never nullable"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "request XRequest key=3 versions=0-4 flexible=2+\n";
+
+    fn problem(fields: &str) -> String {
+        File::parse(&format!("{HEAD}{fields}")).expect_err("the schema is wrong")
+    }
+
+    #[test]
+    fn reads_nested_structs_and_attributes() {
+        let fields =
+            "  parts []Part 1+ null=2+ default=null ignorable\n    id int32 default=-1\n  last Part 3+ tag=0\n";
+        let file = File::parse(&format!("# About.\n{HEAD}{fields}")).expect("a good schema");
+        assert_eq!((file.comment.as_str(), file.structs.len()), ("About.", 2));
+        let parts = &file.structs[0].fields[0];
+        assert_eq!(parts.versions, Versions { first: 1, last: 4 });
+        assert_eq!(parts.null, Some(Versions { first: 2, last: 4 }));
+        assert!(parts.ignorable && parts.default_is_null());
+        assert_eq!(file.find("Part").map(|part| part.versions.first), Some(1));
+        assert_eq!(file.structs[0].fields[1].tag, Some(0));
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        assert_eq!(problem("  a int32 9+\n"), "line 2: versions 9+ are not within Versions { first: 0, last: 4 }");
+        assert_eq!(problem("  a int32 1+ tag=0\n"), "line 2: a is tagged in a version without tags");
+        assert_eq!(problem("  a int32\n  a int32\n"), "line 3: a is there twice");
+        assert_eq!(problem("  a Part\n"), "Part is mentioned but has no fields");
+        assert_eq!(problem("  a string default=null\n"), "line 2: a is null by default but never nullable");
+        assert_eq!(problem("  a int32\n    b int32\n"), "line 3: this field is below no struct");
+        assert_eq!(problem("  a int32 colour=1\n"), "line 2: \"colour=1\" is no attribute of a field");
     }
 }

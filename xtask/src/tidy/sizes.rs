@@ -35,7 +35,9 @@ fn functions(lines: &[String]) -> Vec<(usize, String, usize)> {
         if one_line {
             continue;
         }
-        if let Some(offset) = lines[start..].iter().position(|l| l.starts_with(&closing) && l.trim_end().len() == closing.len()) {
+        if let Some(offset) =
+            lines[start..].iter().position(|l| l.starts_with(&closing) && l.trim_end().len() == closing.len())
+        {
             found.push((start + 1, name.to_owned(), offset + 1));
         }
     }

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `AlterConfigsRequest`, versions 0-2.
+/// API 33, versions 0-2.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AlterConfigsRequest {
     /// Versions 0-2.
@@ -42,6 +42,8 @@ impl Message for AlterConfigsRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::AlterConfigs as i16 == 33);
 
 impl Request for AlterConfigsRequest {
     const KEY: ApiKey = ApiKey::AlterConfigs;
@@ -121,7 +123,7 @@ impl AlterableConfig {
     }
 }
 
-/// `AlterConfigsResponse`, versions 0-2.
+/// API 33, versions 0-2.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AlterConfigsResponse {
     /// Versions 0-2.

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `ApiVersionsRequest`, versions 0-5.
+/// API 18, versions 0-5.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiVersionsRequest {
     /// Versions 3-5, dropped in others.
@@ -70,12 +70,14 @@ impl Message for ApiVersionsRequest {
     }
 }
 
+const _: () = assert!(ApiKey::ApiVersions as i16 == 18);
+
 impl Request for ApiVersionsRequest {
     const KEY: ApiKey = ApiKey::ApiVersions;
     type Response = ApiVersionsResponse;
 }
 
-/// `ApiVersionsResponse`, versions 0-5.
+/// API 18, versions 0-5.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiVersionsResponse {
     /// Versions 0-5.

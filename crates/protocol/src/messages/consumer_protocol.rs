@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{DecodeError, EncodeError, Message, Reader, Str, Writer};
 
-/// `ConsumerProtocolSubscription`, versions 0-3.
+/// Versions 0-3.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConsumerProtocolSubscription {
     /// Versions 0-3.
@@ -88,7 +88,7 @@ impl TopicPartition {
     }
 }
 
-/// `ConsumerProtocolAssignment`, versions 0-3.
+/// Versions 0-3.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConsumerProtocolAssignment {
     /// Versions 0-3.

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `CreatePartitionsRequest`, versions 0-3.
+/// API 37, versions 0-3.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CreatePartitionsRequest {
     /// Versions 0-3.
@@ -46,6 +46,8 @@ impl Message for CreatePartitionsRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::CreatePartitions as i16 == 37);
 
 impl Request for CreatePartitionsRequest {
     const KEY: ApiKey = ApiKey::CreatePartitions;
@@ -125,7 +127,7 @@ impl CreatePartitionsAssignment {
     }
 }
 
-/// `CreatePartitionsResponse`, versions 0-3.
+/// API 37, versions 0-3.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CreatePartitionsResponse {
     /// Versions 0-3.

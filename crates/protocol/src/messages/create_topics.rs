@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `CreateTopicsRequest`, versions 0-7.
+/// API 19, versions 0-7.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateTopicsRequest {
     /// Versions 0-7.
@@ -58,6 +58,8 @@ impl Message for CreateTopicsRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::CreateTopics as i16 == 19);
 
 impl Request for CreateTopicsRequest {
     const KEY: ApiKey = ApiKey::CreateTopics;
@@ -178,7 +180,7 @@ impl CreatableTopicConfig {
     }
 }
 
-/// `CreateTopicsResponse`, versions 0-7.
+/// API 19, versions 0-7.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CreateTopicsResponse {
     /// Versions 2-7, dropped in others.

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `DeleteGroupsRequest`, versions 0-3.
+/// API 42, versions 0-3.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteGroupsRequest {
     /// Versions 0-3.
@@ -37,12 +37,14 @@ impl Message for DeleteGroupsRequest {
     }
 }
 
+const _: () = assert!(ApiKey::DeleteGroups as i16 == 42);
+
 impl Request for DeleteGroupsRequest {
     const KEY: ApiKey = ApiKey::DeleteGroups;
     type Response = DeleteGroupsResponse;
 }
 
-/// `DeleteGroupsResponse`, versions 0-3.
+/// API 42, versions 0-3.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteGroupsResponse {
     /// Versions 0-3.

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `DeleteRecordsRequest`, versions 0-2.
+/// API 21, versions 0-2.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteRecordsRequest {
     /// Versions 0-2.
@@ -40,6 +40,8 @@ impl Message for DeleteRecordsRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::DeleteRecords as i16 == 21);
 
 impl Request for DeleteRecordsRequest {
     const KEY: ApiKey = ApiKey::DeleteRecords;
@@ -109,7 +111,7 @@ impl DeleteRecordsPartition {
     }
 }
 
-/// `DeleteRecordsResponse`, versions 0-2.
+/// API 21, versions 0-2.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteRecordsResponse {
     /// Versions 0-2.

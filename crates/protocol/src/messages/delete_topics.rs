@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `DeleteTopicsRequest`, versions 0-6.
+/// API 20, versions 0-6.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteTopicsRequest {
     /// Versions 6.
@@ -59,6 +59,8 @@ impl Message for DeleteTopicsRequest {
     }
 }
 
+const _: () = assert!(ApiKey::DeleteTopics as i16 == 20);
+
 impl Request for DeleteTopicsRequest {
     const KEY: ApiKey = ApiKey::DeleteTopics;
     type Response = DeleteTopicsResponse;
@@ -88,7 +90,7 @@ impl DeleteTopicState {
     }
 }
 
-/// `DeleteTopicsResponse`, versions 0-6.
+/// API 20, versions 0-6.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteTopicsResponse {
     /// Versions 1-6, dropped in others.

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `DescribeClusterRequest`, versions 0-2.
+/// API 60, versions 0-2.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DescribeClusterRequest {
     /// Versions 0-2.
@@ -58,12 +58,14 @@ impl Message for DescribeClusterRequest {
     }
 }
 
+const _: () = assert!(ApiKey::DescribeCluster as i16 == 60);
+
 impl Request for DescribeClusterRequest {
     const KEY: ApiKey = ApiKey::DescribeCluster;
     type Response = DescribeClusterResponse;
 }
 
-/// `DescribeClusterResponse`, versions 0-2.
+/// API 60, versions 0-2.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DescribeClusterResponse {
     /// Versions 0-2.

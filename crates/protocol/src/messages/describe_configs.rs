@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `DescribeConfigsRequest`, versions 0-4.
+/// API 32, versions 0-4.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeConfigsRequest {
     /// Versions 0-4.
@@ -58,6 +58,8 @@ impl Message for DescribeConfigsRequest {
     }
 }
 
+const _: () = assert!(ApiKey::DescribeConfigs as i16 == 32);
+
 impl Request for DescribeConfigsRequest {
     const KEY: ApiKey = ApiKey::DescribeConfigs;
     type Response = DescribeConfigsResponse;
@@ -106,7 +108,7 @@ impl DescribeConfigsResource {
     }
 }
 
-/// `DescribeConfigsResponse`, versions 0-4.
+/// API 32, versions 0-4.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeConfigsResponse {
     /// Versions 0-4.

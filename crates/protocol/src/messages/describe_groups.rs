@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `DescribeGroupsRequest`, versions 0-6.
+/// API 15, versions 0-6.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeGroupsRequest {
     /// Versions 0-6.
@@ -52,12 +52,14 @@ impl Message for DescribeGroupsRequest {
     }
 }
 
+const _: () = assert!(ApiKey::DescribeGroups as i16 == 15);
+
 impl Request for DescribeGroupsRequest {
     const KEY: ApiKey = ApiKey::DescribeGroups;
     type Response = DescribeGroupsResponse;
 }
 
-/// `DescribeGroupsResponse`, versions 0-6.
+/// API 15, versions 0-6.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeGroupsResponse {
     /// Versions 1-6, dropped in others.

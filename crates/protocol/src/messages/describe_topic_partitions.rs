@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `DescribeTopicPartitionsRequest`, versions 0.
+/// API 75, versions 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DescribeTopicPartitionsRequest {
     /// Versions 0.
@@ -48,6 +48,8 @@ impl Message for DescribeTopicPartitionsRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::DescribeTopicPartitions as i16 == 75);
 
 impl Request for DescribeTopicPartitionsRequest {
     const KEY: ApiKey = ApiKey::DescribeTopicPartitions;
@@ -99,7 +101,7 @@ impl Cursor {
     }
 }
 
-/// `DescribeTopicPartitionsResponse`, versions 0.
+/// API 75, versions 0.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeTopicPartitionsResponse {
     /// Versions 0.

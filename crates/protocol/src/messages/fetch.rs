@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Records, Request, Str, Writer};
 
-/// `FetchRequest`, versions 0-18.
+/// API 1, versions 0-18.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FetchRequest {
     /// Versions 0-14, default -1.
@@ -125,7 +125,7 @@ impl Message for FetchRequest {
         if version >= 11 {
             w.string(&self.rack_id, flexible)?;
         }
-        if !(version >= 15) && self.replica_state != ReplicaState::default() {
+        if version < 15 && self.replica_state != ReplicaState::default() {
             return Err(EncodeError::UnsupportedField { field: "FetchRequest.replica_state", version });
         }
         if flexible {
@@ -142,6 +142,8 @@ impl Message for FetchRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::Fetch as i16 == 1);
 
 impl Request for FetchRequest {
     const KEY: ApiKey = ApiKey::Fetch;
@@ -363,7 +365,7 @@ impl ReplicaState {
     }
 }
 
-/// `FetchResponse`, versions 0-18.
+/// API 1, versions 0-18.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FetchResponse {
     /// Versions 1-18, dropped in others.
@@ -422,7 +424,7 @@ impl Message for FetchResponse {
             return Err(EncodeError::UnsupportedField { field: "FetchResponse.session_id", version });
         }
         w.array(&self.responses, flexible, |w, value| value.encode(w, version))?;
-        if !(version >= 16) && !self.node_endpoints.is_empty() {
+        if version < 16 && !self.node_endpoints.is_empty() {
             return Err(EncodeError::UnsupportedField { field: "FetchResponse.node_endpoints", version });
         }
         if flexible {
@@ -577,13 +579,13 @@ impl PartitionData {
             return Err(EncodeError::UnsupportedField { field: "PartitionData.preferred_read_replica", version });
         }
         w.nullable_records(self.records.as_ref(), flexible)?;
-        if !(version >= 12) && self.diverging_epoch != EpochEndOffset::default() {
+        if version < 12 && self.diverging_epoch != EpochEndOffset::default() {
             return Err(EncodeError::UnsupportedField { field: "PartitionData.diverging_epoch", version });
         }
-        if !(version >= 12) && self.current_leader != LeaderIdAndEpoch::default() {
+        if version < 12 && self.current_leader != LeaderIdAndEpoch::default() {
             return Err(EncodeError::UnsupportedField { field: "PartitionData.current_leader", version });
         }
-        if !(version >= 12) && self.snapshot_id != SnapshotId::default() {
+        if version < 12 && self.snapshot_id != SnapshotId::default() {
             return Err(EncodeError::UnsupportedField { field: "PartitionData.snapshot_id", version });
         }
         if flexible {

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `FindCoordinatorRequest`, versions 0-6.
+/// API 10, versions 0-6.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FindCoordinatorRequest {
     /// Versions 0-3.
@@ -59,12 +59,14 @@ impl Message for FindCoordinatorRequest {
     }
 }
 
+const _: () = assert!(ApiKey::FindCoordinator as i16 == 10);
+
 impl Request for FindCoordinatorRequest {
     const KEY: ApiKey = ApiKey::FindCoordinator;
     type Response = FindCoordinatorResponse;
 }
 
-/// `FindCoordinatorResponse`, versions 0-6.
+/// API 10, versions 0-6.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FindCoordinatorResponse {
     /// Versions 1-6, dropped in others.

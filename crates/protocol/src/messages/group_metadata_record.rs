@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{DecodeError, EncodeError, Message, Reader, Str, Writer};
 
-/// `GroupMetadataKey`, versions 2.
+/// Versions 2.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GroupMetadataKey {
     /// Versions 2.
@@ -30,7 +30,7 @@ impl Message for GroupMetadataKey {
     }
 }
 
-/// `GroupMetadataValue`, versions 0-4.
+/// Versions 0-4.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupMetadataValue {
     /// Versions 0-4.

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `HeartbeatRequest`, versions 0-4.
+/// API 12, versions 0-4.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HeartbeatRequest {
     /// Versions 0-4.
@@ -55,12 +55,14 @@ impl Message for HeartbeatRequest {
     }
 }
 
+const _: () = assert!(ApiKey::Heartbeat as i16 == 12);
+
 impl Request for HeartbeatRequest {
     const KEY: ApiKey = ApiKey::Heartbeat;
     type Response = HeartbeatResponse;
 }
 
-/// `HeartbeatResponse`, versions 0-4.
+/// API 12, versions 0-4.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HeartbeatResponse {
     /// Versions 1-4, dropped in others.

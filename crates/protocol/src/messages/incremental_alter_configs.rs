@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `IncrementalAlterConfigsRequest`, versions 0-1.
+/// API 44, versions 0-1.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct IncrementalAlterConfigsRequest {
     /// Versions 0-1.
@@ -42,6 +42,8 @@ impl Message for IncrementalAlterConfigsRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::IncrementalAlterConfigs as i16 == 44);
 
 impl Request for IncrementalAlterConfigsRequest {
     const KEY: ApiKey = ApiKey::IncrementalAlterConfigs;
@@ -124,7 +126,7 @@ impl AlterableConfig {
     }
 }
 
-/// `IncrementalAlterConfigsResponse`, versions 0-1.
+/// API 44, versions 0-1.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct IncrementalAlterConfigsResponse {
     /// Versions 0-1.

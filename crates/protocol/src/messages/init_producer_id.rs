@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `InitProducerIdRequest`, versions 0-6.
+/// API 22, versions 0-6.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InitProducerIdRequest {
     /// Versions 0-6, nullable.
@@ -88,12 +88,14 @@ impl Message for InitProducerIdRequest {
     }
 }
 
+const _: () = assert!(ApiKey::InitProducerId as i16 == 22);
+
 impl Request for InitProducerIdRequest {
     const KEY: ApiKey = ApiKey::InitProducerId;
     type Response = InitProducerIdResponse;
 }
 
-/// `InitProducerIdResponse`, versions 0-6.
+/// API 22, versions 0-6.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InitProducerIdResponse {
     /// Versions 0-6.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `JoinGroupRequest`, versions 0-9.
+/// API 11, versions 0-9.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JoinGroupRequest {
     /// Versions 0-9.
@@ -92,6 +92,8 @@ impl Message for JoinGroupRequest {
     }
 }
 
+const _: () = assert!(ApiKey::JoinGroup as i16 == 11);
+
 impl Request for JoinGroupRequest {
     const KEY: ApiKey = ApiKey::JoinGroup;
     type Response = JoinGroupResponse;
@@ -127,7 +129,7 @@ impl JoinGroupRequestProtocol {
     }
 }
 
-/// `JoinGroupResponse`, versions 0-9.
+/// API 11, versions 0-9.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JoinGroupResponse {
     /// Versions 2-9, dropped in others.

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `LeaveGroupRequest`, versions 0-5.
+/// API 13, versions 0-5.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LeaveGroupRequest {
     /// Versions 0-5.
@@ -59,6 +59,8 @@ impl Message for LeaveGroupRequest {
     }
 }
 
+const _: () = assert!(ApiKey::LeaveGroup as i16 == 13);
+
 impl Request for LeaveGroupRequest {
     const KEY: ApiKey = ApiKey::LeaveGroup;
     type Response = LeaveGroupResponse;
@@ -103,7 +105,7 @@ impl MemberIdentity {
     }
 }
 
-/// `LeaveGroupResponse`, versions 0-5.
+/// API 13, versions 0-5.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LeaveGroupResponse {
     /// Versions 1-5, dropped in others.

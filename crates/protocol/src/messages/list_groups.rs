@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `ListGroupsRequest`, versions 0-5.
+/// API 16, versions 0-5.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListGroupsRequest {
     /// Versions 4-5.
@@ -51,12 +51,14 @@ impl Message for ListGroupsRequest {
     }
 }
 
+const _: () = assert!(ApiKey::ListGroups as i16 == 16);
+
 impl Request for ListGroupsRequest {
     const KEY: ApiKey = ApiKey::ListGroups;
     type Response = ListGroupsResponse;
 }
 
-/// `ListGroupsResponse`, versions 0-5.
+/// API 16, versions 0-5.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListGroupsResponse {
     /// Versions 1-5, dropped in others.

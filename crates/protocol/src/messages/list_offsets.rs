@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `ListOffsetsRequest`, versions 0-11.
+/// API 2, versions 0-11.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListOffsetsRequest {
     /// Versions 0-11.
@@ -56,6 +56,8 @@ impl Message for ListOffsetsRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::ListOffsets as i16 == 2);
 
 impl Request for ListOffsetsRequest {
     const KEY: ApiKey = ApiKey::ListOffsets;
@@ -148,7 +150,7 @@ impl ListOffsetsPartition {
     }
 }
 
-/// `ListOffsetsResponse`, versions 0-11.
+/// API 2, versions 0-11.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListOffsetsResponse {
     /// Versions 2-11, dropped in others.

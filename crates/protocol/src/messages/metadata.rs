@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `MetadataRequest`, versions 0-13.
+/// API 3, versions 0-13.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetadataRequest {
     /// Versions 0-13, nullable in 1-13.
@@ -91,6 +91,8 @@ impl Message for MetadataRequest {
     }
 }
 
+const _: () = assert!(ApiKey::Metadata as i16 == 3);
+
 impl Request for MetadataRequest {
     const KEY: ApiKey = ApiKey::Metadata;
     type Response = MetadataResponse;
@@ -142,7 +144,7 @@ impl MetadataRequestTopic {
     }
 }
 
-/// `MetadataResponse`, versions 0-13.
+/// API 3, versions 0-13.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetadataResponse {
     /// Versions 3-13, dropped in others.

@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `OffsetCommitRequest`, versions 0-10.
+/// API 8, versions 0-10.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OffsetCommitRequest {
     /// Versions 0-10.
@@ -83,6 +83,8 @@ impl Message for OffsetCommitRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::OffsetCommit as i16 == 8);
 
 impl Request for OffsetCommitRequest {
     const KEY: ApiKey = ApiKey::OffsetCommit;
@@ -196,7 +198,7 @@ impl OffsetCommitRequestPartition {
     }
 }
 
-/// `OffsetCommitResponse`, versions 0-10.
+/// API 8, versions 0-10.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetCommitResponse {
     /// Versions 3-10, dropped in others.

@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{DecodeError, EncodeError, Message, Reader, Str, Writer};
 
-/// `OffsetCommitKey`, versions 0-1.
+/// Versions 0-1.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetCommitKey {
     /// Versions 0-1.
@@ -36,7 +36,7 @@ impl Message for OffsetCommitKey {
     }
 }
 
-/// `OffsetCommitValue`, versions 0-4.
+/// Versions 0-4.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OffsetCommitValue {
     /// Versions 0-4.

@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `OffsetFetchRequest`, versions 0-10.
+/// API 9, versions 0-10.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OffsetFetchRequest {
     /// Versions 8-10.
@@ -92,6 +92,8 @@ impl Message for OffsetFetchRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::OffsetFetch as i16 == 9);
 
 impl Request for OffsetFetchRequest {
     const KEY: ApiKey = ApiKey::OffsetFetch;
@@ -214,7 +216,7 @@ impl OffsetFetchRequestTopic {
     }
 }
 
-/// `OffsetFetchResponse`, versions 0-10.
+/// API 9, versions 0-10.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchResponse {
     /// Versions 3-10, dropped in others.

@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `OffsetForLeaderEpochRequest`, versions 0-4.
+/// API 23, versions 0-4.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OffsetForLeaderEpochRequest {
     /// Versions 3-4, default -2, dropped in others.
@@ -50,6 +50,8 @@ impl Message for OffsetForLeaderEpochRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::OffsetForLeaderEpoch as i16 == 23);
 
 impl Request for OffsetForLeaderEpochRequest {
     const KEY: ApiKey = ApiKey::OffsetForLeaderEpoch;
@@ -134,7 +136,7 @@ impl OffsetForLeaderPartition {
     }
 }
 
-/// `OffsetForLeaderEpochResponse`, versions 0-4.
+/// API 23, versions 0-4.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetForLeaderEpochResponse {
     /// Versions 2-4, dropped in others.

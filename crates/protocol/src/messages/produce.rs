@@ -7,7 +7,7 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Records, Request, Str, Writer};
 
-/// `ProduceRequest`, versions 0-13.
+/// API 0, versions 0-13.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProduceRequest {
     /// Versions 3-13, nullable, default null.
@@ -56,6 +56,8 @@ impl Message for ProduceRequest {
         Ok(())
     }
 }
+
+const _: () = assert!(ApiKey::Produce as i16 == 0);
 
 impl Request for ProduceRequest {
     const KEY: ApiKey = ApiKey::Produce;
@@ -133,7 +135,7 @@ impl PartitionProduceData {
     }
 }
 
-/// `ProduceResponse`, versions 0-13.
+/// API 0, versions 0-13.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProduceResponse {
     /// Versions 0-13.
@@ -178,7 +180,7 @@ impl Message for ProduceResponse {
         if version >= 1 {
             w.i32(self.throttle_time_ms);
         }
-        if !(version >= 10) && !self.node_endpoints.is_empty() {
+        if version < 10 && !self.node_endpoints.is_empty() {
             return Err(EncodeError::UnsupportedField { field: "ProduceResponse.node_endpoints", version });
         }
         if flexible {
@@ -316,7 +318,7 @@ impl PartitionProduceResponse {
         if version >= 8 {
             w.nullable_string(self.error_message.as_ref(), flexible)?;
         }
-        if !(version >= 10) && self.current_leader != LeaderIdAndEpoch::default() {
+        if version < 10 && self.current_leader != LeaderIdAndEpoch::default() {
             return Err(EncodeError::UnsupportedField { field: "PartitionProduceResponse.current_leader", version });
         }
         if flexible {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `SaslAuthenticateRequest`, versions 0-2.
+/// API 36, versions 0-2.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SaslAuthenticateRequest {
     /// Versions 0-2.
@@ -39,12 +39,14 @@ impl Message for SaslAuthenticateRequest {
     }
 }
 
+const _: () = assert!(ApiKey::SaslAuthenticate as i16 == 36);
+
 impl Request for SaslAuthenticateRequest {
     const KEY: ApiKey = ApiKey::SaslAuthenticate;
     type Response = SaslAuthenticateResponse;
 }
 
-/// `SaslAuthenticateResponse`, versions 0-2.
+/// API 36, versions 0-2.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SaslAuthenticateResponse {
     /// Versions 0-2.

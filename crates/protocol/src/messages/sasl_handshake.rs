@@ -5,7 +5,7 @@
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `SaslHandshakeRequest`, versions 0-1.
+/// API 17, versions 0-1.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SaslHandshakeRequest {
     /// Versions 0-1.
@@ -28,12 +28,14 @@ impl Message for SaslHandshakeRequest {
     }
 }
 
+const _: () = assert!(ApiKey::SaslHandshake as i16 == 17);
+
 impl Request for SaslHandshakeRequest {
     const KEY: ApiKey = ApiKey::SaslHandshake;
     type Response = SaslHandshakeResponse;
 }
 
-/// `SaslHandshakeResponse`, versions 0-1.
+/// API 17, versions 0-1.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SaslHandshakeResponse {
     /// Versions 0-1.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// `SyncGroupRequest`, versions 0-5.
+/// API 14, versions 0-5.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SyncGroupRequest {
     /// Versions 0-5.
@@ -73,6 +73,8 @@ impl Message for SyncGroupRequest {
     }
 }
 
+const _: () = assert!(ApiKey::SyncGroup as i16 == 14);
+
 impl Request for SyncGroupRequest {
     const KEY: ApiKey = ApiKey::SyncGroup;
     type Response = SyncGroupResponse;
@@ -108,7 +110,7 @@ impl SyncGroupRequestAssignment {
     }
 }
 
-/// `SyncGroupResponse`, versions 0-5.
+/// API 14, versions 0-5.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SyncGroupResponse {
     /// Versions 1-5, dropped in others.
