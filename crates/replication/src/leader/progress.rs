@@ -1,0 +1,103 @@
+use std::time::Duration;
+
+use raftsman_types::{BrokerEpoch, BrokerId, MonotonicTime, Offset};
+
+use super::SubscriptionKey;
+use crate::Durability;
+
+/// What a leader knows of one follower.
+#[derive(Debug, Clone)]
+pub(super) struct Progress {
+    pub broker: BrokerId,
+    /// The present registration, by the metadata.
+    pub broker_epoch: BrokerEpoch,
+    /// Whether it may be in the ISR, by the metadata.
+    pub eligible: bool,
+    /// The subscription its acks come under.
+    pub key: Option<SubscriptionKey>,
+    /// What it acked in this leader epoch, and in which registration.
+    acked: Option<Acked>,
+    /// When its counted offset was last at the leader's log end.
+    last_caught_up: Option<MonotonicTime>,
+    /// A past log end of the leader: reaching it shows that the follower was caught up at that time.
+    mark: Option<(Offset, MonotonicTime)>,
+    /// No proposal to take it into the ISR before this time.
+    pub blocked_until: MonotonicTime,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Acked {
+    broker_epoch: BrokerEpoch,
+    written: Offset,
+    flushed: Offset,
+}
+
+impl Progress {
+    pub fn new(broker: BrokerId, broker_epoch: BrokerEpoch, eligible: bool) -> Progress {
+        Progress {
+            broker,
+            broker_epoch,
+            eligible,
+            key: None,
+            acked: None,
+            last_caught_up: None,
+            mark: None,
+            blocked_until: MonotonicTime::default(),
+        }
+    }
+
+    /// Gives a member of the ISR a full lag time, as of now.
+    pub fn grant_grace(&mut self, now: MonotonicTime) {
+        self.last_caught_up = Some(now);
+    }
+
+    pub fn subscribed(&mut self, key: SubscriptionKey, broker_epoch: BrokerEpoch, written: Offset, flushed: Offset) {
+        self.key = Some(key);
+        self.acked = Some(Acked { broker_epoch, written, flushed });
+        self.mark = None;
+    }
+
+    /// Takes an ack in. Under one subscription offsets only rise; a lower one is late and ignored.
+    pub fn acked(&mut self, written: Offset, flushed: Offset) {
+        if let Some(acked) = &mut self.acked {
+            acked.written = acked.written.max(written);
+            acked.flushed = acked.flushed.max(flushed);
+        }
+    }
+
+    /// Up to where its log counts, if it said so in its present registration.
+    pub fn counted(&self, durability: Durability) -> Option<Offset> {
+        let acked = self.acked.filter(|a| a.broker_epoch == self.broker_epoch)?;
+        Some(match durability {
+            Durability::Written => acked.written,
+            Durability::Flushed => acked.flushed,
+        })
+    }
+
+    /// Notes when it was caught up, given the leader's log end as it is now.
+    ///
+    /// Called before the end moves and with each ack, so that a follower which always trails by a little is not taken
+    /// for one that stands still.
+    pub fn observe(&mut self, durability: Durability, leader_end: Offset, now: MonotonicTime) {
+        let Some(offset) = self.counted(durability) else { return };
+        if offset >= leader_end {
+            self.last_caught_up = Some(now);
+            self.mark = None;
+            return;
+        }
+        if let Some((end, at)) = self.mark
+            && offset >= end
+        {
+            self.last_caught_up = self.last_caught_up.max(Some(at));
+            self.mark = None;
+        }
+        if self.mark.is_none() {
+            self.mark = Some((leader_end, now));
+        }
+    }
+
+    /// Whether it was caught up no longer than `lag` ago.
+    pub fn is_caught_up(&self, now: MonotonicTime, lag: Duration) -> bool {
+        self.last_caught_up.is_some_and(|at| now.since(at) <= lag)
+    }
+}
