@@ -1,1 +1,5 @@
-//! Clusters of real processes.
+//! Clusters of real `raftsman` processes on loopback: hostile input, bad starts, killed nodes.
+
+mod bad_input;
+mod bad_start;
+mod wire;

@@ -98,6 +98,17 @@ impl ProcessNode {
         self.child.as_ref().map(Child::id)
     }
 
+    /// A setting it is started with.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.settings.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Changes a setting for its next start.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.retain(|(k, _)| k != key);
+        self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
     /// Where its data lies.
     pub fn directory(&self) -> &Path {
         &self.directory
