@@ -1,5 +1,5 @@
 use crate::clients::{install, java};
-use crate::lost_node::{all_acked, bring_back, create_topic, feed_through_a_kill, read_all, start_cluster};
+use crate::lost_node::{all_acked, bring_back, feed_through_a_kill, read_all, start_cluster};
 
 /// Apache Kafka's own console producer (idempotent by default) and console consumer.
 #[test]
@@ -9,7 +9,7 @@ fn kafkas_console_tools_lose_a_node_and_no_record() {
     }
     let mut cluster = start_cluster();
     let bootstrap = cluster.bootstrap_servers();
-    create_topic(&cluster, "orders");
+    cluster.create_topic("orders", 3, 3).expect("a topic can be created");
 
     let mut producer = java("org.apache.kafka.tools.ConsoleProducer");
     producer.args(["--bootstrap-server", &bootstrap, "--topic", "orders"]);

@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use crate::clients::install;
-use crate::lost_node::{all_acked, bring_back, create_topic, feed_through_a_kill, read_all, start_cluster};
+use crate::lost_node::{all_acked, bring_back, feed_through_a_kill, read_all, start_cluster};
 
 #[test]
 fn kcat_loses_a_node_and_no_record() {
@@ -10,7 +10,7 @@ fn kcat_loses_a_node_and_no_record() {
     }
     let mut cluster = start_cluster();
     let bootstrap = cluster.bootstrap_servers();
-    create_topic(&cluster, "orders");
+    cluster.create_topic("orders", 3, 3).expect("a topic can be created");
 
     let mut producer = Command::new("kcat");
     producer.args(["-P", "-b", &bootstrap, "-t", "orders", "-X", "enable.idempotence=true", "-X", "linger.ms=1"]);

@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use raftsman_testkit::{ClusterOptions, History, ProcessCluster, raftsman_binary, wait_until};
+use raftsman_testkit::{ClusterOptions, History, ProcessCluster, wait_until};
 
 /// How many records go through; the node is lost at a third.
 pub const RECORDS: usize = 3_000;
@@ -14,13 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A three-node cluster in the shape that `raftsman cluster` gives it.
 pub fn start_cluster() -> ProcessCluster {
     ProcessCluster::start(&ClusterOptions::default())
-}
-
-/// Creates a topic with 3 partitions and replication factor 3 by our own tool.
-pub fn create_topic(cluster: &ProcessCluster, topic: &str) {
-    let create = ["--create", "--topic", topic, "--partitions", "3", "--replication-factor", "3"];
-    let printed = kafka_topics(cluster, &create);
-    assert!(printed.contains(topic), "{printed}");
 }
 
 /// Runs a producer that prints `ack <partition> <value>` for every acked record, kills the node that leads
@@ -91,35 +84,16 @@ pub fn bring_back(cluster: &mut ProcessCluster, topic: &str) {
         }
     }
     wait_until("every replica to be in sync", PATIENCE, || {
-        let described = kafka_topics(cluster, &["--describe", "--topic", topic]);
-        let isr_sizes: Vec<usize> =
-            described.lines().filter_map(|l| field(l, "Isr:")).map(|isr| isr.split(',').count()).collect();
-        isr_sizes.len() == 3 && isr_sizes.iter().all(|size| *size == 3)
+        let described = cluster.describe(topic).unwrap_or_default();
+        described.len() == 3 && described.iter().all(|p| p.isr.len() == 3)
     });
 }
 
 fn kill_leader_of_first_partition(cluster: &mut ProcessCluster, topic: &str) {
-    let described = kafka_topics(cluster, &["--describe", "--topic", topic]);
-    let line = described.lines().find(|l| field(l, "Partition:") == Some("0")).expect("partition 0 is described");
-    let leader: i32 = field(line, "Leader:").and_then(|l| l.parse().ok()).expect("partition 0 has a leader");
+    let described = cluster.describe(topic).expect("the topic can be described");
+    let first = described.iter().find(|p| p.partition == 0).expect("partition 0 is described");
+    let leader = first.leader.expect("partition 0 has a leader");
     cluster.node(leader).kill();
-}
-
-/// The word after a label in a line of `kafka-topics --describe`.
-fn field<'a>(line: &'a str, label: &str) -> Option<&'a str> {
-    line.split('\t').find_map(|part| part.trim().strip_prefix(label)).map(str::trim)
-}
-
-fn kafka_topics(cluster: &ProcessCluster, arguments: &[&str]) -> String {
-    let bootstrap = cluster.bootstrap_servers();
-    let output = Command::new(raftsman_binary())
-        .args(["kafka-topics", "--bootstrap-server", &bootstrap])
-        .args(arguments)
-        .output()
-        .expect("the raftsman binary can be started");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "kafka-topics {arguments:?}: {errors}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn feed(input: &mut ChildStdin, numbers: std::ops::Range<usize>) {

@@ -1,7 +1,9 @@
 //! Repository chores: `cargo xtask <chore>`. Each chore is one module; this file only finds it.
 
+mod bench;
 mod codegen;
 mod proto;
+mod test;
 mod tidy;
 
 use std::path::Path;
@@ -17,6 +19,10 @@ const CHORES: &[(&str, &str, Chore)] = &[
     ),
     ("proto", "generate crates/rpc from proto/ (--check: only say whether it is up to date)", |a| {
         report(proto::run(a))
+    }),
+    ("test", "every test of the project, with all it needs built and installed first", |a| report(test::run(a))),
+    ("bench", "start-up, footprint, broker CPU and failover of a release build under librdkafka", |a| {
+        report(bench::run(a))
     }),
     ("tidy", "the crate arrows, purity, sizes, and what may not stand in shipped code", |_| {
         tidy::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))

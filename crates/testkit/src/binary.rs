@@ -2,12 +2,21 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+static BINARY: OnceLock<PathBuf> = OnceLock::new();
+
+/// Makes this process use a binary of its own choice; before the first node starts.
+///
+/// # Panics
+/// When a binary was used already.
+pub fn use_raftsman_binary(path: PathBuf) {
+    assert!(BINARY.set(path).is_ok(), "a raftsman binary is in use already");
+}
+
 /// The `raftsman` binary of the profile that the calling test was built with, built first if need be.
 ///
 /// # Panics
 /// When it cannot be built: the test cannot run without it.
 pub fn raftsman_binary() -> PathBuf {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(build).clone()
 }
 

@@ -7,11 +7,13 @@ mod history;
 mod process_cluster;
 mod process_node;
 mod require;
+mod tools;
 mod wait;
 
-pub use binary::raftsman_binary;
+pub use binary::{raftsman_binary, use_raftsman_binary};
 pub use history::{History, Verdict};
 pub use process_cluster::{ClusterOptions, ProcessCluster};
 pub use process_node::ProcessNode;
 pub use require::skip;
+pub use tools::DescribedPartition;
 pub use wait::{wait_until, wait_until_some};

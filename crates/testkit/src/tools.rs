@@ -1,0 +1,86 @@
+use std::process::Command;
+
+use crate::{ProcessCluster, raftsman_binary};
+
+/// A partition as `kafka-topics --describe` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedPartition {
+    /// Its index.
+    pub partition: i32,
+    /// Who leads it, if anyone.
+    pub leader: Option<i32>,
+    /// Who is in sync.
+    pub isr: Vec<i32>,
+}
+
+impl ProcessCluster {
+    /// Runs one of our own tools against the cluster: `arguments` without `--bootstrap-server`.
+    ///
+    /// # Errors
+    /// What the tool printed when it failed.
+    pub fn tool(&self, tool: &str, arguments: &[&str]) -> Result<String, String> {
+        let output = Command::new(raftsman_binary())
+            .args([tool, "--bootstrap-server", &self.bootstrap_servers()])
+            .args(arguments)
+            .output()
+            .map_err(|error| format!("{tool} cannot be started: {error}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(format!("{tool} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr)))
+        }
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    /// What the tool printed when it failed.
+    pub fn create_topic(&self, topic: &str, partitions: usize, replication_factor: usize) -> Result<(), String> {
+        let (partitions, replication_factor) = (partitions.to_string(), replication_factor.to_string());
+        let counts = ["--partitions", &partitions, "--replication-factor", &replication_factor];
+        self.tool("kafka-topics", &[&["--create", "--topic", topic], &counts[..]].concat()).map(|_| ())
+    }
+
+    /// The partitions of a topic as they are now.
+    ///
+    /// # Errors
+    /// What the tool printed when it failed.
+    pub fn describe(&self, topic: &str) -> Result<Vec<DescribedPartition>, String> {
+        let printed = self.tool("kafka-topics", &["--describe", "--topic", topic])?;
+        Ok(printed.lines().filter_map(described_partition).collect())
+    }
+
+    /// The `node.id` of the active controller.
+    ///
+    /// # Errors
+    /// When no node knows one.
+    pub fn active_controller(&self) -> Result<i32, String> {
+        let printed = self.tool("health", &[])?;
+        let line = printed.lines().find(|l| l.contains("controller")).ok_or(format!("no controller in {printed:?}"))?;
+        let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().map_err(|_| format!("no controller id in {line:?}"))
+    }
+}
+
+/// Reads a line such as `Topic: orders<tab>Partition: 0<tab>Leader: 1<tab>Replicas: 1,2,3<tab>Isr: 1,2,3`.
+fn described_partition(line: &str) -> Option<DescribedPartition> {
+    let word = |label: &str| line.split('\t').find_map(|part| part.trim().strip_prefix(label)).map(str::trim);
+    Some(DescribedPartition {
+        partition: word("Partition:")?.parse().ok()?,
+        leader: word("Leader:")?.parse().ok(),
+        isr: word("Isr:")?.split(',').filter_map(|id| id.trim().parse().ok()).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_described_partition() {
+        let line = "\tTopic: orders\tPartition: 2\tLeader: none\tReplicas: 1,2,3\tIsr: 3,1\tElr: \tLastKnownElr: ";
+        let expected = DescribedPartition { partition: 2, leader: None, isr: vec![3, 1] };
+        assert_eq!(described_partition(line), Some(expected));
+        assert_eq!(described_partition("Topic: orders\tTopicId: x\tPartitionCount: 3"), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! `cargo xtask bench`: a release build measured as its users meet it, by librdkafka.
+//!
+//! Everything runs on this machine, so clients and brokers share its cores: broker CPU per work done is the figure
+//! to compare, throughput is secondary. Each figure is printed beside its aim.
+
+mod failover;
+mod footprint;
+mod load;
+mod process;
+mod startup;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Measures what is named (`startup`, `footprint`, `load`, `failover`), or everything.
+///
+/// # Errors
+/// When something cannot be built, started or installed.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let built = Command::new("cargo")
+        .current_dir(&root)
+        .args(["build", "--release", "--package", "raftsman-cli"])
+        .status()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if !built.success() {
+        return Err("the release build failed".into());
+    }
+    let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root.join("target"), PathBuf::from);
+    raftsman_testkit::use_raftsman_binary(target.join("release/raftsman"));
+
+    let parts: [(&str, fn() -> Result<(), String>); 4] =
+        [("startup", startup::run), ("footprint", footprint::run), ("load", load::run), ("failover", failover::run)];
+    if let Some(unknown) = arguments.iter().find(|a| parts.iter().all(|(name, _)| name != a)) {
+        return Err(format!("bench: {unknown} is none of startup, footprint, load, failover"));
+    }
+    for (name, part) in parts {
+        if arguments.is_empty() || arguments.iter().any(|a| a == name) {
+            println!("\n{name}");
+            part()?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints a figure with its aim.
+fn figure(what: &str, measured: String, aim: &str) {
+    println!("  {what:<62} {measured:>22}   aim {aim}");
+}
+
+/// The middle of some measurements, and their extremes.
+fn spread(mut values: Vec<f64>, unit: &str) -> String {
+    values.sort_by(f64::total_cmp);
+    match values.as_slice() {
+        [] => "nothing".into(),
+        values => {
+            let median = values[values.len() / 2];
+            format!("{median:.1} {unit} ({:.1}–{:.1})", values[0], values[values.len() - 1])
+        }
+    }
+}
