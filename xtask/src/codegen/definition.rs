@@ -6,8 +6,8 @@ pub fn source(s: &Struct, file: &File) -> String {
     let derived = s.fields.iter().all(derived_default);
     let default = if derived { ", Default" } else { "" };
     let what = match file.messages.iter().find(|message| message.name == s.name) {
-        Some(Message { key: Some(key), .. }) => format!("API {key}, versions {}.", range(s.versions)),
-        Some(_) => format!("Versions {}.", range(s.versions)),
+        Some(Message { key: Some(key), .. }) => format!("API {key}, {}.", range(s.versions)),
+        Some(_) => format!("{}.", capitalized(&range(s.versions))),
         None => format!("Part of `{}`.", s.message),
     };
     let mut text = format!("/// {what}\n#[derive(Debug, Clone, PartialEq{default})]\npub struct {} {{\n", s.name);
@@ -33,14 +33,18 @@ pub fn name(field: &Field) -> String {
 
 fn range(versions: Versions) -> String {
     if versions.first == versions.last {
-        versions.first.to_string()
+        format!("version {}", versions.first)
     } else {
-        format!("{}-{}", versions.first, versions.last)
+        format!("versions {}-{}", versions.first, versions.last)
     }
 }
 
+fn capitalized(text: &str) -> String {
+    text.replacen('v', "V", 1)
+}
+
 fn documentation(field: &Field) -> String {
-    let mut text = format!("Versions {}", range(field.versions));
+    let mut text = capitalized(&range(field.versions));
     if let Some(tag) = field.tag {
         text += &format!(", tag {tag}");
     }

@@ -12,9 +12,9 @@ pub struct ApiVersionsRequest {
     pub client_software_name: Str,
     /// Versions 3-5, dropped in others.
     pub client_software_version: Str,
-    /// Versions 5, nullable, default null, dropped in others.
+    /// Version 5, nullable, default null, dropped in others.
     pub cluster_id: Option<Str>,
-    /// Versions 5, default -1, dropped in others.
+    /// Version 5, default -1, dropped in others.
     pub node_id: i32,
 }
 

@@ -18,7 +18,7 @@ pub struct ConsumerProtocolSubscription {
     pub owned_partitions: Vec<TopicPartition>,
     /// Versions 2-3, default -1, dropped in others.
     pub generation_id: i32,
-    /// Versions 3, nullable, default null, dropped in others.
+    /// Version 3, nullable, default null, dropped in others.
     pub rack_id: Option<Str>,
 }
 

@@ -225,7 +225,7 @@ impl Message for CreateTopicsResponse {
 pub struct CreatableTopicResult {
     /// Versions 0-7.
     pub name: Str,
-    /// Versions 7, dropped in others.
+    /// Version 7, dropped in others.
     pub topic_id: Uuid,
     /// Versions 0-7.
     pub error_code: i16,

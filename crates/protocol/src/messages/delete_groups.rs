@@ -89,7 +89,7 @@ pub struct DeletableGroupResult {
     pub group_id: Str,
     /// Versions 0-3.
     pub error_code: i16,
-    /// Versions 3, nullable, default null, dropped in others.
+    /// Version 3, nullable, default null, dropped in others.
     pub error_message: Option<Str>,
 }
 

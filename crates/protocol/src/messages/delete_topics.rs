@@ -10,7 +10,7 @@ use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Wri
 /// API 20, versions 0-6.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteTopicsRequest {
-    /// Versions 6.
+    /// Version 6.
     pub topics: Vec<DeleteTopicState>,
     /// Versions 0-5, dropped in others.
     pub topic_names: Vec<Str>,
@@ -69,9 +69,9 @@ impl Request for DeleteTopicsRequest {
 /// Part of `DeleteTopicsRequest`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteTopicState {
-    /// Versions 6, nullable, default null.
+    /// Version 6, nullable, default null.
     pub name: Option<Str>,
-    /// Versions 6.
+    /// Version 6.
     pub topic_id: Uuid,
 }
 
@@ -133,9 +133,9 @@ impl Message for DeleteTopicsResponse {
 /// Part of `DeleteTopicsResponse`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeletableTopicResult {
-    /// Versions 0-6, nullable in 6.
+    /// Versions 0-6, nullable in version 6.
     pub name: Option<Str>,
-    /// Versions 6, dropped in others.
+    /// Version 6, dropped in others.
     pub topic_id: Uuid,
     /// Versions 0-6.
     pub error_code: i16,

@@ -12,7 +12,7 @@ pub struct DescribeClusterRequest {
     pub include_cluster_authorized_operations: bool,
     /// Versions 1-2, default 1.
     pub endpoint_type: i8,
-    /// Versions 2.
+    /// Version 2.
     pub include_fenced_brokers: bool,
 }
 
@@ -151,7 +151,7 @@ pub struct DescribeClusterBroker {
     pub port: i32,
     /// Versions 0-2, nullable, default null.
     pub rack: Option<Str>,
-    /// Versions 2.
+    /// Version 2.
     pub is_fenced: bool,
 }
 

@@ -214,7 +214,7 @@ pub struct DescribeConfigsResourceResult {
     pub read_only: bool,
     /// Versions 1-4, default -1, dropped in others.
     pub config_source: i8,
-    /// Versions 0.
+    /// Version 0.
     pub is_default: bool,
     /// Versions 0-4.
     pub is_sensitive: bool,

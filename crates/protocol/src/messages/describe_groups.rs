@@ -104,7 +104,7 @@ impl Message for DescribeGroupsResponse {
 pub struct DescribedGroup {
     /// Versions 0-6.
     pub error_code: i16,
-    /// Versions 6, nullable, default null.
+    /// Version 6, nullable, default null.
     pub error_message: Option<Str>,
     /// Versions 0-6.
     pub group_id: Str,

@@ -7,14 +7,14 @@ use raftsman_types::Uuid;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Writer};
 
-/// API 75, versions 0.
+/// API 75, version 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DescribeTopicPartitionsRequest {
-    /// Versions 0.
+    /// Version 0.
     pub topics: Vec<TopicRequest>,
-    /// Versions 0, default 2000.
+    /// Version 0, default 2000.
     pub response_partition_limit: i32,
-    /// Versions 0, nullable, default null.
+    /// Version 0, nullable, default null.
     pub cursor: Option<Cursor>,
 }
 
@@ -59,7 +59,7 @@ impl Request for DescribeTopicPartitionsRequest {
 /// Part of `DescribeTopicPartitionsRequest`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicRequest {
-    /// Versions 0.
+    /// Version 0.
     pub name: Str,
 }
 
@@ -80,9 +80,9 @@ impl TopicRequest {
 /// Part of `DescribeTopicPartitionsRequest`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cursor {
-    /// Versions 0.
+    /// Version 0.
     pub topic_name: Str,
-    /// Versions 0.
+    /// Version 0.
     pub partition_index: i32,
 }
 
@@ -101,14 +101,14 @@ impl Cursor {
     }
 }
 
-/// API 75, versions 0.
+/// API 75, version 0.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeTopicPartitionsResponse {
-    /// Versions 0.
+    /// Version 0.
     pub throttle_time_ms: i32,
-    /// Versions 0.
+    /// Version 0.
     pub topics: Vec<DescribeTopicPartitionsResponseTopic>,
-    /// Versions 0, nullable, default null.
+    /// Version 0, nullable, default null.
     pub next_cursor: Option<Cursor>,
 }
 
@@ -140,17 +140,17 @@ impl Message for DescribeTopicPartitionsResponse {
 /// Part of `DescribeTopicPartitionsResponse`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DescribeTopicPartitionsResponseTopic {
-    /// Versions 0.
+    /// Version 0.
     pub error_code: i16,
-    /// Versions 0, nullable.
+    /// Version 0, nullable.
     pub name: Option<Str>,
-    /// Versions 0.
+    /// Version 0.
     pub topic_id: Uuid,
-    /// Versions 0.
+    /// Version 0.
     pub is_internal: bool,
-    /// Versions 0.
+    /// Version 0.
     pub partitions: Vec<DescribeTopicPartitionsResponsePartition>,
-    /// Versions 0, default -2147483648.
+    /// Version 0, default -2147483648.
     pub topic_authorized_operations: i32,
 }
 
@@ -196,23 +196,23 @@ impl DescribeTopicPartitionsResponseTopic {
 /// Part of `DescribeTopicPartitionsResponse`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DescribeTopicPartitionsResponsePartition {
-    /// Versions 0.
+    /// Version 0.
     pub error_code: i16,
-    /// Versions 0.
+    /// Version 0.
     pub partition_index: i32,
-    /// Versions 0.
+    /// Version 0.
     pub leader_id: i32,
-    /// Versions 0, default -1.
+    /// Version 0, default -1.
     pub leader_epoch: i32,
-    /// Versions 0.
+    /// Version 0.
     pub replica_nodes: Vec<i32>,
-    /// Versions 0.
+    /// Version 0.
     pub isr_nodes: Vec<i32>,
-    /// Versions 0, nullable, default null.
+    /// Version 0, nullable, default null.
     pub eligible_leader_replicas: Option<Vec<i32>>,
-    /// Versions 0, nullable, default null.
+    /// Version 0, nullable, default null.
     pub last_known_elr: Option<Vec<i32>>,
-    /// Versions 0.
+    /// Version 0.
     pub offline_replicas: Vec<i32>,
 }
 

@@ -208,7 +208,7 @@ pub struct FetchPartition {
     pub partition_max_bytes: i32,
     /// Versions 17-18, tag 0, dropped in others.
     pub replica_directory_id: Uuid,
-    /// Versions 18, tag 1, default 9223372036854775807, dropped in others.
+    /// Version 18, tag 1, default 9223372036854775807, dropped in others.
     pub high_watermark: i64,
 }
 

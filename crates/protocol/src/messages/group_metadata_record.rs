@@ -7,10 +7,10 @@ use bytes::Bytes;
 use crate::message::{check_decode_version, check_encode_version};
 use crate::{DecodeError, EncodeError, Message, Reader, Str, Writer};
 
-/// Versions 2.
+/// Version 2.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GroupMetadataKey {
-    /// Versions 2.
+    /// Version 2.
     pub group: Str,
 }
 

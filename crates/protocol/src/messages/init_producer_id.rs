@@ -16,9 +16,9 @@ pub struct InitProducerIdRequest {
     pub producer_id: i64,
     /// Versions 3-6, default -1.
     pub producer_epoch: i16,
-    /// Versions 6.
+    /// Version 6.
     pub enable2_pc: bool,
-    /// Versions 6.
+    /// Version 6.
     pub keep_prepared_txn: bool,
 }
 
@@ -106,9 +106,9 @@ pub struct InitProducerIdResponse {
     pub producer_id: i64,
     /// Versions 0-6.
     pub producer_epoch: i16,
-    /// Versions 6, default -1.
+    /// Version 6, default -1.
     pub ongoing_txn_producer_id: i64,
-    /// Versions 6, default -1.
+    /// Version 6, default -1.
     pub ongoing_txn_producer_epoch: i16,
 }
 

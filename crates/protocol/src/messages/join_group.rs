@@ -140,11 +140,11 @@ pub struct JoinGroupResponse {
     pub generation_id: i32,
     /// Versions 7-9, nullable, default null, dropped in others.
     pub protocol_type: Option<Str>,
-    /// Versions 0-9, nullable in 7-9.
+    /// Versions 0-9, nullable in versions 7-9.
     pub protocol_name: Option<Str>,
     /// Versions 0-9.
     pub leader: Str,
-    /// Versions 9.
+    /// Version 9.
     pub skip_assignment: bool,
     /// Versions 0-9.
     pub member_id: Str,

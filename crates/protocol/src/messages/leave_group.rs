@@ -73,7 +73,7 @@ pub struct MemberIdentity {
     pub member_id: Str,
     /// Versions 3-5, nullable, default null.
     pub group_instance_id: Option<Str>,
-    /// Versions 5, nullable, default null, dropped in others.
+    /// Version 5, nullable, default null, dropped in others.
     pub reason: Option<Str>,
 }
 

@@ -10,7 +10,7 @@ use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Wri
 pub struct ListGroupsRequest {
     /// Versions 4-5.
     pub states_filter: Vec<Str>,
-    /// Versions 5.
+    /// Version 5.
     pub types_filter: Vec<Str>,
 }
 
@@ -111,7 +111,7 @@ pub struct ListedGroup {
     pub protocol_type: Str,
     /// Versions 4-5, dropped in others.
     pub group_state: Str,
-    /// Versions 5, dropped in others.
+    /// Version 5, dropped in others.
     pub group_type: Str,
 }
 

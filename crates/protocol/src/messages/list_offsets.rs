@@ -106,7 +106,7 @@ pub struct ListOffsetsPartition {
     pub current_leader_epoch: i32,
     /// Versions 0-11.
     pub timestamp: i64,
-    /// Versions 0, default 1.
+    /// Version 0, default 1.
     pub max_num_offsets: i32,
 }
 
@@ -236,7 +236,7 @@ pub struct ListOffsetsPartitionResponse {
     pub offset: i64,
     /// Versions 4-11, default -1.
     pub leader_epoch: i32,
-    /// Versions 0.
+    /// Version 0.
     pub old_style_offsets: Vec<i64>,
 }
 

@@ -10,7 +10,7 @@ use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Str, Wri
 /// API 3, versions 0-13.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetadataRequest {
-    /// Versions 0-13, nullable in 1-13.
+    /// Versions 0-13, nullable in versions 1-13.
     pub topics: Option<Vec<MetadataRequestTopic>>,
     /// Versions 4-13, default true.
     pub allow_auto_topic_creation: bool,
@@ -103,7 +103,7 @@ impl Request for MetadataRequest {
 pub struct MetadataRequestTopic {
     /// Versions 10-13, dropped in others.
     pub topic_id: Uuid,
-    /// Versions 0-13, nullable in 10-13.
+    /// Versions 0-13, nullable in versions 10-13.
     pub name: Option<Str>,
 }
 
@@ -157,7 +157,7 @@ pub struct MetadataResponse {
     pub controller_id: i32,
     /// Versions 0-13.
     pub topics: Vec<MetadataResponseTopic>,
-    /// Versions 13, dropped in others.
+    /// Version 13, dropped in others.
     pub error_code: i16,
     /// Versions 8-10, default -2147483648.
     pub cluster_authorized_operations: i32,
@@ -279,7 +279,7 @@ impl MetadataResponseBroker {
 pub struct MetadataResponseTopic {
     /// Versions 0-13.
     pub error_code: i16,
-    /// Versions 0-13, nullable in 12-13.
+    /// Versions 0-13, nullable in versions 12-13.
     pub name: Option<Str>,
     /// Versions 10-13, dropped in others.
     pub topic_id: Uuid,

@@ -94,7 +94,7 @@ impl Request for OffsetCommitRequest {
 /// Part of `OffsetCommitRequest`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetCommitRequestTopic {
-    /// Versions 10, dropped in others.
+    /// Version 10, dropped in others.
     pub topic_id: Uuid,
     /// Versions 0-9, dropped in others.
     pub name: Str,
@@ -141,7 +141,7 @@ pub struct OffsetCommitRequestPartition {
     pub committed_offset: i64,
     /// Versions 6-10, default -1, dropped in others.
     pub committed_leader_epoch: i32,
-    /// Versions 1, default -1.
+    /// Version 1, default -1.
     pub commit_timestamp: i64,
     /// Versions 0-10, nullable.
     pub committed_metadata: Option<Str>,
@@ -241,7 +241,7 @@ impl Message for OffsetCommitResponse {
 /// Part of `OffsetCommitResponse`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetCommitResponseTopic {
-    /// Versions 10, dropped in others.
+    /// Version 10, dropped in others.
     pub topic_id: Uuid,
     /// Versions 0-9, dropped in others.
     pub name: Str,

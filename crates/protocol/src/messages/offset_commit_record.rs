@@ -47,9 +47,9 @@ pub struct OffsetCommitValue {
     pub metadata: Str,
     /// Versions 0-4.
     pub commit_timestamp: i64,
-    /// Versions 1, default -1, dropped in others.
+    /// Version 1, default -1, dropped in others.
     pub expire_timestamp: i64,
-    /// Versions 4, tag 0, dropped in others.
+    /// Version 4, tag 0, dropped in others.
     pub topic_id: Uuid,
 }
 

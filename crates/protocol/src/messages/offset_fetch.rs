@@ -14,7 +14,7 @@ pub struct OffsetFetchRequest {
     pub groups: Vec<OffsetFetchRequestGroup>,
     /// Versions 0-7.
     pub group_id: Str,
-    /// Versions 0-7, nullable in 2-7.
+    /// Versions 0-7, nullable in versions 2-7.
     pub topics: Option<Vec<OffsetFetchRequestTopic>>,
     /// Versions 7-10.
     pub require_stable: bool,
@@ -148,7 +148,7 @@ impl OffsetFetchRequestGroup {
 /// Part of `OffsetFetchRequest`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchRequestTopics {
-    /// Versions 10, dropped in others.
+    /// Version 10, dropped in others.
     pub topic_id: Uuid,
     /// Versions 8-9, dropped in others.
     pub name: Str,
@@ -316,7 +316,7 @@ impl OffsetFetchResponseGroup {
 /// Part of `OffsetFetchResponse`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchResponseTopics {
-    /// Versions 10, dropped in others.
+    /// Version 10, dropped in others.
     pub topic_id: Uuid,
     /// Versions 8-9, dropped in others.
     pub name: Str,

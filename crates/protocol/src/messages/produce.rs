@@ -67,7 +67,7 @@ impl Request for ProduceRequest {
 /// Part of `ProduceRequest`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicProduceData {
-    /// Versions 13, dropped in others.
+    /// Version 13, dropped in others.
     pub topic_id: Uuid,
     /// Versions 0-12, dropped in others.
     pub name: Str,
@@ -197,7 +197,7 @@ impl Message for ProduceResponse {
 /// Part of `ProduceResponse`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicProduceResponse {
-    /// Versions 13, dropped in others.
+    /// Version 13, dropped in others.
     pub topic_id: Uuid,
     /// Versions 0-12, dropped in others.
     pub name: Str,

@@ -18,9 +18,9 @@ pub struct SyncGroupRequest {
     pub member_id: Str,
     /// Versions 3-5, nullable, default null.
     pub group_instance_id: Option<Str>,
-    /// Versions 5, nullable, default null, dropped in others.
+    /// Version 5, nullable, default null, dropped in others.
     pub protocol_type: Option<Str>,
-    /// Versions 5, nullable, default null, dropped in others.
+    /// Version 5, nullable, default null, dropped in others.
     pub protocol_name: Option<Str>,
     /// Versions 0-5.
     pub assignments: Vec<SyncGroupRequestAssignment>,
@@ -117,9 +117,9 @@ pub struct SyncGroupResponse {
     pub throttle_time_ms: i32,
     /// Versions 0-5.
     pub error_code: i16,
-    /// Versions 5, nullable, default null, dropped in others.
+    /// Version 5, nullable, default null, dropped in others.
     pub protocol_type: Option<Str>,
-    /// Versions 5, nullable, default null, dropped in others.
+    /// Version 5, nullable, default null, dropped in others.
     pub protocol_name: Option<Str>,
     /// Versions 0-5.
     pub assignment: Bytes,
