@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the clients of the compatibility tests below target/compat: unmodified, at pinned versions.
-# usage: install.sh python | java | kcat    Prints nothing when all is there already.
+# usage: install.sh python | java | kcat | docker | docker-stop    Prints nothing when all is there already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}/compat
@@ -37,8 +37,26 @@ case $1 in
   kcat)
     command -v kcat >/dev/null || apt_install kcat
     ;;
+  docker)
+    command -v dockerd >/dev/null || apt_install docker.io
+    command -v docker-compose >/dev/null || apt_install docker-compose
+    if ! docker info >/dev/null 2>&1; then
+      [ "$(id -u)" = 0 ] || { echo "the docker daemon does not answer and only root can start it: start dockerd" >&2; exit 3; }
+      dockerd --pidfile "$target/dockerd.pid" >"$target/dockerd.log" 2>&1 </dev/null &
+      for _ in $(seq 300); do
+        docker info >/dev/null 2>&1 && exit 0
+        read -r -t 0.1 <> <(:) || true
+      done
+      echo "dockerd does not start, see $target/dockerd.log" >&2
+      exit 3
+    fi
+    ;;
+  docker-stop)
+    # Ends only a daemon that this script started.
+    [ -e "$target/dockerd.pid" ] && kill "$(cat "$target/dockerd.pid")" || true
+    ;;
   *)
-    echo "install.sh: unknown client '$1': python, java or kcat" >&2
+    echo "install.sh: unknown client '$1': python, java, kcat or docker" >&2
     exit 2
     ;;
 esac

@@ -9,7 +9,7 @@ fn kafkas_console_tools_lose_a_node_and_no_record() {
     }
     let mut cluster = start_cluster();
     let bootstrap = cluster.bootstrap_servers();
-    cluster.create_topic("orders", 3, 3).expect("a topic can be created");
+    cluster.tools().create_topic("orders", 3, 3).expect("a topic can be created");
 
     let mut producer = java("org.apache.kafka.tools.ConsoleProducer");
     producer.args(["--bootstrap-server", &bootstrap, "--topic", "orders"]);

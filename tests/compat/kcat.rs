@@ -10,7 +10,7 @@ fn kcat_loses_a_node_and_no_record() {
     }
     let mut cluster = start_cluster();
     let bootstrap = cluster.bootstrap_servers();
-    cluster.create_topic("orders", 3, 3).expect("a topic can be created");
+    cluster.tools().create_topic("orders", 3, 3).expect("a topic can be created");
 
     let mut producer = Command::new("kcat");
     producer.args(["-P", "-b", &bootstrap, "-t", "orders", "-X", "enable.idempotence=true", "-X", "linger.ms=1"]);

@@ -16,24 +16,41 @@ pub fn start_cluster() -> ProcessCluster {
     ProcessCluster::start(&ClusterOptions::default())
 }
 
-/// Runs a producer that prints `ack <partition> <value>` for every acked record, kills the node that leads
-/// partition 0 at a third of them, and gives back what was acked by the time the producer was done.
-pub fn produce_through_a_kill(cluster: &mut ProcessCluster, topic: &str, mut producer: Command) -> History {
-    let mut child = producer.stdout(Stdio::piped()).spawn().expect("the producer can be started");
-    let lines = lines_of(child.stdout.take().expect("its output is piped"));
-    let mut history = History::default();
-    while let Ok(line) = lines.recv_timeout(PATIENCE) {
-        let mut words = line.splitn(3, ' ');
-        assert_eq!(words.next(), Some("ack"), "the producer printed {line:?}");
-        let partition = words.next().and_then(|p| p.parse().ok()).expect("an ack names its partition");
-        history.ack(partition, words.next().expect("an ack names its record"));
-        if history.len() == RECORDS / 3 {
-            kill_leader_of_first_partition(cluster, topic);
-        }
+/// A producer that prints `ack <partition> <value>` for every acked record.
+pub struct ProducerThroughAKill {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl ProducerThroughAKill {
+    /// Starts it.
+    pub fn start(mut producer: Command) -> ProducerThroughAKill {
+        let mut child = producer.stdout(Stdio::piped()).spawn().expect("the producer can be started");
+        let lines = lines_of(child.stdout.take().expect("its output is piped"));
+        ProducerThroughAKill { child, lines }
     }
-    finish(child, "the producer");
-    assert_eq!(history.len(), RECORDS, "every record is acked by a producer that is done");
-    history
+
+    /// Lets it run to its end, calls `kill` at a third of the records, and gives back what was acked.
+    pub fn run(self, mut kill: impl FnMut()) -> History {
+        let mut history = History::default();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            let mut words = line.splitn(3, ' ');
+            assert_eq!(words.next(), Some("ack"), "the producer printed {line:?}");
+            let partition = words.next().and_then(|p| p.parse().ok()).expect("an ack names its partition");
+            history.ack(partition, words.next().expect("an ack names its record"));
+            if history.len() == RECORDS / 3 {
+                kill();
+            }
+        }
+        finish(self.child, "the producer");
+        assert_eq!(history.len(), RECORDS, "every record is acked by a producer that is done");
+        history
+    }
+}
+
+/// Runs such a producer and kills the node that leads partition 0 at a third of the records.
+pub fn produce_through_a_kill(cluster: &mut ProcessCluster, topic: &str, producer: Command) -> History {
+    ProducerThroughAKill::start(producer).run(|| kill_leader_of_first_partition(cluster, topic))
 }
 
 /// Feeds a producer that reads lines: a third, then a node is killed, then the rest. It says nothing of single
@@ -84,13 +101,13 @@ pub fn bring_back(cluster: &mut ProcessCluster, topic: &str) {
         }
     }
     wait_until("every replica to be in sync", PATIENCE, || {
-        let described = cluster.describe(topic).unwrap_or_default();
+        let described = cluster.tools().describe(topic).unwrap_or_default();
         described.len() == 3 && described.iter().all(|p| p.isr.len() == 3)
     });
 }
 
 fn kill_leader_of_first_partition(cluster: &mut ProcessCluster, topic: &str) {
-    let described = cluster.describe(topic).expect("the topic can be described");
+    let described = cluster.tools().describe(topic).expect("the topic can be described");
     let first = described.iter().find(|p| p.partition == 0).expect("partition 0 is described");
     let leader = first.leader.expect("partition 0 has a leader");
     cluster.node(leader).kill();

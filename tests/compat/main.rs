@@ -6,6 +6,7 @@
 
 mod clients;
 mod confluent;
+mod docker;
 mod java_console;
 mod kafka_python;
 mod kcat;

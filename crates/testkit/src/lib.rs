@@ -15,5 +15,5 @@ pub use history::{History, Verdict};
 pub use process_cluster::{ClusterOptions, ProcessCluster};
 pub use process_node::ProcessNode;
 pub use require::skip;
-pub use tools::DescribedPartition;
+pub use tools::{DescribedPartition, Tools};
 pub use wait::{wait_until, wait_until_some};

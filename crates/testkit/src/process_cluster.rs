@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::ProcessNode;
+use crate::{ProcessNode, Tools};
 
 /// How a test's cluster differs from `raftsman cluster`.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +82,11 @@ impl ProcessCluster {
     pub fn bootstrap_servers(&self) -> String {
         let addresses: Vec<String> = self.nodes.iter().map(|n| n.client_address.to_string()).collect();
         addresses.join(",")
+    }
+
+    /// Our own tools, set to talk to this cluster.
+    pub fn tools(&self) -> Tools {
+        Tools::at(self.bootstrap_servers())
     }
 
     /// The node of an id.

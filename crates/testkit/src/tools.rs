@@ -1,6 +1,11 @@
 use std::process::Command;
 
-use crate::{ProcessCluster, raftsman_binary};
+use crate::raftsman_binary;
+
+/// Our own command-line tools, set to talk to one cluster.
+pub struct Tools {
+    bootstrap_servers: String,
+}
 
 /// A partition as `kafka-topics --describe` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,14 +18,19 @@ pub struct DescribedPartition {
     pub isr: Vec<i32>,
 }
 
-impl ProcessCluster {
-    /// Runs one of our own tools against the cluster: `arguments` without `--bootstrap-server`.
+impl Tools {
+    /// The tools for the cluster that these addresses belong to.
+    pub fn at(bootstrap_servers: impl Into<String>) -> Tools {
+        Tools { bootstrap_servers: bootstrap_servers.into() }
+    }
+
+    /// Runs a tool: `arguments` without `--bootstrap-server`.
     ///
     /// # Errors
     /// What the tool printed when it failed.
-    pub fn tool(&self, tool: &str, arguments: &[&str]) -> Result<String, String> {
+    pub fn run(&self, tool: &str, arguments: &[&str]) -> Result<String, String> {
         let output = Command::new(raftsman_binary())
-            .args([tool, "--bootstrap-server", &self.bootstrap_servers()])
+            .args([tool, "--bootstrap-server", &self.bootstrap_servers])
             .args(arguments)
             .output()
             .map_err(|error| format!("{tool} cannot be started: {error}"))?;
@@ -38,7 +48,7 @@ impl ProcessCluster {
     pub fn create_topic(&self, topic: &str, partitions: usize, replication_factor: usize) -> Result<(), String> {
         let (partitions, replication_factor) = (partitions.to_string(), replication_factor.to_string());
         let counts = ["--partitions", &partitions, "--replication-factor", &replication_factor];
-        self.tool("kafka-topics", &[&["--create", "--topic", topic], &counts[..]].concat()).map(|_| ())
+        self.run("kafka-topics", &[&["--create", "--topic", topic], &counts[..]].concat()).map(|_| ())
     }
 
     /// The partitions of a topic as they are now.
@@ -46,7 +56,7 @@ impl ProcessCluster {
     /// # Errors
     /// What the tool printed when it failed.
     pub fn describe(&self, topic: &str) -> Result<Vec<DescribedPartition>, String> {
-        let printed = self.tool("kafka-topics", &["--describe", "--topic", topic])?;
+        let printed = self.run("kafka-topics", &["--describe", "--topic", topic])?;
         Ok(printed.lines().filter_map(described_partition).collect())
     }
 
@@ -55,7 +65,7 @@ impl ProcessCluster {
     /// # Errors
     /// When no node knows one.
     pub fn active_controller(&self) -> Result<i32, String> {
-        let printed = self.tool("health", &[])?;
+        let printed = self.run("health", &[])?;
         let line = printed.lines().find(|l| l.contains("controller")).ok_or(format!("no controller in {printed:?}"))?;
         let digits: String = line.chars().filter(char::is_ascii_digit).collect();
         digits.parse().map_err(|_| format!("no controller id in {line:?}"))

@@ -30,13 +30,13 @@ pub fn run() -> Result<(), String> {
 
 fn kills(of_controllers: bool) -> Result<Vec<f64>, String> {
     let mut cluster = ProcessCluster::start(&ClusterOptions::default());
-    cluster.create_topic("steady", PARTITIONS as usize, 3)?;
+    cluster.tools().create_topic("steady", PARTITIONS as usize, 3)?;
     let mut load = Load::start(&cluster)?;
     load.wait_for_every_partition()?;
     let mut times = Vec::new();
     for _ in 0..KILLS {
         let leaders = leaders(&cluster)?;
-        let victim = if of_controllers { cluster.active_controller()? } else { most_frequent(&leaders)? };
+        let victim = if of_controllers { cluster.tools().active_controller()? } else { most_frequent(&leaders)? };
         let affected: Vec<i32> = leaders.iter().filter(|(_, l)| **l == victim).map(|(p, _)| *p).collect();
         let killed_at = Instant::now();
         cluster.node(victim).kill();
@@ -113,12 +113,12 @@ fn most_frequent(leaders: &BTreeMap<i32, i32>) -> Result<i32, String> {
 }
 
 fn leaders(cluster: &ProcessCluster) -> Result<BTreeMap<i32, i32>, String> {
-    Ok(cluster.describe("steady")?.into_iter().filter_map(|p| Some((p.partition, p.leader?))).collect())
+    Ok(cluster.tools().describe("steady")?.into_iter().filter_map(|p| Some((p.partition, p.leader?))).collect())
 }
 
 /// Whether every replica is in sync and (where it matters) every node leads something again.
 fn is_whole(cluster: &ProcessCluster, any_leaders: bool) -> Result<bool, String> {
-    let described = cluster.describe("steady")?;
+    let described = cluster.tools().describe("steady")?;
     let in_sync = described.iter().filter(|p| p.isr.len() == 3).count();
     let leading: BTreeSet<i32> = described.iter().filter_map(|p| p.leader).collect();
     Ok(in_sync == PARTITIONS as usize && (leading.len() == 3 || any_leaders))

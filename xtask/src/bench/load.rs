@@ -19,7 +19,7 @@ pub fn run() -> Result<(), String> {
 
 fn gigabytes(nodes: usize, records: u64, aim: &str) -> Result<(), String> {
     let cluster = ProcessCluster::start(&ClusterOptions { nodes, ..Default::default() });
-    cluster.create_topic("load", 1, nodes)?;
+    cluster.tools().create_topic("load", 1, nodes)?;
     let bytes = (records * RECORD_BYTES) as f64;
     let (count, size) = (records.to_string(), RECORD_BYTES.to_string());
     let bootstrap = cluster.bootstrap_servers();
@@ -47,7 +47,7 @@ fn gigabytes(nodes: usize, records: u64, aim: &str) -> Result<(), String> {
 fn single_records() -> Result<(), String> {
     const RECORDS: u64 = 300_000;
     let cluster = ProcessCluster::start(&ClusterOptions { nodes: 1, ..Default::default() });
-    cluster.create_topic("single", 1, 1)?;
+    cluster.tools().create_topic("single", 1, 1)?;
     let bootstrap = cluster.bootstrap_servers();
     let before = cpu_seconds(&cluster);
     let settings = ["acks=1", "linger.ms=0", "batch.num.messages=1", "max.in.flight.requests.per.connection=5"];
