@@ -2,8 +2,26 @@
 //!
 //! A handler has four beats and no rule of its own: authorize, validate, delegate, respond.
 
+mod alter_configs;
+mod api_versions;
+mod authorize;
+mod auto_topics;
 mod close;
+mod cluster_view;
 mod context;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_topic_partitions;
+mod forward;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod metadata;
+pub mod registry;
+mod resource_configs;
 
+pub use authorize::{Operation, Resource};
 pub use close::Close;
 pub use context::{BrokerState, Context};

@@ -1,5 +1,6 @@
 //! A broker's settings as typed values. The `server` crate fills them from `server.properties`.
 
+mod broker_key;
 mod group;
 mod listener;
 mod network;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use raftsman_metadata::Durability;
 use raftsman_types::BrokerId;
 
+pub use broker_key::BrokerKey;
 pub use group::GroupConfig;
 pub use listener::{ListenerConfig, SecurityProtocol};
 pub use network::NetworkConfig;
@@ -63,6 +65,8 @@ pub struct BrokerConfig {
     pub delete_topic: bool,
     /// Every key of the file as it was given, for DescribeConfigs and for keys that other modules read themselves.
     pub raw: BTreeMap<String, String>,
+    /// Every key of `server.properties` that the server knows, for DescribeConfigs.
+    pub known_keys: Vec<BrokerKey>,
 }
 
 impl Default for BrokerConfig {
@@ -90,6 +94,7 @@ impl Default for BrokerConfig {
             controlled_shutdown_timeout_ms: 30_000,
             delete_topic: true,
             raw: BTreeMap::new(),
+            known_keys: Vec::new(),
         }
     }
 }

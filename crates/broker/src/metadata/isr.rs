@@ -62,6 +62,6 @@ fn outcome(result: pb::PartitionIsrResult) -> Result<IsrOutcome, ConvertError> {
     Ok(IsrOutcome {
         at: TopicIdPartition::try_from(at)?,
         error: ErrorCode::from_code(code),
-        state: result.state.as_ref().map(PartitionImage::try_from).transpose()?,
+        state: result.state.as_ref().map(raftsman_rpc::partition_from_pb).transpose()?,
     })
 }
