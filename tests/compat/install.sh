@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the clients of the compatibility tests below target/compat: unmodified, at pinned versions.
-# usage: install.sh python | java | kcat | docker | docker-stop    Prints nothing when all is there already.
+# usage: install.sh python | java | jdk | kcat | docker | docker-stop    Prints nothing when all is there already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}/compat
@@ -34,6 +34,10 @@ case $1 in
       -DoutputDirectory="$target/kafka-tools"
     touch "$stamp"
     ;;
+  jdk)
+    command -v javac >/dev/null || apt_install openjdk-17-jdk-headless
+    command -v mvn >/dev/null || apt_install maven
+    ;;
   kcat)
     command -v kcat >/dev/null || apt_install kcat
     ;;
@@ -56,7 +60,7 @@ case $1 in
     [ -e "$target/dockerd.pid" ] && kill "$(cat "$target/dockerd.pid")" || true
     ;;
   *)
-    echo "install.sh: unknown client '$1': python, java, kcat or docker" >&2
+    echo "install.sh: unknown client '$1': python, java, jdk, kcat or docker" >&2
     exit 2
     ;;
 esac

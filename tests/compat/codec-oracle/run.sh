@@ -1,6 +1,7 @@
 #!/bin/sh
 # Judges our codec by Kafka's own: fetches Kafka's classes through Maven, lets them write a corpus of every message
 # and version, and runs the test that decodes and encodes each of its lines. Needs java, javac, mvn and cargo.
+# usage: run.sh [--corpus-only]    The latter only writes the corpus and prints its path last.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -31,5 +32,9 @@ for release in $releases; do
     echo "Kafka $release wrote $(wc -l < "$work/$release.txt") bodies"
 done
 
+if [ "${1:-}" = --corpus-only ]; then
+    echo "$work/corpus.txt"
+    exit 0
+fi
 cd "$root"
 RAFTSMAN_CODEC_CORPUS="$work/corpus.txt" CI=true cargo test --package raftsman-protocol --test codec corpus

@@ -63,10 +63,11 @@ impl Load {
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let words: Vec<&str> = line.split(' ').collect();
-                if let (Some(&"ack"), Some(Ok(partition))) = (words.first(), words.get(1).map(|w| w.parse())) {
-                    if sender.send((partition, Instant::now())).is_err() {
-                        return;
-                    }
+                let (Some(&"ack"), Some(Ok(partition))) = (words.first(), words.get(1).map(|w| w.parse())) else {
+                    continue;
+                };
+                if sender.send((partition, Instant::now())).is_err() {
+                    return;
                 }
             }
         });

@@ -12,6 +12,8 @@ mod startup;
 use std::path::PathBuf;
 use std::process::Command;
 
+type Part = fn() -> Result<(), String>;
+
 /// Measures what is named (`startup`, `footprint`, `load`, `failover`), or everything.
 ///
 /// # Errors
@@ -29,7 +31,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root.join("target"), PathBuf::from);
     raftsman_testkit::use_raftsman_binary(target.join("release/raftsman"));
 
-    let parts: [(&str, fn() -> Result<(), String>); 4] =
+    let parts: [(&str, Part); 4] =
         [("startup", startup::run), ("footprint", footprint::run), ("load", load::run), ("failover", failover::run)];
     if let Some(unknown) = arguments.iter().find(|a| parts.iter().all(|(name, _)| name != a)) {
         return Err(format!("bench: {unknown} is none of startup, footprint, load, failover"));

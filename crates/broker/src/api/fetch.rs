@@ -19,6 +19,9 @@ use crate::replica::{FetchRead, Fetched, Isolation};
 
 /// From this version on topics are named by id (KIP-516).
 const TOPIC_IDS_FROM: i16 = 13;
+/// From this version on an answer can say who leads instead (KIP-595), and from the next where that is (KIP-951).
+const LEADER_HINTS_FROM: i16 = 12;
+const ENDPOINTS_FROM: i16 = 16;
 /// `fetch.max.bytes`: the most bytes of one answer, whatever the client asks.
 const RESPONSE_BYTES_MAX: usize = 55 << 20;
 
@@ -72,7 +75,7 @@ pub async fn handle(ctx: &Context, request: FetchRequest, version: i16) -> Resul
             }
         }
     };
-    Ok(respond(ctx, topics, pass))
+    Ok(respond(ctx, topics, pass, version))
 }
 
 /// Finds every topic, by id or by name.
@@ -147,9 +150,9 @@ fn epoch(value: i32) -> Option<LeaderEpoch> {
     (value >= 0).then_some(LeaderEpoch(value))
 }
 
-fn respond(ctx: &Context, topics: Vec<(FetchableTopicResponse, Vec<Wanted>)>, pass: Pass) -> FetchResponse {
+fn respond(ctx: &Context, topics: Vec<(FetchableTopicResponse, Vec<Wanted>)>, pass: Pass, version: i16) -> FetchResponse {
     let image = ctx.state.metadata.load();
-    let mut hints = LeaderHints::new(ctx, &image);
+    let mut hints = LeaderHints::new(ctx, &image, version >= LEADER_HINTS_FROM);
     let mut results = pass.results.into_iter();
     let responses = topics
         .into_iter()
@@ -161,6 +164,7 @@ fn respond(ctx: &Context, topics: Vec<(FetchableTopicResponse, Vec<Wanted>)>, pa
         .collect();
     let node_endpoints = hints
         .endpoints()
+        .filter(|_| version >= ENDPOINTS_FROM)
         .map(|e| NodeEndpoint { node_id: e.node.0, host: e.host, port: e.port, rack: e.rack })
         .collect();
     FetchResponse { responses, node_endpoints, ..Default::default() }

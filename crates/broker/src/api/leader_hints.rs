@@ -12,6 +12,7 @@ pub struct LeaderHints<'a> {
     image: &'a MetadataImage,
     listener: &'a str,
     this_broker: BrokerId,
+    wanted: bool,
     leaders: BTreeMap<BrokerId, Arc<BrokerRegistration>>,
 }
 
@@ -29,15 +30,16 @@ pub struct Endpoint {
 }
 
 impl<'a> LeaderHints<'a> {
-    /// No hints yet, for the client of `ctx`.
-    pub fn new(ctx: &'a Context, image: &'a MetadataImage) -> LeaderHints<'a> {
-        LeaderHints { image, listener: &ctx.listener, this_broker: ctx.state.config.node_id, leaders: BTreeMap::new() }
+    /// No hints yet, for the client of `ctx`. Unless `wanted`, none ever: older versions have no place for them.
+    pub fn new(ctx: &'a Context, image: &'a MetadataImage, wanted: bool) -> LeaderHints<'a> {
+        let this_broker = ctx.state.config.node_id;
+        LeaderHints { image, listener: &ctx.listener, this_broker, wanted, leaders: BTreeMap::new() }
     }
 
     /// Who leads the partition now, if it is a broker that the client can be sent to. This broker has just
     /// refused the client, whatever the metadata says of it, so it is never a hint.
     pub fn leader_of(&mut self, at: TopicIdPartition) -> Option<(BrokerId, LeaderEpoch)> {
-        let partition = self.image.partition(at)?;
+        let partition = self.image.partition(at).filter(|_| self.wanted)?;
         let leader = partition.leader.filter(|leader| *leader != self.this_broker)?;
         let registration = self.image.broker(leader)?;
         registration.listener(self.listener)?;

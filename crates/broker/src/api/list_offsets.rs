@@ -9,6 +9,9 @@ use raftsman_types::{ErrorCode, LeaderEpoch, TopicIdPartition};
 use super::{Close, Context};
 use crate::replica::{Isolation, ListedOffset};
 
+/// From this version on an answer tells the epoch of what it found (KIP-320).
+const LEADER_EPOCH_FROM: i16 = 4;
+
 /// The lowest version that knows each special timestamp; below it Kafka answers UNSUPPORTED_VERSION.
 fn lowest_version(timestamp: i64) -> i16 {
     match timestamp {
@@ -50,7 +53,7 @@ fn answer(
             partition_index,
             timestamp: listed.timestamp_ms,
             offset: listed.offset,
-            leader_epoch: listed.leader_epoch.0,
+            leader_epoch: if version >= LEADER_EPOCH_FROM { listed.leader_epoch.0 } else { -1 },
             ..Default::default()
         },
         Err(error) => ListOffsetsPartitionResponse {

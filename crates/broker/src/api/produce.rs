@@ -20,6 +20,8 @@ use crate::replica::{Acks, AppendError, AppendOrigin, Appended};
 const TOPIC_IDS_FROM: i16 = 13;
 /// From this version on zstd may be used (KIP-110).
 const ZSTD_FROM: i16 = 7;
+/// From this version on an answer can say who leads instead (KIP-951).
+const LEADER_HINTS_FROM: i16 = 10;
 
 /// One partition of the request on its way to its answer.
 struct Append {
@@ -92,7 +94,7 @@ pub async fn handle(ctx: &Context, request: ProduceRequest, version: i16) -> Res
     }
     // The metadata may have moved on while the records were replicated.
     let image = ctx.state.metadata.load();
-    let mut hints = LeaderHints::new(ctx, &image);
+    let mut hints = LeaderHints::new(ctx, &image, version >= LEADER_HINTS_FROM);
     let responses = topics
         .into_iter()
         .map(|(name, topic_id, appends)| TopicProduceResponse {
