@@ -1,5 +1,6 @@
 //! Clusters of real `raftsman` processes on loopback: hostile input, bad starts, killed nodes.
 
+mod all_killed;
 mod bad_input;
 mod bad_start;
 mod wire;

@@ -7,6 +7,7 @@
 mod clients;
 mod confluent;
 mod docker;
+mod group_offsets;
 mod java_console;
 mod kafka_python;
 mod kcat;

@@ -84,6 +84,16 @@ impl ProcessCluster {
         addresses.join(",")
     }
 
+    /// SIGKILL of every node, before any of them can notice another's end.
+    pub fn kill_all_at_once(&mut self) {
+        for node in &self.nodes {
+            node.signal(rustix::process::Signal::KILL);
+        }
+        for node in &mut self.nodes {
+            node.kill();
+        }
+    }
+
     /// Our own tools, set to talk to this cluster.
     pub fn tools(&self) -> Tools {
         Tools::at(self.bootstrap_servers())
