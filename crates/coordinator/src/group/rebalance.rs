@@ -73,9 +73,10 @@ impl Group {
         Some(phase)
     }
 
-    /// Somebody joined: an initial delay that is running may be extended.
+    /// Somebody joined: the delay before the very first generation may be extended.
     pub(super) fn extend_initial_delay(&mut self) {
-        if let Some(initial) = self.join_phase.as_mut().and_then(|phase| phase.initial.as_mut()) {
+        if self.generation == 0
+            && let Some(initial) = self.join_phase.as_mut().and_then(|phase| phase.initial.as_mut()) {
             initial.somebody_came = true;
         }
     }

@@ -154,7 +154,7 @@ impl Shard {
             Event::Appended => self.appended(now, effects),
             Event::NotAppended(error) => self.not_appended(error, effects),
             Event::Committed(write) => self.parking.committed(write, effects),
-            Event::Abandoned(error) => self.abandoned(now, error, effects),
+            Event::Abandoned(error) => self.abandoned(error, effects),
         }
     }
 
@@ -200,16 +200,14 @@ impl Shard {
         }
     }
 
-    fn abandoned(&mut self, now: Now, error: ErrorCode, effects: &mut Vec<Effect>) {
+    fn abandoned(&mut self, error: ErrorCode, effects: &mut Vec<Effect>) {
         let in_flight = self.in_flight.take().into_iter().flat_map(|turn| turn.replies);
         effects.extend(in_flight.map(|(request, _, _)| Effect::Refuse { request, error }));
         effects.extend(self.parking.drain().map(|request| Effect::Refuse { request, error }));
-        let config = Arc::clone(&self.config);
-        let mut turn = Turn::new(now, &config, &mut self.deadlines);
-        for (_, mut group) in self.groups.drain() {
+        for (_, group) in self.groups.drain() {
             effects.extend(group.waiting().map(|request| Effect::Refuse { request, error }));
-            group.cancel_timers(&mut turn);
         }
+        self.deadlines = Deadlines::default();
     }
 
     fn drop_group(&mut self, now: Now, group_id: &Str) {

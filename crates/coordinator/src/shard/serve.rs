@@ -54,7 +54,9 @@ impl Shard {
             self.groups.insert(id.clone(), Group::new(id, turn.now.wall));
         }
         let mut random = [0; 16];
-        rng.fill_bytes(&mut random);
+        if request.member_id.is_empty() {
+            rng.fill_bytes(&mut random);
+        }
         if let Some(group) = self.groups.get_mut(&request.group_id) {
             group.join(turn, caller, request, u128::from_be_bytes(random));
         }
