@@ -6,6 +6,7 @@
 mod config;
 mod delta;
 mod entry;
+pub mod features;
 mod image;
 mod record;
 mod replay;

@@ -129,3 +129,48 @@ pub struct PartitionChange {
     /// The weakest durability that decides for the partition.
     pub durability: Option<Durability>,
 }
+
+impl MetadataRecord {
+    /// At least as many bytes as the record takes in the log: what keeps entries under their limit.
+    pub fn size_bound(&self) -> usize {
+        const FIXED: usize = 64;
+        const NUMBER: usize = 11;
+        const ID: usize = 18;
+        FIXED
+            + match self {
+                MetadataRecord::FormCluster { cluster_id: text }
+                | MetadataRecord::SetFeatureLevel { name: text, .. } => text.len(),
+                MetadataRecord::RegisterBroker(broker) => {
+                    let listeners = broker.listeners.iter().map(|l| l.name.len() + l.host.len() + 4 * NUMBER);
+                    let features = broker.features.iter().map(|(name, _, _)| name.len() + 4 * NUMBER);
+                    let texts = [&broker.inter_broker_listener, &broker.boot_id].map(|text| text.len());
+                    listeners.chain(features).chain(texts).sum::<usize>()
+                        + broker.rack.as_ref().map_or(0, |rack| rack.len())
+                        + broker.directories.len() * ID
+                        + 8 * NUMBER
+                }
+                MetadataRecord::CreateTopic { name, .. } => name.len(),
+                MetadataRecord::CreatePartition { state, .. } => {
+                    let members =
+                        [&state.replicas, &state.adding_replicas, &state.removing_replicas, &state.isr, &state.elr];
+                    members.map(Vec::len).iter().sum::<usize>() * NUMBER + state.directories.len() * ID + 8 * NUMBER
+                }
+                MetadataRecord::ChangePartition(change) => {
+                    let members = [
+                        &change.replicas,
+                        &change.adding_replicas,
+                        &change.removing_replicas,
+                        &change.isr,
+                        &change.elr,
+                    ];
+                    members.map(|list| list.as_ref().map_or(0, Vec::len)).iter().sum::<usize>() * NUMBER
+                        + change.directories.as_ref().map_or(0, Vec::len) * ID
+                        + 16 * NUMBER
+                }
+                MetadataRecord::SetConfig { resource, key, value } => {
+                    resource.name.len() + key.len() + value.as_ref().map_or(0, |value| value.len()) + 4 * NUMBER
+                }
+                _ => 4 * NUMBER,
+            }
+    }
+}

@@ -1,9 +1,33 @@
-//! What the active controller decides: from an image and a request to records and a reply. Shape A's first half, pure.
+//! What the active controller decides: from an image and a request to records and a reply. Shape A's first half, pure;
+//! one file per concern. The second half, `replay`, is in `raftsman-metadata`.
+//!
+//! A large change is cut into entries wherever the image is valid, so that no entry is larger than 256 KiB.
 
+mod alter_partition;
+mod assignment;
+mod brokers;
+mod configs;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod election;
+mod formation;
+mod outcome;
+mod placement;
+mod producer_ids;
+mod rebalance;
+mod registration;
 mod reply;
 mod request;
 mod settings;
 
+use raftsman_metadata::MetadataImage;
+use raftsman_types::BrokerId;
+use rand::Rng;
+
+pub use formation::{activate, form_cluster};
+pub use outcome::Outcome;
+pub use rebalance::{LEADERS_MOVED_AT_ONCE, is_imbalanced};
 pub use reply::{OperationResult, PartitionIsrResult, ProducerIdBlock, Registered, Reply, RequestError};
 pub use request::{
     AlterConfigs, AlterPartition, BrokerReference, ConfigOperation, ConfigOperationKind, CreatePartitions,
@@ -11,3 +35,35 @@ pub use request::{
     TopicReference,
 };
 pub use settings::ClusterSettings;
+
+/// What a request is judged against.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// What the controller's file says.
+    pub settings: &'a ClusterSettings,
+    /// All metadata.
+    pub image: &'a MetadataImage,
+    /// Whether a broker's session stream stands: then nobody else can be that broker.
+    pub is_live: &'a dyn Fn(BrokerId) -> bool,
+}
+
+/// Decides a request: nothing is changed, the outcome says what shall be.
+pub fn decide(situation: &Situation<'_>, request: &Request, rng: &mut impl Rng) -> Outcome {
+    match request {
+        Request::RegisterBroker(request) => registration::register(situation, request),
+        Request::UnregisterBroker(broker) => brokers::unregister(situation, *broker),
+        Request::UnfenceBroker(broker) => brokers::unfence(situation, *broker),
+        Request::FenceBroker(broker) => brokers::fence(situation, *broker),
+        Request::ControlledShutdown(broker) => brokers::controlled_shutdown(situation, *broker),
+        Request::DirectoriesOffline { broker, directories } => {
+            brokers::directories_offline(situation, *broker, directories)
+        }
+        Request::AlterPartition(request) => alter_partition::alter_partition(situation, request),
+        Request::AllocateProducerIds(sender) => producer_ids::allocate(situation, *sender),
+        Request::RebalanceLeaders => rebalance::rebalance(situation),
+        Request::CreateTopics(request) => create_topics::create_topics(situation, request, rng),
+        Request::DeleteTopics(request) => delete_topics::delete_topics(situation, request),
+        Request::CreatePartitions(request) => create_partitions::create_partitions(situation, request, rng),
+        Request::AlterConfigs(request) => configs::alter_configs(situation, request),
+    }
+}
