@@ -19,7 +19,7 @@ use crate::config::NetworkConfig;
 
 /// A connection with this much unwritten begins no further request: a slow reader waits for itself.
 const MAX_UNWRITTEN_BYTES: usize = 1 << 20;
-/// What a connection whose client is gone may still take to complete what it had sent.
+/// What a connection that is ending may still take to complete what came before and to write the answers.
 const LAST_REQUESTS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Rounds in one poll before other connections of the thread get their turn.
 const MAX_ROUNDS: usize = 16;
@@ -65,7 +65,15 @@ pub(crate) struct Connection<S> {
     opened: Instant,
     last_progress: Instant,
     heard: bool,
-    gone: Option<Instant>,
+    ending: Option<Ending>,
+}
+
+/// A connection that takes no further request, but completes those that came before its end.
+struct Ending {
+    end: End,
+    since: Instant,
+    /// Nobody listens any more: answers are not written.
+    deaf: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -82,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             opened: now,
             last_progress: now,
             heard: false,
-            gone: None,
+            ending: None,
             shared,
         }
     }
@@ -108,75 +116,109 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Does everything that can be done now; `false` if that was nothing, and everything that could change it will wake us.
     fn round(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let mut progress = self.take_frames()?;
-        progress |= self.pipeline.poll(cx)?;
-        while let Some(response) = self.pipeline.pop_complete() {
+        let mut progress = self.take_frames();
+        progress |= self.pipeline.poll(cx);
+        while let Some(answered) = self.pipeline.pop_complete() {
             progress = true;
-            if let (Some(frame), None) = (response, self.gone) {
-                self.output.push(frame);
+            match answered {
+                Ok(Some(frame)) if !self.is_deaf() => self.output.push(frame),
+                Ok(_) => {}
+                Err(close) => {
+                    self.pipeline.clear();
+                    self.end(close.into());
+                }
             }
         }
-        progress |= self.write(cx)?;
-        progress |= self.read(cx)?;
-        if self.gone.is_some() && self.pipeline.is_empty() && !progress {
-            return Err(End::Client);
+        progress |= self.write(cx);
+        progress |= self.read(cx);
+        if self.pipeline.is_empty()
+            && self.output.len() == 0
+            && let Some(ending) = self.ending.take()
+        {
+            return Err(ending.end);
         }
         Ok(progress)
     }
 
-    fn has_room(&self) -> bool {
-        self.pipeline.len() < self.shared.config.max_in_flight_requests && self.output.len() < MAX_UNWRITTEN_BYTES
+    fn is_deaf(&self) -> bool {
+        self.ending.as_ref().is_some_and(|ending| ending.deaf)
     }
 
-    fn take_frames(&mut self) -> Result<bool, End> {
+    /// Takes no further request; the connection ends when what came before is answered.
+    fn end(&mut self, end: End) {
+        self.ending.get_or_insert_with(|| Ending { end, since: Instant::now(), deaf: false });
+    }
+
+    /// Nobody listens any more. What was received is still carried out, an acks=0 produce for one.
+    fn leave(&mut self, end: End) {
+        self.end(end);
+        if let Some(ending) = &mut self.ending {
+            ending.deaf = true;
+        }
+        self.output.clear();
+    }
+
+    fn has_room(&self) -> bool {
+        self.ending.is_none()
+            && self.pipeline.len() < self.shared.config.max_in_flight_requests
+            && self.output.len() < MAX_UNWRITTEN_BYTES
+    }
+
+    fn take_frames(&mut self) -> bool {
         let mut taken = false;
         while self.has_room() {
-            let Some((frame, charge)) = self.reader.next_frame()? else { break };
-            let request = self.shared.dispatcher.dispatch(&self.peer, frame)?;
-            self.pipeline.push(request, charge);
+            let (frame, charge) = match self.reader.next_frame() {
+                Ok(Some(received)) => received,
+                Ok(None) => break,
+                Err(error) => {
+                    self.end(error.into());
+                    return true;
+                }
+            };
             taken = true;
+            match self.shared.dispatcher.dispatch(&self.peer, frame) {
+                Ok(request) => self.pipeline.push(request, charge),
+                Err(close) => self.end(close.into()),
+            }
         }
-        Ok(taken)
+        taken
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
         if self.output.len() == 0 {
-            return Ok(false);
+            return false;
         }
         match self.output.poll_write(&mut self.socket, cx) {
-            Poll::Pending => Ok(false),
-            Poll::Ready(Ok(_)) => Ok(true),
-            // Nobody reads any more; what was received is still carried out, an acks=0 produce for one.
-            Poll::Ready(Err(_)) => {
-                self.leave();
-                Ok(true)
+            Poll::Pending => false,
+            Poll::Ready(Ok(_)) => true,
+            Poll::Ready(Err(error)) => {
+                self.leave(error.into());
+                true
             }
         }
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        if self.gone.is_some() || !self.has_room() || !self.reserve(cx) {
-            return Ok(false);
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.has_room() || !self.reserve(cx) {
+            return false;
         }
         let (buffer, spare) = self.reader.spare();
         let mut limited = buffer.limit(spare);
         match pin!(self.socket.read_buf(&mut limited)).poll(cx) {
-            Poll::Pending => Ok(false),
+            Poll::Pending => false,
             Poll::Ready(Ok(n)) if n > 0 => {
                 self.heard = true;
                 self.reader.received();
-                Ok(true)
+                true
             }
             Poll::Ready(Ok(_)) => {
-                self.leave();
-                Ok(true)
+                // The client may have closed only its own side and wait for the answers.
+                self.end(End::Client);
+                true
             }
             Poll::Ready(Err(error)) => {
-                if self.pipeline.is_empty() {
-                    return Err(End::Io(error));
-                }
-                self.leave();
-                Ok(true)
+                self.leave(error.into());
+                true
             }
         }
     }
@@ -199,12 +241,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// The client is gone: nothing is read or written any more, what was received is completed.
-    fn leave(&mut self) {
-        self.gone.get_or_insert_with(Instant::now);
-        self.output.clear();
-    }
-
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             let (deadline, end) = self.deadline();
@@ -224,8 +260,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When the connection ends unless something happens, and why.
     fn deadline(&self) -> (Instant, End) {
         let config = &self.shared.config;
-        if let Some(since) = self.gone {
-            return (since + LAST_REQUESTS_TIMEOUT, End::Client);
+        if let Some(ending) = &self.ending {
+            return (ending.since + LAST_REQUESTS_TIMEOUT, End::Client);
         }
         if !self.heard {
             return (self.opened + config.first_byte_timeout, End::FirstByte(config.first_byte_timeout));

@@ -18,7 +18,7 @@ pub(crate) struct Pipeline {
 enum Slot {
     Waiting { request: Dispatched, charge: Charge },
     Running { answer: Answer, overlaps: bool, charge: Charge },
-    Complete { response: Option<Frame> },
+    Complete { response: Result<Option<Frame>, Close> },
 }
 
 impl Pipeline {
@@ -39,8 +39,13 @@ impl Pipeline {
         self.slots.push_back(Slot::Waiting { request, charge });
     }
 
+    /// Drops every request, whatever became of it.
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+    }
+
     /// Begins and polls what may be; answers whether any request completed.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Result<bool, Close> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut completed = false;
         // Whether everything before the slot is complete, and else whether all that is not overlaps.
         let (mut all_complete, mut all_overlap) = (true, true);
@@ -50,17 +55,22 @@ impl Pipeline {
                     break;
                 }
             }
-            completed |= slot.poll(cx)?;
-            if let Slot::Running { overlaps, .. } = slot {
-                all_complete = false;
-                all_overlap &= *overlaps;
+            completed |= slot.poll(cx);
+            match slot {
+                Slot::Running { overlaps, .. } => {
+                    all_complete = false;
+                    all_overlap &= *overlaps;
+                }
+                // The connection ends here: what comes behind is not begun.
+                Slot::Complete { response: Err(_) } => break,
+                _ => {}
             }
         }
-        Ok(completed)
+        completed
     }
 
-    /// The response of the oldest request if that is complete; the inner `None` is a request without one.
-    pub(crate) fn pop_complete(&mut self) -> Option<Option<Frame>> {
+    /// What came of the oldest request if that is complete; `None` inside is a request without a response.
+    pub(crate) fn pop_complete(&mut self) -> Option<Result<Option<Frame>, Close>> {
         if !matches!(self.slots.front(), Some(Slot::Complete { .. })) {
             return None;
         }
@@ -72,19 +82,19 @@ impl Pipeline {
 }
 
 impl Slot {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Result<bool, Close> {
-        *self = match std::mem::replace(self, Slot::Complete { response: None }) {
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        *self = match std::mem::replace(self, Slot::Complete { response: Ok(None) }) {
             Slot::Waiting { request, charge } => {
                 Slot::Running { answer: request.answer, overlaps: request.overlaps, charge }
             }
             slot => slot,
         };
-        let Slot::Running { answer, .. } = self else { return Ok(false) };
+        let Slot::Running { answer, .. } = self else { return false };
         match answer.as_mut().poll(cx) {
-            Poll::Pending => Ok(false),
+            Poll::Pending => false,
             Poll::Ready(response) => {
-                *self = Slot::Complete { response: response? };
-                Ok(true)
+                *self = Slot::Complete { response };
+                true
             }
         }
     }

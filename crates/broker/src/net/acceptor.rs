@@ -1,0 +1,122 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+use super::dispatcher::Peer;
+use super::grpc::GrpcService;
+use super::limits::ConnectionLimits;
+use super::network_threads::{Accepted, NetworkThreads};
+
+/// Who a client is without authentication.
+const ANONYMOUS: &str = "User:ANONYMOUS";
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// Between two lines of the log on the same trouble.
+const QUIET: Duration = Duration::from_secs(5);
+/// A peer that is gone without a word is noticed after about a minute and a half.
+const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_RETRIES: u32 = 3;
+
+/// Accepts the connections of one listener and hands them to the network threads.
+pub(crate) struct Acceptor {
+    pub(crate) name: Arc<str>,
+    pub(crate) listener: TcpListener,
+    /// Set on the inter-broker listener alone: what it serves besides Kafka's protocol.
+    pub(crate) grpc: Option<GrpcService>,
+    pub(crate) limits: Arc<ConnectionLimits>,
+    pub(crate) threads: Arc<NetworkThreads>,
+}
+
+impl Acceptor {
+    /// Accepts until the network threads are gone or the task is dropped.
+    pub(crate) async fn accept_all(self) {
+        let principal: Arc<str> = ANONYMOUS.into();
+        let mut trouble = Trouble::new();
+        loop {
+            let room = if self.grpc.is_some() { None } else { self.limits.room().await };
+            let (socket, address) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    trouble.wait_out(&self.name, &error).await;
+                    continue;
+                }
+            };
+            trouble.over();
+            let Some(place) = self.limits.admit(address.ip(), room) else {
+                trouble.say(
+                    || tracing::info!(%address, listener = %self.name, "refused: max.connections.per.ip is reached"),
+                );
+                continue;
+            };
+            let socket = match configure(socket) {
+                Ok(socket) => socket,
+                // The client is gone again already.
+                Err(error) => {
+                    tracing::debug!(%address, "a connection ended at once: {error}");
+                    continue;
+                }
+            };
+            let peer = Arc::new(Peer { listener: self.name.clone(), principal: principal.clone(), address });
+            if !self.threads.assign(Accepted { socket, peer, place, grpc: self.grpc.clone() }).await {
+                return;
+            }
+        }
+    }
+
+    /// Where the listener is bound.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Small answers must not wait for more, and a peer that vanished must be noticed.
+fn configure(socket: TcpStream) -> io::Result<std::net::TcpStream> {
+    socket.set_nodelay(true)?;
+    let keep_alive = TcpKeepalive::new()
+        .with_time(KEEP_ALIVE_AFTER)
+        .with_interval(KEEP_ALIVE_EVERY)
+        .with_retries(KEEP_ALIVE_RETRIES);
+    SockRef::from(&socket).set_tcp_keepalive(&keep_alive)?;
+    socket.into_std()
+}
+
+/// Keeps an acceptor from spinning, and the log from flooding, while connections cannot be accepted.
+struct Trouble {
+    backoff: Duration,
+    said: Option<Instant>,
+}
+
+impl Trouble {
+    fn new() -> Trouble {
+        Trouble { backoff: FIRST_BACKOFF, said: None }
+    }
+
+    fn over(&mut self) {
+        self.backoff = FIRST_BACKOFF;
+    }
+
+    fn say(&mut self, line: impl FnOnce()) {
+        if self.said.is_none_or(|said| said.elapsed() >= QUIET) {
+            self.said = Some(Instant::now());
+            line();
+        }
+    }
+
+    async fn wait_out(&mut self, listener: &str, error: &io::Error) {
+        // The client was gone before its connection was taken: the next one is another's.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return;
+        }
+        self.say(|| {
+            tracing::error!(listener, "cannot accept connections: {error}; is the limit of open files too low?")
+        });
+        tokio::time::sleep(self.backoff).await;
+        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+    }
+}
