@@ -1,0 +1,66 @@
+//! Small files that are either the old or the new one after a crash, never half of each.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::error::{IoContext, StorageError};
+use crate::fs::{FileSystem, OpenMode, read_full_at};
+
+/// Ends the names of files not yet renamed into place; left-overs of a crash, removed when a log opens.
+pub(crate) const ASIDE_SUFFIX: &str = ".tmp";
+
+/// A checkpoint or snapshot past this is not one of ours (a million lines of the longest topic names).
+const MAX_SMALL_FILE_BYTES: u64 = 256 << 20;
+
+/// Writes `bytes` aside, syncs, renames into place and syncs the directory.
+pub(crate) fn write_atomically(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+    write_renamed(fs, path, bytes, true)?;
+    let directory = parent(path);
+    fs.sync_directory(directory).context("sync", directory)
+}
+
+/// Writes aside and renames into place; with `sync` the content (not the name) survives a power cut.
+pub(crate) fn write_renamed(fs: &dyn FileSystem, path: &Path, bytes: &[u8], sync: bool) -> Result<(), StorageError> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(ASIDE_SUFFIX);
+    let aside = PathBuf::from(aside);
+    let file = fs.open(&aside, OpenMode::Truncate).context("create", &aside)?;
+    file.write_all_at(bytes, 0).context("write", &aside)?;
+    if sync {
+        file.sync_data().context("sync", &aside)?;
+    }
+    fs.rename(&aside, path).context("rename into place", path)
+}
+
+/// The whole of a small file; `None` if it is absent.
+pub(crate) fn read_small(fs: &dyn FileSystem, path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+    let file = match fs.open(path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StorageError::new("open", path, error)),
+    };
+    let length = file.length().context("read", path)?;
+    if length > MAX_SMALL_FILE_BYTES {
+        return Err(StorageError::new("read", path, io::Error::other(format!("{length} bytes are too many"))));
+    }
+    let mut bytes = vec![0; length as usize];
+    let read = read_full_at(&*file, &mut bytes, 0).context("read", path)?;
+    bytes.truncate(read);
+    Ok(Some(bytes))
+}
+
+/// Removes a file that may already be gone.
+pub(crate) fn remove_if_there(fs: &dyn FileSystem, path: &Path) -> Result<(), StorageError> {
+    match fs.remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StorageError::new("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// The directory a file is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

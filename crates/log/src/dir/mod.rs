@@ -1,0 +1,83 @@
+//! One entry of `log.dirs`: who may use it, whose it is, which partitions are in it, and the checkpoint
+//! files that speak of all of them.
+
+mod checkpoints;
+mod clean_shutdown;
+mod meta_properties;
+mod partitions;
+
+pub use clean_shutdown::CleanShutdown;
+pub use meta_properties::MetaProperties;
+pub use partitions::PartitionDirectory;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::atomic_file::parent;
+use crate::error::{IoContext, LogError, StorageError};
+use crate::fs::{FileLock, FileSystem};
+
+/// Why a log directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// Another process works in it.
+    #[error("{} is in use by another process: stop it, or give each node its own log.dirs", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file in it does not say what it should, or storage failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl From<StorageError> for DirectoryError {
+    fn from(error: StorageError) -> DirectoryError {
+        DirectoryError::Log(LogError::Storage(error))
+    }
+}
+
+/// A directory of logs, locked for this process while the value lives.
+#[derive(Debug)]
+pub struct LogDirectory {
+    fs: Arc<dyn FileSystem>,
+    path: PathBuf,
+    /// Checkpoint files are read, changed and written as one step.
+    checkpoints: Mutex<()>,
+    _lock: Box<dyn FileLock>,
+}
+
+impl LogDirectory {
+    /// Opens a directory, made if absent, and takes its `.lock`. Finishes deletions a crash interrupted.
+    ///
+    /// # Errors
+    /// `InUse`, or storage.
+    pub fn open(fs: Arc<dyn FileSystem>, path: impl Into<PathBuf>) -> Result<LogDirectory, DirectoryError> {
+        let path = path.into();
+        if !fs.exists(&path).context("look at", &path)? {
+            fs.create_directories(&path).context("create", &path)?;
+            let above = parent(&path);
+            fs.sync_directory(above).context("sync", above)?;
+        }
+        let lock_path = path.join(".lock");
+        let lock = match fs.lock(&lock_path) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(DirectoryError::InUse { path }),
+            Err(error) => return Err(StorageError::new("lock", &lock_path, error).into()),
+        };
+        let directory = LogDirectory { fs, path, checkpoints: Mutex::new(()), _lock: lock };
+        directory.finish_deletions()?;
+        Ok(directory)
+    }
+
+    /// The directory's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file system it is on.
+    pub fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.fs
+    }
+}

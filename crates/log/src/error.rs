@@ -1,0 +1,236 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use raftsman_records::BatchError;
+use raftsman_types::{ErrorCode, LeaderEpoch, Offset, ProducerId, TopicId};
+
+/// An I/O error with what was being done to which file. Cheap to clone: an offline log gives the same
+/// one to every later call.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot {operation} {}: {source}", path.display())]
+pub struct StorageError {
+    /// What was being done, an infinitive.
+    pub operation: &'static str,
+    /// To which file or directory.
+    pub path: PathBuf,
+    /// What the system answered.
+    pub source: Arc<io::Error>,
+}
+
+impl StorageError {
+    pub(crate) fn new(operation: &'static str, path: &Path, source: io::Error) -> StorageError {
+        StorageError { operation, path: path.to_owned(), source: Arc::new(source) }
+    }
+}
+
+/// Adds operation and path to an `io::Result`.
+pub(crate) trait IoContext<T> {
+    fn context(self, operation: &'static str, path: &Path) -> Result<T, StorageError>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn context(self, operation: &'static str, path: &Path) -> Result<T, StorageError> {
+        self.map_err(|source| StorageError::new(operation, path, source))
+    }
+}
+
+/// Why a log cannot be opened or changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LogError {
+    /// A file operation failed. On an open log this is final: the log stays offline until it is opened anew.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The directory belongs to another topic, of the same name.
+    #[error(
+        "{} holds topic id {found} but {expected} was expected: the topic was deleted and created again; \
+         move the directory away",
+        path.display()
+    )]
+    TopicIdMismatch {
+        /// The partition's directory.
+        path: PathBuf,
+        /// The id asked for.
+        expected: TopicId,
+        /// The id in `partition.metadata`.
+        found: TopicId,
+    },
+    /// Data that had been flushed is damaged or gone. Nothing was cut: the replica must be copied anew
+    /// from another one, or its directory moved away.
+    #[error(
+        "{} is damaged at position {position} (offset {offset}), below its recovery point {recovery_point}: {reason}; \
+         the file was left as it is, restore this replica from another one",
+        path.display()
+    )]
+    DamagedBelowRecoveryPoint {
+        /// The damaged file.
+        path: PathBuf,
+        /// Byte position in it.
+        position: u64,
+        /// The first offset that cannot be read.
+        offset: Offset,
+        /// Up to where the log had been flushed.
+        recovery_point: Offset,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A checkpoint or metadata file does not say what it should.
+    #[error("{} is not readable: {reason}", path.display())]
+    MalformedFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and with which line.
+        reason: String,
+    },
+    /// An offset outside the log.
+    #[error("offset {offset} is outside the log, which covers {start} to {end}")]
+    OffsetOutOfRange {
+        /// The offset given.
+        offset: Offset,
+        /// Log start offset.
+        start: Offset,
+        /// Log end offset.
+        end: Offset,
+    },
+    /// A leader epoch below one the log already knows.
+    #[error("leader epoch {got} at offset {offset} is below epoch {latest}, which the log already has")]
+    StaleLeaderEpoch {
+        /// The latest epoch of the log.
+        latest: LeaderEpoch,
+        /// The epoch given.
+        got: LeaderEpoch,
+        /// The offset it was to start at.
+        offset: Offset,
+    },
+}
+
+impl LogError {
+    /// The code a client or replica gets for it.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            LogError::TopicIdMismatch { .. } => ErrorCode::InconsistentTopicId,
+            LogError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            LogError::StaleLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
+            LogError::Storage(_) | LogError::DamagedBelowRecoveryPoint { .. } | LogError::MalformedFile { .. } => {
+                ErrorCode::KafkaStorageError
+            }
+        }
+    }
+}
+
+/// Why nothing was appended.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// The bytes are no whole, valid batches.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// One batch is above `max.message.bytes`.
+    #[error("record batch of {bytes} bytes is over the topic's limit of {limit}")]
+    TooLarge {
+        /// The batch's bytes.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The batches together do not fit a segment.
+    #[error("{bytes} bytes of record batches do not fit a segment of {limit}")]
+    LargerThanSegment {
+        /// The bytes.
+        bytes: usize,
+        /// `segment.bytes`.
+        limit: u64,
+    },
+    /// A gap in an idempotent producer's sequence, or a repeat too old to be recognised.
+    #[error("producer {producer_id} sent sequence {got} where {expected} was expected")]
+    OutOfOrderSequence {
+        /// The producer.
+        producer_id: ProducerId,
+        /// The sequence that would continue the log's.
+        expected: i32,
+        /// The batch's first sequence.
+        got: i32,
+    },
+    /// The producer was fenced by a newer instance of itself.
+    #[error("producer {producer_id} sent epoch {got} but epoch {current} has been seen")]
+    InvalidProducerEpoch {
+        /// The producer.
+        producer_id: ProducerId,
+        /// The latest epoch seen.
+        current: i16,
+        /// The batch's epoch.
+        got: i16,
+    },
+    /// A leader or a batch of an epoch below the log's latest.
+    #[error("leader epoch {got} is below epoch {latest}, which the log already has")]
+    StaleLeaderEpoch {
+        /// The latest epoch of the log.
+        latest: LeaderEpoch,
+        /// The epoch given.
+        got: LeaderEpoch,
+    },
+    /// A follower's batches do not continue its log.
+    #[error("batch starts at offset {got} but the log ends at {expected}")]
+    UnexpectedOffset {
+        /// The log end offset.
+        expected: Offset,
+        /// The batch's first offset.
+        got: Offset,
+    },
+    /// The write failed, now or earlier: the log is offline.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl AppendError {
+    /// The code a client gets for it.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            AppendError::Batch(error) => error.error_code(),
+            AppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            AppendError::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
+            AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            AppendError::StaleLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
+            AppendError::UnexpectedOffset { .. } => ErrorCode::OffsetOutOfRange,
+            AppendError::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+/// Why nothing was read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// The offset is below the log's start or past its end.
+    #[error("offset {offset} is outside the log, which covers {start} to {end}")]
+    OutOfRange {
+        /// The offset asked for.
+        offset: Offset,
+        /// Log start offset.
+        start: Offset,
+        /// Log end offset.
+        end: Offset,
+    },
+    /// The stored bytes are not the batches they should be.
+    #[error("{} holds no valid batch at position {position}: {source}", path.display())]
+    Damaged {
+        /// The segment's file.
+        path: PathBuf,
+        /// Byte position in it.
+        position: u64,
+        /// What is wrong.
+        source: BatchError,
+    },
+    /// The read failed, or the log is offline.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl ReadError {
+    /// The code a client gets for it.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadError::Damaged { .. } | ReadError::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use raftsman_types::Offset;
+
+use crate::epoch_cache::EpochEntry;
+use crate::epoch_file::EpochFile;
+use crate::error::StorageError;
+use crate::fs::{File, OpenMode};
+use crate::place::Place;
+
+/// What one flush of a log has to sync, taken under the log's lock and carried out without it.
+///
+/// `Log::begin_flush`, [`FlushTicket::sync`] on any thread, `Log::complete_flush`. Dropping a ticket is
+/// harmless: the next one covers what it covered.
+#[derive(Debug)]
+pub struct FlushTicket {
+    pub(crate) place: Place,
+    /// Everything below this offset is in the files of the ticket, or synced before.
+    pub(crate) upto: Offset,
+    /// The log's generation: truncations make a ticket worthless.
+    pub(crate) generation: u64,
+    pub(crate) files: Vec<TicketFile>,
+    /// Index and snapshot files of segments rolled since; nobody else syncs them.
+    pub(crate) side_files: Vec<PathBuf>,
+    /// The count of changes of names the ticket makes durable, if there are any.
+    pub(crate) names: Option<u64>,
+    pub(crate) epochs: Option<TicketEpochs>,
+    pub(crate) outcome: OnceLock<Result<(), StorageError>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TicketFile {
+    pub(crate) base_offset: Offset,
+    pub(crate) size: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TicketEpochs {
+    pub(crate) version: u64,
+    pub(crate) entries: Vec<EpochEntry>,
+    pub(crate) file: Arc<EpochFile>,
+}
+
+impl FlushTicket {
+    /// Up to where (exclusive) a completed flush makes the log durable.
+    pub fn upto(&self) -> Offset {
+        self.upto
+    }
+
+    /// Syncs everything the ticket names. May take long; call it where blocking is allowed, and once: a
+    /// repeat after an error proves nothing, so it returns the first outcome.
+    ///
+    /// # Errors
+    /// What failed. `Log::complete_flush` takes the log offline for it.
+    pub fn sync(&self) -> io::Result<()> {
+        let outcome = self.outcome.get_or_init(|| self.sync_all());
+        outcome.clone().map_err(io::Error::other)
+    }
+
+    fn sync_all(&self) -> Result<(), StorageError> {
+        for file in &self.files {
+            file.file.sync_data().map_err(|error| StorageError::new("sync", &file.path, error))?;
+        }
+        for path in &self.side_files {
+            match self.place.fs.open(path, OpenMode::Read).and_then(|file| file.sync_data()) {
+                // Retention or a truncation removed it meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(StorageError::new("sync", path, error)),
+                Ok(()) => {}
+            }
+        }
+        if let Some(epochs) = &self.epochs {
+            epochs.file.write(&*self.place.fs, epochs.version, &epochs.entries)?;
+        }
+        if self.names.is_some() {
+            self.place.sync_directory()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! The file system a log lives on: the real one, or one in memory that forgets what was not synced.
+//! Everything the log does to disk goes through these two traits, so that the simulator can run the
+//! shipped log and cut the power between any two calls.
+
+mod memory;
+mod real;
+
+pub use memory::{Fault, FaultPlan, FaultTarget, MemoryFs, Survival};
+pub use real::RealFs;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use raftsman_types::WallTime;
+
+/// How to open a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// To read; it must exist.
+    Read,
+    /// To read and write; it must exist.
+    ReadWrite,
+    /// To read and write; made if absent, kept if there.
+    Create,
+    /// To read and write; made if absent, emptied if there.
+    Truncate,
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirectoryEntry {
+    /// The name, without the directory. Names that are not UTF-8 are left out of listings.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Bytes, 0 for directories.
+    pub length: u64,
+}
+
+/// An exclusive lock on a file, held until dropped.
+pub trait FileLock: Send + Sync + fmt::Debug {}
+
+/// A tree of directories and files.
+pub trait FileSystem: Send + Sync + fmt::Debug {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// The system's; `NotFound` for an absent one where it must exist.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+
+    /// Makes a directory and those above it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create_directories(&self, path: &Path) -> io::Result<()>;
+
+    /// What is in a directory, sorted by name.
+    ///
+    /// # Errors
+    /// The system's; `NotFound` for an absent one.
+    fn list(&self, path: &Path) -> io::Result<Vec<DirectoryEntry>>;
+
+    /// Renames a file over another, or a directory.
+    ///
+    /// # Errors
+    /// The system's.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The system's; `NotFound` for an absent one.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory and everything in it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory's entries (files made, renamed, removed) survive a power cut.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether something is there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// When a file was last written.
+    ///
+    /// # Errors
+    /// The system's.
+    fn modified(&self, path: &Path) -> io::Result<WallTime>;
+
+    /// Takes an exclusive lock on a file, made if absent.
+    ///
+    /// # Errors
+    /// `WouldBlock` when somebody else holds it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>>;
+}
+
+/// An open file, shared between the log and whoever flushes it.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end.
+    ///
+    /// # Errors
+    /// The system's.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`. After an error any part of them may be there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts or grows the file.
+    ///
+    /// # Errors
+    /// The system's.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Makes content and length survive a power cut.
+    ///
+    /// # Errors
+    /// The system's. After one the state of what was written is unknown: a second, successful call
+    /// proves nothing.
+    fn sync_data(&self) -> io::Result<()>;
+}
+
+/// Reads until `buffer` is full or the file ends; returns what was read.
+pub(crate) fn read_full_at(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,8 @@
+//! Sparse indexes of a segment: some offsets and some timestamps, each with where to look. They only
+//! ever save work: whatever is missing or in doubt is found, or rebuilt, from the batches.
+
+mod entry;
+mod sparse;
+
+pub(crate) use entry::{OffsetEntry, TimeEntry};
+pub(crate) use sparse::SparseIndex;

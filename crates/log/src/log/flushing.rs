@@ -1,0 +1,147 @@
+use std::sync::{Arc, OnceLock};
+
+use raftsman_types::{Offset, WallTime};
+
+use super::Log;
+use super::partition_files::write_snapshot;
+use crate::error::LogError;
+use crate::flush::{FlushTicket, TicketEpochs, TicketFile};
+
+impl Log {
+    /// What has to be synced to make the whole log durable, or nothing if it is, or if the log is
+    /// offline. Cheap; the work is in [`FlushTicket::sync`].
+    pub fn begin_flush(&mut self) -> Option<FlushTicket> {
+        let names = (self.names_changed > self.names_synced).then_some(self.names_changed);
+        let epochs_changed = self.epoch_version > self.epoch_version_written;
+        let nothing_to_do = self.flushed_offset >= self.log_end_offset
+            && names.is_none()
+            && !epochs_changed
+            && self.unsynced_side_files.is_empty();
+        if self.offline.is_some() || nothing_to_do {
+            return None;
+        }
+        let mut files = Vec::new();
+        for segment in self.segments.iter().filter(|segment| segment.is_dirty()) {
+            let file = match segment.file(&self.place) {
+                Ok(file) => Arc::clone(file),
+                Err(error) => {
+                    // Its bytes cannot be made durable, which is what a failed sync says, too.
+                    let failed: Result<(), _> = Err(error);
+                    let latched = self.latch(failed);
+                    debug_assert!(latched.is_err());
+                    return None;
+                }
+            };
+            let path = segment.path(&self.place);
+            files.push(TicketFile { base_offset: segment.base_offset, size: segment.size, path, file });
+        }
+        let epochs = epochs_changed.then(|| TicketEpochs {
+            version: self.epoch_version,
+            entries: self.epochs.entries().to_vec(),
+            file: Arc::clone(&self.epoch_file),
+        });
+        Some(FlushTicket {
+            place: self.place.clone(),
+            upto: self.log_end_offset,
+            generation: self.generation,
+            files,
+            side_files: self.unsynced_side_files.clone(),
+            names,
+            epochs,
+            outcome: OnceLock::new(),
+        })
+    }
+
+    /// Takes in the outcome of a ticket's sync and returns the flushed offset. A ticket from before a
+    /// truncation, or one that was never synced, changes nothing; the next flush covers its work.
+    ///
+    /// # Errors
+    /// The sync's, which takes the log offline for good: after a failed sync nobody knows what is on
+    /// disk, and a second one that succeeds proves nothing.
+    pub fn complete_flush(&mut self, ticket: FlushTicket) -> Result<Offset, LogError> {
+        self.check_online()?;
+        let Some(outcome) = ticket.outcome.into_inner() else { return Ok(self.flushed_offset) };
+        if ticket.generation != self.generation {
+            // Truncation removes and syncs files by itself; what fails here is most likely a file that
+            // is gone. Whatever still matters is synced again, by the next ticket.
+            return Ok(self.flushed_offset);
+        }
+        self.latch(outcome)?;
+        for synced in &ticket.files {
+            if let Ok(i) = self.segments.binary_search_by_key(&synced.base_offset, |segment| segment.base_offset) {
+                let is_sealed = i + 1 < self.segments.len();
+                let segment = &mut self.segments[i];
+                segment.synced_size = segment.synced_size.max(synced.size);
+                if is_sealed && !segment.is_dirty() {
+                    segment.close_file();
+                }
+            }
+        }
+        self.unsynced_side_files.retain(|path| !ticket.side_files.contains(path));
+        if let Some(names) = ticket.names {
+            self.names_synced = self.names_synced.max(names);
+        }
+        if let Some(epochs) = &ticket.epochs {
+            self.epoch_version_written = self.epoch_version_written.max(epochs.version);
+        }
+        self.flushed_offset = self.flushed_offset.max(ticket.upto);
+        assert!(self.flushed_offset <= self.log_end_offset, "nothing past the log's end can be flushed");
+        Ok(self.flushed_offset)
+    }
+
+    /// Flushes now, in this thread.
+    ///
+    /// # Errors
+    /// As for [`Log::complete_flush`].
+    pub fn flush(&mut self, now: WallTime) -> Result<Offset, LogError> {
+        self.check_online()?;
+        self.last_flush = now;
+        match self.begin_flush() {
+            Some(ticket) => {
+                // The outcome is kept in the ticket, which hands it over just below.
+                let _kept = ticket.sync();
+                self.complete_flush(ticket)
+            }
+            None => {
+                self.check_online()?;
+                Ok(self.flushed_offset)
+            }
+        }
+    }
+
+    /// Whether `flush.messages` or `flush.ms` ask for a flush now. (Acknowledging flushed batches only
+    /// asks for more; that is the broker's to know.) Counts `flush.ms` from the last time it said yes.
+    pub fn flush_is_due(&mut self, now: WallTime) -> bool {
+        let unflushed = (self.log_end_offset - self.flushed_offset).max(0) as u64;
+        if unflushed == 0 {
+            self.last_flush = now;
+            return false;
+        }
+        let waited = now.0.saturating_sub(self.last_flush.0);
+        let due = unflushed >= self.config.flush_messages || waited >= self.config.flush_ms;
+        if due {
+            self.last_flush = now;
+        }
+        due
+    }
+
+    /// Flushes everything, writes out the indexes and a producer snapshot, and closes all files. A log
+    /// closed without an error needs no recovery; it may still be read and written after.
+    ///
+    /// # Errors
+    /// Storage. The directory must not be marked clean then.
+    pub fn close(&mut self, now: WallTime) -> Result<(), LogError> {
+        self.flush(now)?;
+        let place = self.place.clone();
+        let indexes = self.active().close_indexes(&place);
+        self.latch(indexes)?;
+        if self.log_end_offset > self.log_start_offset {
+            let snapshot = write_snapshot(&place, self.log_end_offset, &self.producers, true);
+            self.latch(snapshot)?;
+        }
+        let synced = place.sync_directory();
+        self.latch(synced)?;
+        self.release_files();
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! The log itself, one file per thing it does.
+
+mod append;
+mod flushing;
+mod open;
+mod partition_files;
+mod reading;
+mod recovery;
+mod retention;
+mod timestamps;
+mod truncation;
+
+pub(crate) use partition_files::read_topic_id;
+
+pub use append::AppendInfo;
+pub use open::Recovery;
+pub use reading::ReadData;
+pub use retention::DeletedSegments;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use raftsman_types::{LeaderEpoch, Offset, TopicId, WallTime};
+
+use crate::config::LogConfig;
+use crate::epoch_cache::EpochCache;
+use crate::epoch_file::EpochFile;
+use crate::error::{LogError, StorageError};
+use crate::place::Place;
+use crate::producer::ProducerState;
+use crate::segment::Segment;
+use crate::tail_cache::{CacheBudget, TailCache};
+
+/// One partition's log on one disk. See the crate's words for what always holds.
+#[derive(Debug)]
+pub struct Log {
+    place: Place,
+    topic_id: TopicId,
+    config: Arc<LogConfig>,
+    /// By base offset, never empty; the last one is written to.
+    segments: Vec<Segment>,
+    log_start_offset: Offset,
+    log_end_offset: Offset,
+    /// Everything below is on disk.
+    flushed_offset: Offset,
+    last_flush: WallTime,
+    /// Rises with each truncation: flushes begun before it no longer count.
+    generation: u64,
+    /// Files made, renamed or removed so far, and how many of these changes are on disk.
+    names_changed: u64,
+    names_synced: u64,
+    /// Index and snapshot files of rolled segments that the next flush syncs.
+    unsynced_side_files: Vec<std::path::PathBuf>,
+    epochs: EpochCache,
+    epoch_file: Arc<EpochFile>,
+    epoch_version: u64,
+    epoch_version_written: u64,
+    producers: ProducerState,
+    first_open_transaction: Option<Offset>,
+    tail: TailCache,
+    /// Whether a note on disk caps the recovery point (see `partition_files`).
+    recovery_point_is_capped: bool,
+    offline: Option<Box<StorageError>>,
+}
+
+impl Log {
+    /// The partition's directory.
+    pub fn directory(&self) -> &Path {
+        &self.place.directory
+    }
+
+    /// The id of the partition's topic.
+    pub fn topic_id(&self) -> TopicId {
+        self.topic_id
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// Puts another configuration in force, for what is done from now on.
+    pub fn set_config(&mut self, config: impl Into<Arc<LogConfig>>) {
+        self.config = config.into();
+    }
+
+    /// The first offset that can be read.
+    pub fn log_start_offset(&self) -> Offset {
+        self.log_start_offset
+    }
+
+    /// The offset the next record gets.
+    pub fn log_end_offset(&self) -> Offset {
+        self.log_end_offset
+    }
+
+    /// Everything below this offset survives a power cut.
+    pub fn flushed_offset(&self) -> Offset {
+        self.flushed_offset
+    }
+
+    /// What belongs into the directory's `recovery-point-offset-checkpoint`: the flushed offset. After
+    /// it is written there, see [`Log::recovery_point_checkpointed`].
+    pub fn recovery_point(&self) -> Offset {
+        self.flushed_offset
+    }
+
+    /// First offset of the oldest open transaction, or the log end offset. A broker takes the lesser of
+    /// this and the high watermark.
+    pub fn last_stable_offset(&self) -> Offset {
+        self.first_open_transaction.unwrap_or(self.log_end_offset)
+    }
+
+    /// Bytes of batches in the log.
+    pub fn size_in_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.size).sum()
+    }
+
+    /// Segment files of the log.
+    pub fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Producers remembered.
+    pub fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// The error that took the log offline, if it is.
+    pub fn offline_error(&self) -> Option<&StorageError> {
+        self.offline.as_deref()
+    }
+
+    /// Shares the memory of the tail cache with the other logs of the broker.
+    pub fn set_cache_budget(&mut self, budget: Arc<CacheBudget>) {
+        self.tail.set_budget(budget);
+    }
+
+    /// The leader epoch of the last batch, or of a later leader that has written nothing yet.
+    pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
+        self.epochs.latest().map(|entry| entry.epoch)
+    }
+
+    /// Where the latest leader epoch began.
+    pub fn latest_epoch_start(&self) -> Option<Offset> {
+        self.epochs.latest().map(|entry| entry.start_offset)
+    }
+
+    /// The leader epoch that wrote `offset`.
+    pub fn epoch_of(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.epochs.epoch_of(offset)
+    }
+
+    /// The largest epoch known at or below `epoch`, and the offset it ends before (KIP-279). For an epoch
+    /// older than all known ones: that epoch and the first offset known. `None` without any epoch.
+    pub fn end_offset_for(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        self.epochs.end_offset_for(epoch, self.log_end_offset)
+    }
+
+    /// Notes that `epoch` starts at `start`, which must be the log's end, and writes that down before it
+    /// returns: what a new leader does first, even with nothing to append (KIP-101).
+    ///
+    /// # Errors
+    /// `OffsetOutOfRange` if `start` is not the end, `StaleLeaderEpoch` for an older epoch, or storage.
+    pub fn assign_epoch_start(&mut self, epoch: LeaderEpoch, start: Offset) -> Result<(), LogError> {
+        self.check_online()?;
+        if let Some(latest) = self.latest_epoch()
+            && !self.epochs.accepts(epoch)
+        {
+            return Err(LogError::StaleLeaderEpoch { latest, got: epoch, offset: start });
+        }
+        if start != self.log_end_offset && self.latest_epoch() != Some(epoch) {
+            let (log_start, end) = (self.log_start_offset, self.log_end_offset);
+            return Err(LogError::OffsetOutOfRange { offset: start, start: log_start, end });
+        }
+        if self.epochs.assign(epoch, start) {
+            self.epoch_version += 1;
+        }
+        self.write_epochs()?;
+        Ok(())
+    }
+
+    /// Closes files and drops cached batches of a log that is not in use. A file with unsynced bytes
+    /// stays open, because only its handle is sure to hear of a failed write-back. Returns whether
+    /// everything was closed.
+    pub fn release_files(&mut self) -> bool {
+        self.tail.clear();
+        for segment in &mut self.segments {
+            if !segment.is_dirty() {
+                segment.close_file();
+            }
+        }
+        !self.segments.iter().any(Segment::is_open)
+    }
+
+    /// Forgets producers idle past `producer.id.expiration.ms`, and those above the limit.
+    pub fn expire_producers(&mut self, now: WallTime) {
+        let config = &self.config;
+        self.producers.expire(now, config.producer_id_expiration_ms, config.max_producer_ids);
+    }
+
+    fn check_online(&self) -> Result<(), StorageError> {
+        match &self.offline {
+            Some(error) => Err((**error).clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the log offline if `result` is a failed change of its files. Reads do not come through here:
+    /// what they miss is still on disk.
+    fn latch<T>(&mut self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        if let Err(error) = &result {
+            tracing::error!(log = %self.place.directory.display(), %error, "log is offline until it is opened anew");
+            self.offline.get_or_insert_with(|| Box::new(error.clone()));
+        }
+        result
+    }
+
+    fn write_epochs(&mut self) -> Result<(), StorageError> {
+        if self.epoch_version_written == self.epoch_version {
+            return Ok(());
+        }
+        let written = self.epoch_file.write(&*self.place.fs, self.epoch_version, self.epochs.entries());
+        self.latch(written)?;
+        self.epoch_version_written = self.epoch_version;
+        Ok(())
+    }
+
+    fn active(&mut self) -> &mut Segment {
+        self.segments.last_mut().expect("a log always has a segment")
+    }
+
+    fn refresh_first_open_transaction(&mut self) {
+        self.first_open_transaction = self.producers.first_open_transaction();
+    }
+}

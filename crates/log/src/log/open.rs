@@ -1,0 +1,238 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use raftsman_types::{Offset, TopicId, WallTime};
+
+use super::partition_files::{
+    list_snapshots, load_snapshot, read_recovery_point_cap, read_topic_id, remove_snapshot, write_recovery_point_cap,
+    write_topic_id,
+};
+use super::recovery::{LoadedSegments, SegmentLoader};
+use super::{Log, TailCache};
+use crate::atomic_file::{ASIDE_SUFFIX, parent, remove_if_there};
+use crate::config::LogConfig;
+use crate::epoch_cache::EpochCache;
+use crate::epoch_file::EpochFile;
+use crate::error::{IoContext, LogError, StorageError};
+use crate::fs::FileSystem;
+use crate::place::Place;
+use crate::segment::Segment;
+
+/// What opening a log had to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Bytes whose CRCs were checked.
+    pub scanned_bytes: u64,
+    /// Bytes cut off behind the last good batch; never below the recovery point.
+    pub truncated_bytes: u64,
+    /// Segments that were removed because they lay behind a cut.
+    pub removed_segments: usize,
+    /// Indexes that were made anew from the batches.
+    pub rebuilt_indexes: usize,
+}
+
+impl Log {
+    /// Opens a partition's log, or makes it if its directory is absent. After an unclean shutdown the
+    /// segments from `recovery_point` on are checked batch by batch and cut to the longest good prefix;
+    /// what is left is synced before this returns, so all of it counts as flushed.
+    ///
+    /// # Errors
+    /// `DamagedBelowRecoveryPoint` when flushed data is bad or gone, `TopicIdMismatch` when the directory
+    /// is another topic's, or storage. Nothing is cut then.
+    pub fn open(
+        fs: Arc<dyn FileSystem>,
+        directory: PathBuf,
+        topic_id: TopicId,
+        config: impl Into<Arc<LogConfig>>,
+        clean_shutdown: bool,
+        recovery_point: Offset,
+        now: WallTime,
+    ) -> Result<(Log, Recovery), LogError> {
+        let config = config.into();
+        let place = Place { fs, directory: directory.into() };
+        let existed = place.fs.exists(&place.directory).context("look at", &place.directory)?;
+        if !existed {
+            return Ok((create(place, topic_id, config, now)?, Recovery::default()));
+        }
+        let files = survey(&place)?;
+        let stored_id = read_topic_id(&*place.fs, &place.directory)?;
+        if files.is_empty() && stored_id.is_none() {
+            // Nothing was ever in it: a crash came between the directory and what belongs into it.
+            return Ok((create(place, topic_id, config, now)?, Recovery::default()));
+        }
+        let topic_id = adopt_topic_id(&place, stored_id, topic_id)?;
+        let cap = read_recovery_point_cap(&place)?;
+        let recovery_point = recovery_point.min(cap.unwrap_or(Offset::MAX));
+        let loader = SegmentLoader { place: &place, config: &config, clean_shutdown, recovery_point, now };
+        let mut loaded = loader.load(&files)?;
+        if loaded.segments.is_empty() {
+            loaded.segments.push(Segment::create(&place, 0, now)?);
+            place.sync_directory()?;
+        }
+        let log_start_offset = loaded.segments[0].base_offset;
+        let log_end_offset = loaded.log_end_offset;
+        let epoch_file = Arc::new(EpochFile::new(&place.directory));
+        let stored = epoch_file.read(&*place.fs)?;
+        let epochs = restore_epochs(&place, stored.clone(), &loaded)?;
+        let changed = stored.as_ref() != Some(&epochs) && !(stored.is_none() && epochs.entries().is_empty());
+        let recovery = loaded.recovery;
+        let mut log = Log {
+            topic_id,
+            config,
+            segments: loaded.segments,
+            log_start_offset,
+            log_end_offset,
+            flushed_offset: log_end_offset,
+            last_flush: now,
+            epochs,
+            epoch_file,
+            epoch_version: u64::from(changed),
+            recovery_point_is_capped: cap.is_some(),
+            ..Log::blank(place, now)
+        };
+        log.write_epochs()?;
+        log.restore_producers(now)?;
+        Ok((log, recovery))
+    }
+
+    fn blank(place: Place, now: WallTime) -> Log {
+        Log {
+            epoch_file: Arc::new(EpochFile::new(&place.directory)),
+            place,
+            topic_id: TopicId::ZERO,
+            config: Arc::default(),
+            segments: Vec::new(),
+            log_start_offset: 0,
+            log_end_offset: 0,
+            flushed_offset: 0,
+            last_flush: now,
+            generation: 0,
+            names_changed: 0,
+            names_synced: 0,
+            unsynced_side_files: Vec::new(),
+            epochs: EpochCache::default(),
+            epoch_version: 0,
+            epoch_version_written: 0,
+            producers: crate::producer::ProducerState::default(),
+            first_open_transaction: None,
+            tail: TailCache::default(),
+            recovery_point_is_capped: false,
+            offline: None,
+        }
+    }
+
+    /// Rebuilds the producers from the newest snapshot at or below the log's end and the batches behind
+    /// it, and removes snapshots that are of no more use.
+    pub(super) fn restore_producers(&mut self, now: WallTime) -> Result<(), LogError> {
+        let end = self.log_end_offset;
+        let snapshot = load_snapshot(&self.place, end)?;
+        let newest = snapshot.as_ref().map(|(offset, _)| *offset);
+        let (from, producers) = snapshot.unwrap_or((self.segments[0].base_offset, Default::default()));
+        self.producers = producers;
+        self.replay_producers(from, now)?;
+        self.producers.enforce_limit(self.config.max_producer_ids);
+        self.refresh_first_open_transaction();
+        for offset in list_snapshots(&self.place)? {
+            let is_base = self.segments.iter().any(|segment| segment.base_offset == offset);
+            if offset > end || (!is_base && Some(offset) != newest) {
+                remove_snapshot(&self.place, offset)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a new, empty log. The segment's name becomes durable with that of `partition.metadata`. The
+/// recovery point is capped, because the checkpoint may still have that of an earlier partition of the name.
+fn create(place: Place, topic_id: TopicId, config: Arc<LogConfig>, now: WallTime) -> Result<Log, LogError> {
+    let directory = Arc::clone(&place.directory);
+    place.fs.create_directories(&directory).context("create", &directory)?;
+    write_recovery_point_cap(&place, 0)?;
+    let segment = Segment::create(&place, 0, now)?;
+    write_topic_id(&place, topic_id)?;
+    let above = parent(&directory);
+    place.fs.sync_directory(above).context("sync", above)?;
+    let segments = vec![segment];
+    Ok(Log { topic_id, config, segments, recovery_point_is_capped: true, ..Log::blank(place, now) })
+}
+
+/// The directory's topic id, which must be the one expected (unless that is not known); written if it
+/// is not there yet.
+fn adopt_topic_id(place: &Place, stored: Option<TopicId>, expected: TopicId) -> Result<TopicId, LogError> {
+    match stored {
+        Some(found) if found == expected || expected == TopicId::ZERO => Ok(found),
+        Some(found) => Err(LogError::TopicIdMismatch { path: place.directory.to_path_buf(), expected, found }),
+        None => {
+            if expected != TopicId::ZERO {
+                write_topic_id(place, expected)?;
+            }
+            Ok(expected)
+        }
+    }
+}
+
+/// The segment files there are, base offset to length. Removes what crashes leave behind: files never
+/// renamed into place, Kafka's deleted and half-cleaned segments, indexes without a log.
+fn survey(place: &Place) -> Result<BTreeMap<Offset, u64>, StorageError> {
+    let entries = place.fs.list(&place.directory).context("list", &place.directory)?;
+    let mut segments = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| !entry.is_directory) {
+        if let Some(base) = base_offset_of(&entry.name, ".log") {
+            segments.insert(base, entry.length);
+        }
+    }
+    for entry in &entries {
+        let name = entry.name.as_str();
+        let index_of = base_offset_of(name, ".index").or_else(|| base_offset_of(name, ".timeindex"));
+        let orphan = index_of.is_some_and(|base| !segments.contains_key(&base));
+        let left_over = [ASIDE_SUFFIX, ".deleted", ".cleaned"].iter().any(|suffix| name.ends_with(suffix));
+        if !entry.is_directory && (orphan || left_over) {
+            remove_if_there(&*place.fs, &place.directory.join(name))?;
+        }
+    }
+    Ok(segments)
+}
+
+fn base_offset_of(name: &str, suffix: &str) -> Option<Offset> {
+    let digits = name.strip_suffix(suffix)?;
+    let all_digits = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+    if all_digits { digits.parse().ok() } else { None }
+}
+
+/// The epochs of the checkpoint file, with what the checked batches say in place of what it says about
+/// them. Only an epoch that wrote nothing stands in the file alone, and it is kept.
+fn restore_epochs(
+    place: &Place,
+    stored: Option<EpochCache>,
+    loaded: &LoadedSegments,
+) -> Result<EpochCache, StorageError> {
+    let end = loaded.log_end_offset;
+    let mut epochs = EpochCache::default();
+    let mut silent = None;
+    match stored {
+        Some(stored) => {
+            epochs = stored;
+            silent = epochs.latest().filter(|entry| entry.start_offset == end);
+            if let Some(scanned_from) = loaded.scanned_from {
+                epochs.truncate_from_end(scanned_from);
+            }
+            for &(epoch, offset) in &loaded.epochs {
+                epochs.assign(epoch, offset);
+            }
+        }
+        None => {
+            for segment in &loaded.segments {
+                segment.visit_headers(place, |header| {
+                    epochs.assign(header.partition_leader_epoch, header.base_offset);
+                })?;
+            }
+        }
+    }
+    epochs.truncate_from_end(end.saturating_add(1));
+    if let Some(silent) = silent {
+        epochs.assign(silent.epoch, silent.start_offset);
+    }
+    epochs.truncate_from_start(loaded.segments.first().map_or(0, |first| first.base_offset));
+    Ok(epochs)
+}

@@ -1,0 +1,128 @@
+//! The small files of a partition's directory besides the epochs: `partition.metadata`, producer
+//! snapshots, and one of our own that caps the recovery point.
+//!
+//! Why a cap: the recovery point stands in a file of the log directory, written now and then. A
+//! truncation below it would make that file claim more than the log has, and a torn tail above the
+//! truncation would look like damage to flushed data. So the truncation first leaves a note of its own,
+//! `recovery-point-cap`, which holds until the directory's file has been written again.
+
+use std::path::{Path, PathBuf};
+
+use raftsman_types::{Offset, TopicId};
+
+use super::Log;
+use crate::atomic_file::{read_small, remove_if_there, write_atomically, write_renamed};
+use crate::checkpoint::{format_checkpoint, parse_checkpoint};
+use crate::error::{IoContext, LogError, StorageError};
+use crate::fs::FileSystem;
+use crate::place::Place;
+use crate::producer::{ProducerState, decode_snapshot, encode_snapshot};
+
+const SNAPSHOT_SUFFIX: &str = ".snapshot";
+
+/// The topic id in a partition's directory, if it is written there.
+pub(crate) fn read_topic_id(fs: &dyn FileSystem, directory: &Path) -> Result<Option<TopicId>, LogError> {
+    let path = directory.join("partition.metadata");
+    let Some(bytes) = read_small(fs, &path)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let malformed = |reason: &str| LogError::MalformedFile { path: path.clone(), reason: reason.to_owned() };
+    if field("version:") != Some("0") {
+        return Err(malformed("its version is not 0"));
+    }
+    let id = field("topic_id:").ok_or_else(|| malformed("it has no topic_id"))?;
+    id.parse().map(|id| Some(TopicId(id))).map_err(|_| malformed("its topic_id is not an id"))
+}
+
+pub(super) fn write_topic_id(place: &Place, topic_id: TopicId) -> Result<(), StorageError> {
+    let text = format!("version: 0\ntopic_id: {topic_id}\n");
+    write_atomically(&*place.fs, &place.directory.join("partition.metadata"), text.as_bytes())
+}
+
+fn cap_path(place: &Place) -> PathBuf {
+    place.directory.join("recovery-point-cap")
+}
+
+/// The cap left by a truncation; 0 if it is not readable, which only costs checks.
+pub(super) fn read_recovery_point_cap(place: &Place) -> Result<Option<Offset>, StorageError> {
+    let path = cap_path(place);
+    let Some(bytes) = read_small(&*place.fs, &path)? else { return Ok(None) };
+    let offsets = parse_checkpoint(&path, &bytes, |words| match words {
+        [offset] => offset.parse::<Offset>().ok(),
+        _ => None,
+    });
+    match offsets.as_deref() {
+        Ok([offset]) => Ok(Some(*offset)),
+        _ => Ok(Some(0)),
+    }
+}
+
+/// Leaves the note; it is durable when this returns.
+pub(super) fn write_recovery_point_cap(place: &Place, cap: Offset) -> Result<(), StorageError> {
+    write_atomically(&*place.fs, &cap_path(place), format_checkpoint([cap].into_iter()).as_bytes())
+}
+
+pub(super) fn snapshot_path(place: &Place, offset: Offset) -> PathBuf {
+    place.directory.join(format!("{offset:020}{SNAPSHOT_SUFFIX}"))
+}
+
+/// Writes a snapshot of `producers` as of `offset`. Without `durable` a later flush has to sync it; a
+/// torn one is recognised by its CRC.
+pub(super) fn write_snapshot(
+    place: &Place,
+    offset: Offset,
+    producers: &ProducerState,
+    durable: bool,
+) -> Result<(), StorageError> {
+    let path = snapshot_path(place, offset);
+    let bytes = encode_snapshot(producers);
+    if durable { write_atomically(&*place.fs, &path, &bytes) } else { write_renamed(&*place.fs, &path, &bytes, false) }
+}
+
+/// Offsets of the snapshots there are, rising.
+pub(super) fn list_snapshots(place: &Place) -> Result<Vec<Offset>, StorageError> {
+    let entries = place.fs.list(&place.directory).context("list", &place.directory)?;
+    let offsets = entries.iter().filter_map(|entry| entry.name.strip_suffix(SNAPSHOT_SUFFIX)?.parse().ok());
+    let mut offsets: Vec<Offset> = offsets.collect();
+    offsets.sort_unstable();
+    Ok(offsets)
+}
+
+pub(super) fn remove_snapshot(place: &Place, offset: Offset) -> Result<(), StorageError> {
+    remove_if_there(&*place.fs, &snapshot_path(place, offset))
+}
+
+/// The newest readable snapshot at or below `limit`; unreadable ones are removed.
+pub(super) fn load_snapshot(place: &Place, limit: Offset) -> Result<Option<(Offset, ProducerState)>, StorageError> {
+    for offset in list_snapshots(place)?.into_iter().rev().filter(|offset| *offset <= limit) {
+        let path = snapshot_path(place, offset);
+        let Some(bytes) = read_small(&*place.fs, &path)? else { continue };
+        match decode_snapshot(&bytes) {
+            Ok(state) => return Ok(Some((offset, state))),
+            Err(reason) => {
+                tracing::warn!(snapshot = %path.display(), reason, "removing an unreadable producer snapshot");
+                remove_snapshot(place, offset)?;
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Log {
+    /// To be called after [`Log::recovery_point`] was read as `recovery_point` and that value is on disk
+    /// in `recovery-point-offset-checkpoint`: lifts the cap an earlier truncation put on it. A value from
+    /// before the truncation is recognised and changes nothing.
+    ///
+    /// # Errors
+    /// Storage; the log is then offline.
+    pub fn recovery_point_checkpointed(&mut self, recovery_point: Offset) -> Result<(), LogError> {
+        self.check_online()?;
+        if !self.recovery_point_is_capped || recovery_point > self.flushed_offset {
+            return Ok(());
+        }
+        let removed = remove_if_there(&*self.place.fs, &cap_path(&self.place));
+        self.latch(removed)?;
+        self.recovery_point_is_capped = false;
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+use bytes::{Bytes, BytesMut};
+use raftsman_records::BatchHeader;
+use raftsman_types::Offset;
+
+use super::Log;
+use crate::error::{IoContext, ReadError};
+use crate::fs::read_full_at;
+use crate::segment::Segment;
+
+/// Whole batches read from a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadData {
+    /// The batches in order; each chunk holds whole ones. The first may begin before the offset asked for.
+    pub chunks: Vec<Bytes>,
+    /// The offset after the last batch, where to read on; the offset asked for if there is none.
+    pub next_offset: Offset,
+}
+
+impl ReadData {
+    /// Bytes of all chunks.
+    pub fn len(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+}
+
+/// One read under way.
+struct Reading {
+    data: ReadData,
+    remaining_bytes: usize,
+    upto: Offset,
+    at_least_one: bool,
+}
+
+impl Reading {
+    /// How many of `bytes`, which begin with a batch, to take: whole batches within the limits. The
+    /// second value says whether the read ends there.
+    fn take(&mut self, bytes: &Bytes) -> (usize, bool) {
+        let mut taken = 0;
+        while let Ok(header) = BatchHeader::parse(&bytes[taken..]) {
+            let size = header.size_in_bytes();
+            if taken + size > bytes.len() {
+                break;
+            }
+            if header.next_offset() > self.upto {
+                return (taken, true);
+            }
+            let is_first = self.data.is_empty() && taken == 0;
+            if size > self.remaining_bytes && !(is_first && self.at_least_one) {
+                return (taken, true);
+            }
+            self.remaining_bytes = self.remaining_bytes.saturating_sub(size);
+            taken += size;
+            self.data.next_offset = header.next_offset();
+        }
+        (taken, self.remaining_bytes == 0)
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.data.chunks.push(bytes);
+        }
+    }
+}
+
+impl Log {
+    /// Reads whole batches from the one that holds `from` on, at most `max_bytes` of them and none that
+    /// reaches `upto` or past it. With `at_least_one` the first batch comes even if it alone is larger.
+    /// What was appended lately comes from memory.
+    ///
+    /// # Errors
+    /// `OutOfRange` when `from` lies outside the log (its end is inside), otherwise damage or storage.
+    pub fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        at_least_one: bool,
+    ) -> Result<ReadData, ReadError> {
+        self.check_online()?;
+        let (start, end) = (self.log_start_offset, self.log_end_offset);
+        if from < start || from > end {
+            return Err(ReadError::OutOfRange { offset: from, start, end });
+        }
+        let data = ReadData { chunks: Vec::new(), next_offset: from };
+        let mut reading = Reading { data, remaining_bytes: max_bytes, upto: upto.min(end), at_least_one };
+        if from >= reading.upto || (max_bytes == 0 && !at_least_one) {
+            return Ok(reading.data);
+        }
+        if !self.read_cached(from, &mut reading) {
+            self.read_segments(from, &mut reading)?;
+        }
+        Ok(reading.data)
+    }
+
+    /// Reads from the tail cache; false if `from` is not in it.
+    fn read_cached(&self, from: Offset, reading: &mut Reading) -> bool {
+        let Some(appends) = self.tail.appends_from(from) else { return false };
+        for (base_offset, _, bytes) in appends {
+            let mut bytes = bytes.clone();
+            if base_offset < from {
+                bytes = bytes.slice(bytes_before(&bytes, from)..);
+            }
+            let (taken, done) = reading.take(&bytes);
+            reading.push(bytes.slice(..taken));
+            if done {
+                break;
+            }
+        }
+        true
+    }
+
+    fn read_segments(&self, from: Offset, reading: &mut Reading) -> Result<(), ReadError> {
+        let first = self.segments.partition_point(|segment| segment.base_offset <= from).saturating_sub(1);
+        for segment in &self.segments[first..] {
+            if self.read_segment(segment, from, reading)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from one segment; true if the read ends there.
+    fn read_segment(&self, segment: &Segment, from: Offset, reading: &mut Reading) -> Result<bool, ReadError> {
+        if segment.size == 0 {
+            return Ok(false);
+        }
+        let file = segment.reader(&self.place)?;
+        let Some((mut position, header)) = segment.find(&self.place, &*file, from)? else { return Ok(false) };
+        if header.next_offset() > reading.upto {
+            return Ok(true);
+        }
+        let mut wanted = reading.remaining_bytes;
+        if reading.data.is_empty() && reading.at_least_one {
+            wanted = wanted.max(header.size_in_bytes());
+        }
+        let path = segment.path(&self.place);
+        while position < segment.size {
+            let length = (segment.size - position).min(wanted as u64) as usize;
+            let mut block = BytesMut::zeroed(length);
+            let read = read_full_at(&*file, &mut block, position).context("read", &path)?;
+            block.truncate(read);
+            let block = block.freeze();
+            let (taken, done) = reading.take(&block);
+            reading.push(block.slice(..taken));
+            position += taken as u64;
+            wanted = reading.remaining_bytes;
+            if done {
+                return Ok(true);
+            }
+            if taken == 0 {
+                // Either the next batch does not fit any more, or what is there is no batch.
+                return match BatchHeader::parse(&block) {
+                    Err(source) if block.len() >= raftsman_records::BATCH_HEADER_BYTES => {
+                        Err(ReadError::Damaged { path, position, source })
+                    }
+                    _ => Ok(true),
+                };
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Bytes of the batches in `bytes` that end before `offset`.
+fn bytes_before(bytes: &Bytes, offset: Offset) -> usize {
+    let mut skipped = 0;
+    while let Ok(header) = BatchHeader::parse(&bytes[skipped..]) {
+        if header.last_offset() >= offset {
+            break;
+        }
+        skipped += header.size_in_bytes();
+    }
+    skipped
+}

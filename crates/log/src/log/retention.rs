@@ -1,0 +1,96 @@
+use raftsman_types::{Offset, WallTime};
+
+use super::Log;
+use super::partition_files::remove_snapshot;
+use crate::error::{LogError, StorageError};
+
+/// What retention removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeletedSegments {
+    /// How many segments.
+    pub segments: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Log {
+    /// Removes the oldest segments past `retention.ms` or `retention.bytes`, none that reaches past
+    /// `upto` (the high watermark). If even the newest one is too old it is rolled, and goes too. The
+    /// caller checkpoints the new log start offset.
+    ///
+    /// # Errors
+    /// Storage; the log is then offline.
+    pub fn delete_old_segments(&mut self, upto: Offset, now: WallTime) -> Result<DeletedSegments, LogError> {
+        self.check_online()?;
+        let deleted = self.delete_due(upto, now);
+        Ok(self.latch(deleted)?)
+    }
+
+    /// Begins a new segment if the newest one holds records older than `segment.ms`. Returns whether.
+    ///
+    /// # Errors
+    /// Storage; the log is then offline.
+    pub fn roll_if_due(&mut self, now: WallTime) -> Result<bool, LogError> {
+        self.check_online()?;
+        let segment_ms = self.config.segment_ms;
+        if !self.active().has_span(now.0, segment_ms, now) {
+            return Ok(false);
+        }
+        let rolled = self.roll(self.log_end_offset, now);
+        self.latch(rolled)?;
+        Ok(true)
+    }
+
+    fn delete_due(&mut self, upto: Offset, now: WallTime) -> Result<DeletedSegments, StorageError> {
+        let due = self.count_due(upto, now)?;
+        if due == self.segments.len() {
+            self.roll(self.log_end_offset, now)?;
+        }
+        let mut deleted = DeletedSegments::default();
+        if due > 0 {
+            let new_start = self.segments.get(due).map_or(self.log_end_offset, |next| next.base_offset);
+            deleted.bytes = self.segments[..due].iter().map(|segment| segment.size).sum();
+            deleted.segments = due;
+            self.log_start_offset = self.log_start_offset.max(new_start);
+            if self.epochs.truncate_from_start(self.log_start_offset) {
+                self.epoch_version += 1;
+            }
+            self.remove_segments_below_start()?;
+        }
+        Ok(deleted)
+    }
+
+    /// How many of the oldest segments are to go.
+    fn count_due(&self, upto: Offset, now: WallTime) -> Result<usize, StorageError> {
+        let (retention_ms, retention_bytes) = (self.config.retention_ms, self.config.retention_bytes);
+        let mut size = self.size_in_bytes();
+        let mut due = 0;
+        for (i, segment) in self.segments.iter().enumerate() {
+            let next_base = self.segments.get(i + 1).map_or(self.log_end_offset, |next| next.base_offset);
+            let is_active = i + 1 == self.segments.len();
+            if next_base > upto || (is_active && segment.size == 0) {
+                break;
+            }
+            let too_old = retention_ms >= 0 && now.0.saturating_sub(segment.newest(&self.place)?) > retention_ms;
+            // Kafka keeps at least the bytes asked for: a segment goes only if the rest is still enough.
+            let too_much = retention_bytes >= 0 && size - segment.size >= retention_bytes as u64 && !is_active;
+            if !too_old && !too_much {
+                break;
+            }
+            size -= segment.size;
+            due += 1;
+        }
+        Ok(due)
+    }
+
+    /// Removes the segments, all but the newest, that lie wholly below the log's start.
+    pub(super) fn remove_segments_below_start(&mut self) -> Result<(), StorageError> {
+        while self.segments.len() > 1 && self.segments[1].base_offset <= self.log_start_offset {
+            let oldest = self.segments.remove(0);
+            let base_offset = oldest.base_offset;
+            oldest.remove(&self.place)?;
+            remove_snapshot(&self.place, base_offset)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+use raftsman_records::{BatchHeader, RecordBatch};
+use raftsman_types::{LeaderEpoch, Offset};
+
+use super::Log;
+use crate::error::ReadError;
+use crate::segment::Segment;
+
+impl Log {
+    /// The first record whose timestamp is at least `timestamp`: offset, timestamp, leader epoch.
+    ///
+    /// # Errors
+    /// Damage or storage.
+    pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<(Offset, i64, LeaderEpoch)>, ReadError> {
+        self.check_online()?;
+        for segment in self.segments.iter().filter(|segment| segment.size > 0 && segment.max_timestamp >= timestamp) {
+            // Strictly before: records of the same timestamp may stand in front of the index's batch.
+            let from = segment.floor_offset_for_timestamp(&self.place, timestamp.saturating_sub(1))?;
+            if let Some(found) = self.find_timestamp(segment, from.max(self.log_start_offset), timestamp)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The largest timestamp in the log and the first record that has it.
+    ///
+    /// # Errors
+    /// Damage or storage.
+    pub fn max_timestamp(&self) -> Result<Option<(Offset, i64)>, ReadError> {
+        self.check_online()?;
+        let largest = self.segments.iter().filter(|segment| segment.size > 0).map(|s| s.max_timestamp).max();
+        let Some(largest) = largest.filter(|timestamp| *timestamp >= 0) else { return Ok(None) };
+        Ok(self.offset_for_timestamp(largest)?.map(|(offset, timestamp, _)| (offset, timestamp)))
+    }
+
+    /// Looks through one segment from `from` on.
+    fn find_timestamp(
+        &self,
+        segment: &Segment,
+        from: Offset,
+        timestamp: i64,
+    ) -> Result<Option<(Offset, i64, LeaderEpoch)>, ReadError> {
+        let file = segment.reader(&self.place)?;
+        let path = segment.path(&self.place);
+        let Some((position, _)) = segment.find(&self.place, &*file, from)? else { return Ok(None) };
+        let mut scanner = segment.scanner(&*file, &path, position);
+        loop {
+            let header: BatchHeader = match scanner.header()? {
+                crate::scanner::Scanned::Batch(header) => header,
+                crate::scanner::Scanned::End => return Ok(None),
+                crate::scanner::Scanned::Bad(source) => {
+                    return Err(ReadError::Damaged { path: path.clone(), position: scanner.position(), source });
+                }
+            };
+            if header.max_timestamp >= timestamp {
+                let position = scanner.position();
+                let damaged = |source| ReadError::Damaged { path: path.clone(), position, source };
+                let batch = RecordBatch::parse(scanner.batch(&header)?).map_err(damaged)?;
+                for record in batch.records() {
+                    let record = record.map_err(damaged)?;
+                    if record.timestamp >= timestamp && record.offset >= self.log_start_offset {
+                        return Ok(Some((record.offset, record.timestamp, header.partition_leader_epoch)));
+                    }
+                }
+            }
+            scanner.skip(&header);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use raftsman_types::{Offset, WallTime};
+
+use super::Log;
+use super::partition_files::{list_snapshots, remove_snapshot, write_recovery_point_cap};
+use crate::error::{LogError, ReadError, StorageError};
+use crate::segment::Segment;
+
+impl Log {
+    /// Cuts the log so that nothing at or past `offset` is left, and forgets epochs that start there
+    /// even if there was nothing to cut. A batch that holds `offset` goes as a whole. Returns the new
+    /// log end offset. Everything is on disk when this returns.
+    ///
+    /// # Errors
+    /// Storage; the log is then offline.
+    pub fn truncate_to(&mut self, offset: Offset) -> Result<Offset, LogError> {
+        self.check_online()?;
+        if offset < self.log_start_offset {
+            self.reset_to(offset.max(0))?;
+            return Ok(self.log_end_offset);
+        }
+        if offset < self.log_end_offset {
+            let cut = self.cut(offset);
+            self.latch(cut)?;
+            let producers = self.restore_producers(WallTime(0));
+            if let Err(LogError::Storage(error)) = &producers {
+                let latched = self.latch::<()>(Err(error.clone()));
+                debug_assert!(latched.is_err());
+            }
+            producers?;
+        }
+        if self.epochs.truncate_from_end(offset) {
+            self.epoch_version += 1;
+        }
+        self.write_epochs()?;
+        Ok(self.log_end_offset)
+    }
+
+    /// Drops everything and starts anew, empty, at `start_offset`: for a replica whose leader no longer
+    /// has what would continue its log. Everything is on disk when this returns.
+    ///
+    /// # Errors
+    /// Storage; the log is then offline.
+    pub fn reset_to(&mut self, start_offset: Offset) -> Result<(), LogError> {
+        self.check_online()?;
+        let reset = self.drop_everything(start_offset);
+        self.latch(reset)?;
+        self.write_epochs()?;
+        Ok(())
+    }
+
+    /// Moves the log's start up to `offset` (DeleteRecords, or what the checkpoint says after a restart)
+    /// and removes segments wholly below it. Never down.
+    ///
+    /// # Errors
+    /// `OffsetOutOfRange` past the log's end, or storage.
+    pub fn advance_log_start_offset(&mut self, offset: Offset) -> Result<(), LogError> {
+        self.check_online()?;
+        let (start, end) = (self.log_start_offset, self.log_end_offset);
+        if offset > end {
+            return Err(LogError::OffsetOutOfRange { offset, start, end });
+        }
+        if offset > start {
+            self.log_start_offset = offset;
+            if self.epochs.truncate_from_start(offset) {
+                self.epoch_version += 1;
+            }
+            let removed = self.remove_segments_below_start();
+            self.latch(removed)?;
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, offset: Offset) -> Result<(), StorageError> {
+        let place = self.place.clone();
+        let i = self.segments.partition_point(|segment| segment.base_offset <= offset) - 1;
+        let segment = &self.segments[i];
+        let file = segment.reader(&place)?;
+        let (position, new_end) = match segment.find(&place, &*file, offset) {
+            Ok(Some((position, header))) => (position, header.base_offset),
+            Ok(None) => (segment.size, offset),
+            Err(error) => return Err(unreadable(ReadError::from(error), segment, &place)),
+        };
+        self.forget_past(new_end)?;
+        while self.segments.len() > i + 1 {
+            if let Some(newest) = self.segments.pop() {
+                newest.remove(&place)?;
+            }
+        }
+        let interval = self.config.index_interval_bytes;
+        self.active().truncate(&place, position, new_end, interval)?;
+        self.log_end_offset = new_end;
+        self.flushed_offset = self.flushed_offset.min(new_end);
+        self.tail.truncate(new_end);
+        Ok(())
+    }
+
+    /// Everything on disk that speaks of offsets past `new_end`, but the batches: gone before they are,
+    /// so that no crash leaves a claim without its ground.
+    fn forget_past(&mut self, new_end: Offset) -> Result<(), StorageError> {
+        self.generation += 1;
+        if new_end < self.flushed_offset {
+            write_recovery_point_cap(&self.place, new_end)?;
+            self.recovery_point_is_capped = true;
+        }
+        let mut any = false;
+        for snapshot in list_snapshots(&self.place)?.into_iter().filter(|snapshot| *snapshot > new_end) {
+            remove_snapshot(&self.place, snapshot)?;
+            any = true;
+        }
+        if any { self.place.sync_directory() } else { Ok(()) }
+    }
+
+    fn drop_everything(&mut self, start_offset: Offset) -> Result<(), StorageError> {
+        let place = self.place.clone();
+        self.forget_past(-1)?;
+        while let Some(newest) = self.segments.pop() {
+            newest.remove(&place)?;
+        }
+        self.segments.push(Segment::create(&place, start_offset, WallTime(0))?);
+        place.sync_directory()?;
+        self.names_synced = self.names_changed;
+        self.unsynced_side_files.clear();
+        self.log_start_offset = start_offset;
+        self.log_end_offset = start_offset;
+        self.flushed_offset = start_offset;
+        self.tail.clear();
+        self.producers.clear();
+        self.first_open_transaction = None;
+        if self.epochs.clear() {
+            self.epoch_version += 1;
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(error: ReadError, segment: &Segment, place: &crate::place::Place) -> StorageError {
+    match error {
+        ReadError::Storage(error) => error,
+        other => StorageError::new("find where to cut", &segment.path(place), std::io::Error::other(other)),
+    }
+}

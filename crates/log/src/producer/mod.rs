@@ -1,0 +1,9 @@
+//! What a log remembers of idempotent and transactional producers (KIP-98): the last five batches of
+//! each, to tell a repeat from a gap, and where its open transaction began.
+
+mod entry;
+mod snapshot;
+mod state;
+
+pub(crate) use snapshot::{decode_snapshot, encode_snapshot};
+pub(crate) use state::{ProducerState, SequenceCheck};

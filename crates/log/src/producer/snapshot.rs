@@ -1,0 +1,72 @@
+//! Kafka's producer snapshot, version 1: version, CRC-32C of the rest, an array of producers with the
+//! last batch of each.
+
+use raftsman_records::crc32c;
+use raftsman_types::{Offset, ProducerEpoch, ProducerId};
+
+use super::entry::{AppendedBatch, ProducerEntry};
+use super::state::ProducerState;
+
+const VERSION: i16 = 1;
+const HEADER_BYTES: usize = 10;
+const ENTRY_BYTES: usize = 46;
+
+pub(crate) fn encode_snapshot(state: &ProducerState) -> Vec<u8> {
+    let entries = state.entries();
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + entries.len() * ENTRY_BYTES);
+    bytes.extend_from_slice(&VERSION.to_be_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&(entries.len() as i32).to_be_bytes());
+    for (id, entry) in entries {
+        let none = AppendedBatch { last_sequence: -1, last_offset: -1, offset_delta: 0 };
+        let batch = entry.batches.last().unwrap_or(&none);
+        bytes.extend_from_slice(&id.0.to_be_bytes());
+        bytes.extend_from_slice(&entry.epoch.0.to_be_bytes());
+        bytes.extend_from_slice(&batch.last_sequence.to_be_bytes());
+        bytes.extend_from_slice(&batch.last_offset.to_be_bytes());
+        bytes.extend_from_slice(&batch.offset_delta.to_be_bytes());
+        bytes.extend_from_slice(&entry.last_timestamp.to_be_bytes());
+        bytes.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
+        bytes.extend_from_slice(&entry.transaction_start.to_be_bytes());
+    }
+    let crc = crc32c(&bytes[6..]);
+    bytes[2..6].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+/// The state in a snapshot file, or why there is none.
+pub(crate) fn decode_snapshot(bytes: &[u8]) -> Result<ProducerState, &'static str> {
+    let (header, entries) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or("it is cut off")?;
+    if i16::from_be_bytes([header[0], header[1]]) != VERSION {
+        return Err("its version is not 1");
+    }
+    if u32::from_be_bytes([header[2], header[3], header[4], header[5]]) != crc32c(&bytes[6..]) {
+        return Err("its CRC does not match");
+    }
+    let count = i32::from_be_bytes([header[6], header[7], header[8], header[9]]);
+    if count < 0 || entries.len() != (count as usize).saturating_mul(ENTRY_BYTES) {
+        return Err("its count does not fit its length");
+    }
+    let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
+    Ok(ProducerState::from_entries(entries.iter().map(decode_entry).collect()))
+}
+
+fn decode_entry(bytes: &[u8; ENTRY_BYTES]) -> (ProducerId, ProducerEntry) {
+    fn at<const N: usize>(bytes: &[u8; ENTRY_BYTES], from: usize) -> [u8; N] {
+        std::array::from_fn(|i| bytes[from + i])
+    }
+    let last_offset: Offset = i64::from_be_bytes(at(bytes, 14));
+    let batch = AppendedBatch {
+        last_sequence: i32::from_be_bytes(at(bytes, 10)),
+        last_offset,
+        offset_delta: i32::from_be_bytes(at(bytes, 22)),
+    };
+    let entry = ProducerEntry {
+        epoch: ProducerEpoch(i16::from_be_bytes(at(bytes, 8))),
+        coordinator_epoch: i32::from_be_bytes(at(bytes, 34)),
+        last_timestamp: i64::from_be_bytes(at(bytes, 26)),
+        transaction_start: i64::from_be_bytes(at(bytes, 38)),
+        batches: if last_offset >= 0 { vec![batch] } else { Vec::new() },
+    };
+    (ProducerId(i64::from_be_bytes(at(bytes, 0))), entry)
+}

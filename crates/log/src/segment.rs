@@ -1,0 +1,507 @@
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use raftsman_records::{BatchError, BatchHeader, NO_TIMESTAMP};
+use raftsman_types::{Offset, WallTime};
+
+use crate::atomic_file::remove_if_there;
+use crate::error::{IoContext, StorageError};
+use crate::fs::{File, OpenMode};
+use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
+use crate::place::Place;
+use crate::scanner::{BatchScanner, Depth, Scanned, WalkEnd, walk};
+
+/// Index entries kept in memory before they are written; one entry stands for 4 KiB of log.
+const MAX_PENDING_ENTRIES: usize = 512;
+/// How much a walk over a whole segment reads at once.
+const WALK_BLOCK_BYTES: usize = 256 * 1024;
+/// How much a look for one batch reads at once: about what lies between two index entries.
+pub(crate) const LOOKUP_BLOCK_BYTES: usize = 8 * 1024;
+
+/// One file of a log and its two indexes.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) base_offset: Offset,
+    /// Bytes of whole batches.
+    pub(crate) size: u64,
+    /// How many of them are known to be on disk.
+    pub(crate) synced_size: u64,
+    /// Open while there is something to flush or the segment is written to.
+    file: OnceLock<Arc<dyn File>>,
+    offset_index: SparseIndex<OffsetEntry>,
+    time_index: SparseIndex<TimeEntry>,
+    bytes_since_index_entry: u64,
+    /// The largest timestamp, or -1.
+    pub(crate) max_timestamp: i64,
+    /// Last offset of the batch it is in.
+    pub(crate) offset_of_max_timestamp: Offset,
+    /// The first batch's timestamp, or -1: what `segment.ms` counts from.
+    first_timestamp: i64,
+    created: WallTime,
+    /// Whether the index files may still be those of an earlier life.
+    index_is_new: bool,
+}
+
+impl Segment {
+    fn new(base_offset: Offset, size: u64, created: WallTime) -> Segment {
+        Segment {
+            base_offset,
+            size,
+            synced_size: size,
+            file: OnceLock::new(),
+            offset_index: SparseIndex::empty(),
+            time_index: SparseIndex::empty(),
+            bytes_since_index_entry: 0,
+            max_timestamp: NO_TIMESTAMP,
+            offset_of_max_timestamp: base_offset,
+            first_timestamp: NO_TIMESTAMP,
+            created,
+            index_is_new: true,
+        }
+    }
+
+    /// Makes an empty segment's file. The directory is to be synced by the caller, or the next flush.
+    pub(crate) fn create(place: &Place, base_offset: Offset, now: WallTime) -> Result<Segment, StorageError> {
+        let path = Segment::log_path(place, base_offset);
+        let file = place.fs.open(&path, OpenMode::Truncate).context("create", &path)?;
+        let segment = Segment::new(base_offset, 0, now);
+        let _ = segment.file.set(file);
+        Ok(segment)
+    }
+
+    /// Loads a segment whose content is known to be good: takes the indexes as they are if the last
+    /// entries fit the log, and walks only what lies behind them; rebuilds them otherwise. Returns the
+    /// offset after its last batch too; a problem in the log itself is the caller's to judge.
+    pub(crate) fn load(
+        place: &Place,
+        base_offset: Offset,
+        size: u64,
+        index_interval_bytes: u64,
+        now: WallTime,
+    ) -> Result<(Segment, WalkEnd, Offset), StorageError> {
+        let mut segment = Segment::new(base_offset, size, now);
+        let indexes = (
+            SparseIndex::<OffsetEntry>::load(place, base_offset)?,
+            SparseIndex::<TimeEntry>::load(place, base_offset)?,
+        );
+        let (Some(offset_index), Some(time_index)) = indexes else {
+            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
+        };
+        if size == 0 || (offset_index.last().is_some() && time_index.last().is_none()) {
+            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
+        }
+        let path = segment.path(place);
+        let file = segment.reader(place)?;
+        let mut position = 0;
+        if let (Some(last), Some(time)) = (offset_index.last(), time_index.last()) {
+            position = u64::from(last.position);
+            let expected = base_offset + i64::from(last.relative_offset);
+            let fits = position < size
+                && matches!(
+                    BatchScanner::new(&*file, &path, position, size, LOOKUP_BLOCK_BYTES).header()?,
+                    Scanned::Batch(header) if header.last_offset() == expected
+                );
+            if !fits {
+                tracing::warn!(segment = %path.display(), "rebuilding an index that does not fit its segment");
+                return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
+            }
+            segment.max_timestamp = time.timestamp;
+            segment.offset_of_max_timestamp = base_offset + i64::from(time.relative_offset);
+        }
+        if let Scanned::Batch(first) = BatchScanner::new(&*file, &path, 0, size, LOOKUP_BLOCK_BYTES).header()? {
+            segment.first_timestamp = first.max_timestamp;
+        }
+        segment.offset_index = offset_index;
+        segment.time_index = time_index;
+        segment.index_is_new = false;
+        let (end, next_offset) = segment.walk_from(place, position, Depth::Headers, index_interval_bytes, |_| ())?;
+        if next_offset <= segment.offset_of_max_timestamp && next_offset > base_offset {
+            tracing::warn!(segment = %path.display(), "rebuilding a time index that goes past its segment");
+            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
+        }
+        Ok((segment, end, next_offset))
+    }
+
+    /// Makes both indexes anew from the log, showing each good batch's header to `visit`.
+    pub(crate) fn rebuild(
+        mut self,
+        place: &Place,
+        depth: Depth,
+        index_interval_bytes: u64,
+        visit: impl FnMut(&BatchHeader),
+    ) -> Result<(Segment, WalkEnd, Offset), StorageError> {
+        self.offset_index = SparseIndex::empty();
+        self.time_index = SparseIndex::empty();
+        self.max_timestamp = NO_TIMESTAMP;
+        self.index_is_new = true;
+        let (end, next_offset) = self.walk_from(place, 0, depth, index_interval_bytes, visit)?;
+        Ok((self, end, next_offset))
+    }
+
+    /// A segment of which nothing but the file's length is known, to be rebuilt.
+    pub(crate) fn unread(base_offset: Offset, size: u64, now: WallTime) -> Segment {
+        Segment::new(base_offset, size, now)
+    }
+
+    fn walk_from(
+        &mut self,
+        place: &Place,
+        position: u64,
+        depth: Depth,
+        index_interval_bytes: u64,
+        mut visit: impl FnMut(&BatchHeader),
+    ) -> Result<(WalkEnd, Offset), StorageError> {
+        let path = self.path(place);
+        let file = self.reader(place)?;
+        let mut scanner = BatchScanner::new(&*file, &path, position, self.size, WALK_BLOCK_BYTES);
+        let base_offset = self.base_offset;
+        let mut next_offset = base_offset;
+        let mut too_far = false;
+        self.bytes_since_index_entry = 0;
+        let mut end = walk(&mut scanner, base_offset, depth, |position, header| {
+            // More than an index entry can say: no leader writes such a segment.
+            too_far = header.last_offset() - base_offset > i64::from(i32::MAX);
+            if too_far {
+                return Ok(ControlFlow::Break(()));
+            }
+            if self.offset_index.pending() >= MAX_PENDING_ENTRIES {
+                self.write_pending(place)?;
+            }
+            self.note_batch(position, header, index_interval_bytes);
+            visit(header);
+            next_offset = header.next_offset();
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if too_far {
+            let what = "it is too far from the segment's base offset";
+            end.problem = Some(BatchError::Inconsistent { base_offset: next_offset, what });
+        }
+        Ok((end, next_offset))
+    }
+
+    /// Takes a batch at `position` into the indexes, Kafka's way: an entry for it if enough bytes came
+    /// since the last one.
+    fn note_batch(&mut self, position: u64, header: &BatchHeader, index_interval_bytes: u64) {
+        if position == 0 {
+            self.first_timestamp = header.max_timestamp;
+        }
+        if header.max_timestamp > self.max_timestamp {
+            self.max_timestamp = header.max_timestamp;
+            self.offset_of_max_timestamp = header.last_offset();
+        }
+        if self.bytes_since_index_entry > index_interval_bytes {
+            let relative_offset = (header.last_offset() - self.base_offset) as u32;
+            self.offset_index.push(OffsetEntry { relative_offset, position: position as u32 });
+            self.push_time_entry();
+            self.bytes_since_index_entry = 0;
+        }
+        self.bytes_since_index_entry += header.size_in_bytes() as u64;
+    }
+
+    fn push_time_entry(&mut self) {
+        if self.max_timestamp != NO_TIMESTAMP {
+            let relative_offset = (self.offset_of_max_timestamp - self.base_offset) as u32;
+            self.time_index.push(TimeEntry { timestamp: self.max_timestamp, relative_offset });
+        }
+    }
+
+    fn write_pending(&mut self, place: &Place) -> Result<(), StorageError> {
+        self.offset_index.write_pending(place, self.base_offset)?;
+        self.time_index.write_pending(place, self.base_offset)
+    }
+
+    /// Writes whole batches, whose offsets and epochs stand, behind the others: one write. After an
+    /// error the file may hold a part of them.
+    pub(crate) fn append<'h>(
+        &mut self,
+        place: &Place,
+        bytes: &[u8],
+        headers: impl Iterator<Item = &'h BatchHeader>,
+        index_interval_bytes: u64,
+    ) -> Result<(), StorageError> {
+        if self.offset_index.pending() >= MAX_PENDING_ENTRIES {
+            self.write_pending(place)?;
+        }
+        let file = self.file(place)?;
+        if let Err(error) = file.write_all_at(bytes, self.size) {
+            // The log goes offline; still, leave no half batch behind if the disk lets us.
+            let cut = file.set_length(self.size);
+            let path = self.path(place);
+            if let Err(cut) = cut {
+                tracing::error!(segment = %path.display(), error = %cut, "cannot cut off a half-written batch");
+            }
+            return Err(StorageError::new("write", &path, error));
+        }
+        let mut position = self.size;
+        for header in headers {
+            self.note_batch(position, header, index_interval_bytes);
+            position += header.size_in_bytes() as u64;
+        }
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Whether a batch of this size and timestamp, ending at `last_offset`, must go to a new segment.
+    pub(crate) fn is_full_for(
+        &self,
+        bytes: u64,
+        max_timestamp: i64,
+        last_offset: Offset,
+        limits: &crate::LogConfig,
+        now: WallTime,
+    ) -> bool {
+        if self.size == 0 {
+            return last_offset - self.base_offset > i64::from(i32::MAX);
+        }
+        let max_entries = (limits.segment_index_bytes / 8) as usize;
+        self.size + bytes > limits.segment_bytes.min(i32::MAX as u64)
+            || self.has_span(max_timestamp, limits.segment_ms, now)
+            || self.offset_index.len() >= max_entries
+            || last_offset - self.base_offset > i64::from(i32::MAX)
+    }
+
+    /// Whether the segment's first record is older than `segment_ms`, by the records' time if they have
+    /// any and else by the broker's.
+    pub(crate) fn has_span(&self, timestamp: i64, segment_ms: i64, now: WallTime) -> bool {
+        let age = match self.first_timestamp {
+            NO_TIMESTAMP => now.0.saturating_sub(self.created.0),
+            first => timestamp.saturating_sub(first),
+        };
+        self.size > 0 && age > segment_ms
+    }
+
+    /// Writes out and closes the indexes of a segment that gets no more batches.
+    pub(crate) fn seal(&mut self, place: &Place, sync: bool) -> Result<(), StorageError> {
+        self.push_time_entry();
+        self.offset_index.seal(place, self.base_offset, sync)?;
+        self.time_index.seal(place, self.base_offset, sync)?;
+        self.index_is_new = false;
+        Ok(())
+    }
+
+    /// Whether the index files lack something that is known here.
+    pub(crate) fn has_unwritten_indexes(&self) -> bool {
+        self.index_is_new || self.offset_index.pending() > 0 || self.time_index.pending() > 0
+    }
+
+    /// Writes out and syncs the indexes of a segment that may get more batches in a next life. Without
+    /// entries there need be no files: small logs are many.
+    pub(crate) fn close_indexes(&mut self, place: &Place) -> Result<(), StorageError> {
+        if self.offset_index.len() > 0 {
+            self.offset_index.seal(place, self.base_offset, true)?;
+            self.time_index.seal(place, self.base_offset, true)?;
+            self.index_is_new = false;
+        } else if self.index_is_new {
+            for path in self.index_paths(place) {
+                remove_if_there(&*place.fs, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts off everything from `position`, which is where the batch of `offset` starts, and syncs.
+    pub(crate) fn truncate(
+        &mut self,
+        place: &Place,
+        position: u64,
+        offset: Offset,
+        index_interval_bytes: u64,
+    ) -> Result<(), StorageError> {
+        let path = self.path(place);
+        let file = self.file(place)?;
+        file.set_length(position).context("cut", &path)?;
+        file.sync_data().context("sync", &path)?;
+        self.size = position;
+        self.synced_size = position;
+        let base_offset = self.base_offset;
+        let keep = |relative: u32| base_offset + i64::from(relative) < offset;
+        self.offset_index.truncate(place, base_offset, |entry| keep(entry.relative_offset))?;
+        self.time_index.truncate(place, base_offset, |entry| keep(entry.relative_offset))?;
+        self.max_timestamp = NO_TIMESTAMP;
+        self.first_timestamp = if position == 0 { NO_TIMESTAMP } else { self.first_timestamp };
+        if let Some(time) = self.time_index.last() {
+            self.max_timestamp = time.timestamp;
+            self.offset_of_max_timestamp = base_offset + i64::from(time.relative_offset);
+        }
+        // The time index may now end before the offset index does (its entry pointed past the cut), so
+        // the walk starts where the last timestamp it still has is.
+        let from = match self.time_index.last() {
+            Some(time) => self.floor_position(place, base_offset + i64::from(time.relative_offset))?,
+            None => 0,
+        };
+        self.offset_index.truncate(place, base_offset, |entry| u64::from(entry.position) <= from)?;
+        self.walk_from(place, from, Depth::Headers, index_interval_bytes, |_| ())?;
+        Ok(())
+    }
+
+    /// Cuts off what a recovery found to be no batch; the indexes have been built without it.
+    pub(crate) fn cut_tail(&mut self, place: &Place, position: u64) -> Result<(), StorageError> {
+        let path = self.path(place);
+        self.file(place)?.set_length(position).context("cut", &path)?;
+        self.size = position;
+        Ok(())
+    }
+
+    /// Makes all bytes of the segment survive a power cut.
+    pub(crate) fn sync(&mut self, place: &Place) -> Result<(), StorageError> {
+        let path = self.path(place);
+        self.file(place)?.sync_data().context("sync", &path)?;
+        self.synced_size = self.size;
+        Ok(())
+    }
+
+    /// A scanner over the segment from `position` on, for looking at few batches.
+    pub(crate) fn scanner<'a>(&self, file: &'a dyn File, path: &'a Path, position: u64) -> BatchScanner<'a> {
+        BatchScanner::new(file, path, position, self.size, LOOKUP_BLOCK_BYTES)
+    }
+
+    /// Shows every batch's header to `visit`.
+    pub(crate) fn visit_headers(&self, place: &Place, mut visit: impl FnMut(&BatchHeader)) -> Result<(), StorageError> {
+        let path = self.path(place);
+        let file = self.reader(place)?;
+        let mut scanner = BatchScanner::new(&*file, &path, 0, self.size, WALK_BLOCK_BYTES);
+        walk(&mut scanner, self.base_offset, Depth::Headers, |_, header| {
+            visit(header);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(())
+    }
+
+    /// Where to start looking for `offset`: at or before its batch.
+    pub(crate) fn floor_position(&self, place: &Place, offset: Offset) -> Result<u64, StorageError> {
+        let entry = self.offset_index.floor(place, self.base_offset, offset - self.base_offset)?;
+        Ok(entry.map_or(0, |entry| u64::from(entry.position)).min(self.size))
+    }
+
+    /// The last entry of the time index at or below `timestamp`, as an offset.
+    pub(crate) fn floor_offset_for_timestamp(&self, place: &Place, timestamp: i64) -> Result<Offset, StorageError> {
+        let entry = self.time_index.floor(place, self.base_offset, timestamp)?;
+        Ok(self.base_offset + entry.map_or(0, |entry| i64::from(entry.relative_offset)))
+    }
+
+    /// The header and position of the first batch that ends at or past `offset`.
+    pub(crate) fn find(
+        &self,
+        place: &Place,
+        file: &dyn File,
+        offset: Offset,
+    ) -> Result<Option<(u64, BatchHeader)>, FindError> {
+        let path = self.path(place);
+        let from = self.floor_position(place, offset)?;
+        match self.find_from(file, &path, from, offset) {
+            // An index entry that leads nowhere: look from the start, the batches themselves tell.
+            Err(FindError::Damaged { position, .. }) if from > 0 && position == from => {
+                tracing::warn!(segment = %path.display(), offset, "an index entry points at no batch");
+                self.find_from(file, &path, 0, offset)
+            }
+            found => found,
+        }
+    }
+
+    fn find_from(
+        &self,
+        file: &dyn File,
+        path: &Path,
+        from: u64,
+        offset: Offset,
+    ) -> Result<Option<(u64, BatchHeader)>, FindError> {
+        let mut scanner = BatchScanner::new(file, path, from, self.size, LOOKUP_BLOCK_BYTES);
+        loop {
+            match scanner.header()? {
+                Scanned::Batch(header) if header.last_offset() >= offset => {
+                    return Ok(Some((scanner.position(), header)));
+                }
+                Scanned::Batch(header) => scanner.skip(&header),
+                Scanned::End => return Ok(None),
+                Scanned::Bad(source) => {
+                    return Err(FindError::Damaged { path: path.to_owned(), position: scanner.position(), source });
+                }
+            }
+        }
+    }
+
+    /// The file, opened now if need be and kept open.
+    pub(crate) fn file(&self, place: &Place) -> Result<&Arc<dyn File>, StorageError> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let path = self.path(place);
+        let file = place.fs.open(&path, OpenMode::ReadWrite).context("open", &path)?;
+        Ok(self.file.get_or_init(|| file))
+    }
+
+    /// The file for one read: the open one, or one opened for this.
+    pub(crate) fn reader(&self, place: &Place) -> Result<Arc<dyn File>, StorageError> {
+        if let Some(file) = self.file.get() {
+            return Ok(Arc::clone(file));
+        }
+        let path = self.path(place);
+        place.fs.open(&path, OpenMode::Read).context("open", &path)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.file.get().is_some()
+    }
+
+    pub(crate) fn close_file(&mut self) {
+        self.file.take();
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.synced_size < self.size
+    }
+
+    pub(crate) fn path(&self, place: &Place) -> PathBuf {
+        Segment::log_path(place, self.base_offset)
+    }
+
+    fn log_path(place: &Place, base_offset: Offset) -> PathBuf {
+        place.directory.join(format!("{base_offset:020}.log"))
+    }
+
+    pub(crate) fn index_paths(&self, place: &Place) -> [PathBuf; 2] {
+        [
+            SparseIndex::<OffsetEntry>::path(place, self.base_offset),
+            SparseIndex::<TimeEntry>::path(place, self.base_offset),
+        ]
+    }
+
+    /// When the newest record was written: by its own timestamp, or the file's if records have none.
+    pub(crate) fn newest(&self, place: &Place) -> Result<i64, StorageError> {
+        if self.max_timestamp != NO_TIMESTAMP {
+            return Ok(self.max_timestamp);
+        }
+        let path = self.path(place);
+        match place.fs.modified(&path) {
+            Ok(modified) => Ok(modified.0),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.created.0),
+            Err(error) => Err(StorageError::new("read the time of", &path, error)),
+        }
+    }
+
+    /// Removes the segment's files and makes that durable, so that segments vanish in order.
+    pub(crate) fn remove(mut self, place: &Place) -> Result<(), StorageError> {
+        self.close_file();
+        let path = self.path(place);
+        remove_if_there(&*place.fs, &path)?;
+        for path in self.index_paths(place) {
+            remove_if_there(&*place.fs, &path)?;
+        }
+        place.sync_directory()
+    }
+}
+
+/// Why a batch could not be found.
+#[derive(Debug)]
+pub(crate) enum FindError {
+    Damaged { path: PathBuf, position: u64, source: BatchError },
+    Storage(StorageError),
+}
+
+impl From<StorageError> for FindError {
+    fn from(error: StorageError) -> FindError {
+        FindError::Storage(error)
+    }
+}
