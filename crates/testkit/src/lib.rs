@@ -3,7 +3,6 @@
 //! Nothing here ships. A test waits on conditions through [`wait_until`], never on time alone.
 
 mod binary;
-mod history;
 mod process_cluster;
 mod process_node;
 mod require;
@@ -11,9 +10,9 @@ mod tools;
 mod wait;
 
 pub use binary::{raftsman_binary, use_raftsman_binary};
-pub use history::{History, Verdict};
 pub use process_cluster::{ClusterOptions, ProcessCluster};
 pub use process_node::ProcessNode;
+pub use raftsman_client::{History, Verdict};
 pub use require::skip;
 pub use tools::{DescribedPartition, Tools};
 pub use wait::{wait_until, wait_until_some};
