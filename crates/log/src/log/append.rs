@@ -7,7 +7,7 @@ use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
 use super::Log;
 use super::partition_files::{snapshot_path, write_snapshot};
-use crate::error::{AppendError, StorageError};
+use crate::error::{AppendError, LogError, StorageError};
 use crate::producer::SequenceCheck;
 use crate::segment::Segment;
 
@@ -82,8 +82,26 @@ impl Log {
     pub fn append_as_follower(&mut self, batches: Bytes, now: WallTime) -> Result<AppendInfo, AppendError> {
         self.check_online()?;
         let checked = check_batches(batches, true)?;
+        let start = self.log_start_offset;
+        if self.begins_before_empty_log(&checked) {
+            self.reset_to(checked.headers[0].base_offset).map_err(|error| match error {
+                LogError::Storage(error) => error,
+                other => StorageError::new("restart", &self.place.directory, std::io::Error::other(other)),
+            })?;
+        }
         self.check_continues(&checked)?;
-        self.write(checked, None, now)
+        let info = self.write(checked, None, now)?;
+        self.log_start_offset = self.log_start_offset.max(start);
+        Ok(info)
+    }
+
+    /// Whether the log is empty and starts in the middle of the first batch: the leader's log was cut at
+    /// its start by DeleteRecords, which knows no batches, and what it sends is whole ones.
+    fn begins_before_empty_log(&self, checked: &Checked) -> bool {
+        self.log_start_offset == self.log_end_offset
+            && checked.headers.first().is_some_and(|first| {
+                first.base_offset < self.log_end_offset && first.last_offset() >= self.log_end_offset
+            })
     }
 
     fn check_epoch(&self, got: LeaderEpoch) -> Result<(), AppendError> {
@@ -192,8 +210,12 @@ impl Log {
         if header.has_producer_id() {
             self.producers.append(header, control, now.0);
             self.producers.enforce_limit(self.config.max_producer_ids);
-            if header.is_transactional() {
-                self.refresh_first_open_transaction();
+            match control {
+                Some(_) => self.refresh_first_open_transaction(),
+                None if header.is_transactional() => {
+                    self.first_open_transaction.get_or_insert(header.base_offset);
+                }
+                None => {}
             }
         }
     }

@@ -3,8 +3,8 @@ use std::sync::{Arc, OnceLock};
 use raftsman_types::{Offset, WallTime};
 
 use super::Log;
-use super::partition_files::write_snapshot;
-use crate::error::LogError;
+use super::partition_files::{snapshot_path, write_snapshot};
+use crate::error::{IoContext, LogError, StorageError};
 use crate::flush::{FlushTicket, TicketEpochs, TicketFile};
 
 impl Log {
@@ -61,12 +61,11 @@ impl Log {
     pub fn complete_flush(&mut self, ticket: FlushTicket) -> Result<Offset, LogError> {
         self.check_online()?;
         let Some(outcome) = ticket.outcome.into_inner() else { return Ok(self.flushed_offset) };
+        self.latch(outcome)?;
         if ticket.generation != self.generation {
-            // Truncation removes and syncs files by itself; what fails here is most likely a file that
-            // is gone. Whatever still matters is synced again, by the next ticket.
+            // What it synced may have been cut and written anew since; the next ticket syncs that.
             return Ok(self.flushed_offset);
         }
-        self.latch(outcome)?;
         for synced in &ticket.files {
             if let Ok(i) = self.segments.binary_search_by_key(&synced.base_offset, |segment| segment.base_offset) {
                 let is_sealed = i + 1 < self.segments.len();
@@ -136,12 +135,23 @@ impl Log {
         let indexes = self.active().close_indexes(&place);
         self.latch(indexes)?;
         if self.log_end_offset > self.log_start_offset {
-            let snapshot = write_snapshot(&place, self.log_end_offset, &self.producers, true);
+            let snapshot = self.write_closing_snapshot();
             self.latch(snapshot)?;
         }
         let synced = place.sync_directory();
         self.latch(synced)?;
         self.release_files();
         Ok(())
+    }
+
+    /// A snapshot at the log's end, unless there is one: it is as good, since a truncation removes those
+    /// that lie past it.
+    fn write_closing_snapshot(&self) -> Result<(), StorageError> {
+        let (place, end) = (&self.place, self.log_end_offset);
+        let path = snapshot_path(place, end);
+        if place.fs.exists(&path).context("look at", &path)? {
+            return Ok(());
+        }
+        write_snapshot(place, end, &self.producers, true)
     }
 }

@@ -149,7 +149,8 @@ fn create(place: Place, topic_id: TopicId, config: Arc<LogConfig>, now: WallTime
     let directory = Arc::clone(&place.directory);
     place.fs.create_directories(&directory).context("create", &directory)?;
     write_recovery_point_cap(&place, 0)?;
-    let segment = Segment::create(&place, 0, now)?;
+    let mut segment = Segment::create(&place, 0, now)?;
+    segment.close_file();
     write_topic_id(&place, topic_id)?;
     let above = parent(&directory);
     place.fs.sync_directory(above).context("sync", above)?;

@@ -149,17 +149,15 @@ impl Log {
             reading.push(block.slice(..taken));
             position += taken as u64;
             wanted = reading.remaining_bytes;
-            if done {
-                return Ok(true);
+            if taken == 0
+                && block.len() >= raftsman_records::BATCH_HEADER_BYTES
+                && let Err(source) = BatchHeader::parse(&block)
+            {
+                return Err(ReadError::Damaged { path, position, source });
             }
-            if taken == 0 {
-                // Either the next batch does not fit any more, or what is there is no batch.
-                return match BatchHeader::parse(&block) {
-                    Err(source) if block.len() >= raftsman_records::BATCH_HEADER_BYTES => {
-                        Err(ReadError::Damaged { path, position, source })
-                    }
-                    _ => Ok(true),
-                };
+            // A part of a batch at the end means that it does not fit what may still be read.
+            if done || taken < block.len() {
+                return Ok(true);
             }
         }
         Ok(false)

@@ -1,4 +1,4 @@
-use raftsman_types::{Offset, WallTime};
+use raftsman_types::Offset;
 
 use super::Log;
 use super::partition_files::{list_snapshots, remove_snapshot, write_recovery_point_cap};
@@ -21,7 +21,7 @@ impl Log {
         if offset < self.log_end_offset {
             let cut = self.cut(offset);
             self.latch(cut)?;
-            let producers = self.restore_producers(WallTime(0));
+            let producers = self.restore_producers(self.last_flush);
             if let Err(LogError::Storage(error)) = &producers {
                 let latched = self.latch::<()>(Err(error.clone()));
                 debug_assert!(latched.is_err());
@@ -90,6 +90,8 @@ impl Log {
         self.active().truncate(&place, position, new_end, interval)?;
         self.log_end_offset = new_end;
         self.flushed_offset = self.flushed_offset.min(new_end);
+        // Only if the log starts within the batch that went.
+        self.log_start_offset = self.log_start_offset.min(new_end);
         self.tail.truncate(new_end);
         Ok(())
     }
@@ -116,7 +118,7 @@ impl Log {
         while let Some(newest) = self.segments.pop() {
             newest.remove(&place)?;
         }
-        self.segments.push(Segment::create(&place, start_offset, WallTime(0))?);
+        self.segments.push(Segment::create(&place, start_offset, self.last_flush)?);
         place.sync_directory()?;
         self.names_synced = self.names_changed;
         self.unsynced_side_files.clear();

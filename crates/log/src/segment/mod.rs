@@ -1,9 +1,13 @@
+mod finding;
+mod loading;
+
+pub(crate) use finding::FindError;
+
 use std::io::ErrorKind;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use raftsman_records::{BatchError, BatchHeader, NO_TIMESTAMP};
+use raftsman_records::{BatchHeader, NO_TIMESTAMP};
 use raftsman_types::{Offset, WallTime};
 
 use crate::atomic_file::remove_if_there;
@@ -11,7 +15,7 @@ use crate::error::{IoContext, StorageError};
 use crate::fs::{File, OpenMode};
 use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
 use crate::place::Place;
-use crate::scanner::{BatchScanner, Depth, Scanned, WalkEnd, walk};
+use crate::scanner::Depth;
 
 /// Index entries kept in memory before they are written; one entry stands for 4 KiB of log.
 const MAX_PENDING_ENTRIES: usize = 512;
@@ -69,116 +73,6 @@ impl Segment {
         let segment = Segment::new(base_offset, 0, now);
         let _ = segment.file.set(file);
         Ok(segment)
-    }
-
-    /// Loads a segment whose content is known to be good: takes the indexes as they are if the last
-    /// entries fit the log, and walks only what lies behind them; rebuilds them otherwise. Returns the
-    /// offset after its last batch too; a problem in the log itself is the caller's to judge.
-    pub(crate) fn load(
-        place: &Place,
-        base_offset: Offset,
-        size: u64,
-        index_interval_bytes: u64,
-        now: WallTime,
-    ) -> Result<(Segment, WalkEnd, Offset), StorageError> {
-        let mut segment = Segment::new(base_offset, size, now);
-        let indexes = (
-            SparseIndex::<OffsetEntry>::load(place, base_offset)?,
-            SparseIndex::<TimeEntry>::load(place, base_offset)?,
-        );
-        let (Some(offset_index), Some(time_index)) = indexes else {
-            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
-        };
-        if size == 0 || (offset_index.last().is_some() && time_index.last().is_none()) {
-            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
-        }
-        let path = segment.path(place);
-        let file = segment.reader(place)?;
-        let mut position = 0;
-        if let (Some(last), Some(time)) = (offset_index.last(), time_index.last()) {
-            position = u64::from(last.position);
-            let expected = base_offset + i64::from(last.relative_offset);
-            let fits = position < size
-                && matches!(
-                    BatchScanner::new(&*file, &path, position, size, LOOKUP_BLOCK_BYTES).header()?,
-                    Scanned::Batch(header) if header.last_offset() == expected
-                );
-            if !fits {
-                tracing::warn!(segment = %path.display(), "rebuilding an index that does not fit its segment");
-                return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
-            }
-            segment.max_timestamp = time.timestamp;
-            segment.offset_of_max_timestamp = base_offset + i64::from(time.relative_offset);
-        }
-        if let Scanned::Batch(first) = BatchScanner::new(&*file, &path, 0, size, LOOKUP_BLOCK_BYTES).header()? {
-            segment.first_timestamp = first.max_timestamp;
-        }
-        segment.offset_index = offset_index;
-        segment.time_index = time_index;
-        segment.index_is_new = false;
-        let (end, next_offset) = segment.walk_from(place, position, Depth::Headers, index_interval_bytes, |_| ())?;
-        if next_offset <= segment.offset_of_max_timestamp && next_offset > base_offset {
-            tracing::warn!(segment = %path.display(), "rebuilding a time index that goes past its segment");
-            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
-        }
-        Ok((segment, end, next_offset))
-    }
-
-    /// Makes both indexes anew from the log, showing each good batch's header to `visit`.
-    pub(crate) fn rebuild(
-        mut self,
-        place: &Place,
-        depth: Depth,
-        index_interval_bytes: u64,
-        visit: impl FnMut(&BatchHeader),
-    ) -> Result<(Segment, WalkEnd, Offset), StorageError> {
-        self.offset_index = SparseIndex::empty();
-        self.time_index = SparseIndex::empty();
-        self.max_timestamp = NO_TIMESTAMP;
-        self.index_is_new = true;
-        let (end, next_offset) = self.walk_from(place, 0, depth, index_interval_bytes, visit)?;
-        Ok((self, end, next_offset))
-    }
-
-    /// A segment of which nothing but the file's length is known, to be rebuilt.
-    pub(crate) fn unread(base_offset: Offset, size: u64, now: WallTime) -> Segment {
-        Segment::new(base_offset, size, now)
-    }
-
-    fn walk_from(
-        &mut self,
-        place: &Place,
-        position: u64,
-        depth: Depth,
-        index_interval_bytes: u64,
-        mut visit: impl FnMut(&BatchHeader),
-    ) -> Result<(WalkEnd, Offset), StorageError> {
-        let path = self.path(place);
-        let file = self.reader(place)?;
-        let mut scanner = BatchScanner::new(&*file, &path, position, self.size, WALK_BLOCK_BYTES);
-        let base_offset = self.base_offset;
-        let mut next_offset = base_offset;
-        let mut too_far = false;
-        self.bytes_since_index_entry = 0;
-        let mut end = walk(&mut scanner, base_offset, depth, |position, header| {
-            // More than an index entry can say: no leader writes such a segment.
-            too_far = header.last_offset() - base_offset > i64::from(i32::MAX);
-            if too_far {
-                return Ok(ControlFlow::Break(()));
-            }
-            if self.offset_index.pending() >= MAX_PENDING_ENTRIES {
-                self.write_pending(place)?;
-            }
-            self.note_batch(position, header, index_interval_bytes);
-            visit(header);
-            next_offset = header.next_offset();
-            Ok(ControlFlow::Continue(()))
-        })?;
-        if too_far {
-            let what = "it is too far from the segment's base offset";
-            end.problem = Some(BatchError::Inconsistent { base_offset: next_offset, what });
-        }
-        Ok((end, next_offset))
     }
 
     /// Takes a batch at `position` into the indexes, Kafka's way: an entry for it if enough bytes came
@@ -339,7 +233,9 @@ impl Segment {
     /// Cuts off what a recovery found to be no batch; the indexes have been built without it.
     pub(crate) fn cut_tail(&mut self, place: &Place, position: u64) -> Result<(), StorageError> {
         let path = self.path(place);
-        self.file(place)?.set_length(position).context("cut", &path)?;
+        let file = self.file(place)?;
+        file.set_length(position).context("cut", &path)?;
+        file.sync_data().context("sync", &path)?;
         self.size = position;
         Ok(())
     }
@@ -350,76 +246,6 @@ impl Segment {
         self.file(place)?.sync_data().context("sync", &path)?;
         self.synced_size = self.size;
         Ok(())
-    }
-
-    /// A scanner over the segment from `position` on, for looking at few batches.
-    pub(crate) fn scanner<'a>(&self, file: &'a dyn File, path: &'a Path, position: u64) -> BatchScanner<'a> {
-        BatchScanner::new(file, path, position, self.size, LOOKUP_BLOCK_BYTES)
-    }
-
-    /// Shows every batch's header to `visit`.
-    pub(crate) fn visit_headers(&self, place: &Place, mut visit: impl FnMut(&BatchHeader)) -> Result<(), StorageError> {
-        let path = self.path(place);
-        let file = self.reader(place)?;
-        let mut scanner = BatchScanner::new(&*file, &path, 0, self.size, WALK_BLOCK_BYTES);
-        walk(&mut scanner, self.base_offset, Depth::Headers, |_, header| {
-            visit(header);
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(())
-    }
-
-    /// Where to start looking for `offset`: at or before its batch.
-    pub(crate) fn floor_position(&self, place: &Place, offset: Offset) -> Result<u64, StorageError> {
-        let entry = self.offset_index.floor(place, self.base_offset, offset - self.base_offset)?;
-        Ok(entry.map_or(0, |entry| u64::from(entry.position)).min(self.size))
-    }
-
-    /// The last entry of the time index at or below `timestamp`, as an offset.
-    pub(crate) fn floor_offset_for_timestamp(&self, place: &Place, timestamp: i64) -> Result<Offset, StorageError> {
-        let entry = self.time_index.floor(place, self.base_offset, timestamp)?;
-        Ok(self.base_offset + entry.map_or(0, |entry| i64::from(entry.relative_offset)))
-    }
-
-    /// The header and position of the first batch that ends at or past `offset`.
-    pub(crate) fn find(
-        &self,
-        place: &Place,
-        file: &dyn File,
-        offset: Offset,
-    ) -> Result<Option<(u64, BatchHeader)>, FindError> {
-        let path = self.path(place);
-        let from = self.floor_position(place, offset)?;
-        match self.find_from(file, &path, from, offset) {
-            // An index entry that leads nowhere: look from the start, the batches themselves tell.
-            Err(FindError::Damaged { position, .. }) if from > 0 && position == from => {
-                tracing::warn!(segment = %path.display(), offset, "an index entry points at no batch");
-                self.find_from(file, &path, 0, offset)
-            }
-            found => found,
-        }
-    }
-
-    fn find_from(
-        &self,
-        file: &dyn File,
-        path: &Path,
-        from: u64,
-        offset: Offset,
-    ) -> Result<Option<(u64, BatchHeader)>, FindError> {
-        let mut scanner = BatchScanner::new(file, path, from, self.size, LOOKUP_BLOCK_BYTES);
-        loop {
-            match scanner.header()? {
-                Scanned::Batch(header) if header.last_offset() >= offset => {
-                    return Ok(Some((scanner.position(), header)));
-                }
-                Scanned::Batch(header) => scanner.skip(&header),
-                Scanned::End => return Ok(None),
-                Scanned::Bad(source) => {
-                    return Err(FindError::Damaged { path: path.to_owned(), position: scanner.position(), source });
-                }
-            }
-        }
     }
 
     /// The file, opened now if need be and kept open.
@@ -490,18 +316,5 @@ impl Segment {
             remove_if_there(&*place.fs, &path)?;
         }
         place.sync_directory()
-    }
-}
-
-/// Why a batch could not be found.
-#[derive(Debug)]
-pub(crate) enum FindError {
-    Damaged { path: PathBuf, position: u64, source: BatchError },
-    Storage(StorageError),
-}
-
-impl From<StorageError> for FindError {
-    fn from(error: StorageError) -> FindError {
-        FindError::Storage(error)
     }
 }

@@ -1,109 +1,23 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod fault;
+mod state;
+
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use raftsman_types::WallTime;
 
+use self::state::{Content, Inode, ROOT, State, names};
 use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode};
+
+pub use self::fault::{Fault, FaultPlan, FaultTarget, Survival};
 
 /// A file system in memory that keeps apart what was written and what would survive a power cut: file
 /// content only up to the last `sync_data`, names only up to the last `sync_directory`. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryFs {
     state: Arc<Mutex<State>>,
-}
-
-/// What of a file's unsynced content a power cut leaves behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Survival {
-    /// Nothing: the content of the last sync.
-    Lost,
-    /// All of it.
-    All,
-    /// Its first bytes: a torn write.
-    Prefix(usize),
-    /// The length, but zeros in place of the bytes (delayed allocation).
-    Zeros,
-}
-
-/// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The operation fails without effect, once.
-    Error(ErrorKind),
-    /// A write leaves so many of its bytes and then fails, once.
-    TornWrite(usize),
-    /// This and every later operation fails, until [`MemoryFs::crash`].
-    PowerCut,
-}
-
-/// Which operations a fault counts and strikes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultTarget {
-    /// Every one that changes something or syncs.
-    AnyChange,
-    /// Writes to files.
-    Write,
-    /// Syncs of files and directories.
-    Sync,
-}
-
-/// A fault to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FaultPlan {
-    /// Which operations count.
-    pub target: FaultTarget,
-    /// How many of them still succeed.
-    pub skip: u64,
-    /// What happens then.
-    pub fault: Fault,
-}
-
-const ROOT: u64 = 0;
-
-#[derive(Debug)]
-struct State {
-    inodes: HashMap<u64, Inode>,
-    next_inode: u64,
-    plan: Option<FaultPlan>,
-    powerless: bool,
-    /// Rises at every crash; handles of an earlier life fail.
-    life: u64,
-    locked: BTreeSet<PathBuf>,
-    now: WallTime,
-    changes: u64,
-}
-
-#[derive(Debug)]
-enum Inode {
-    Directory { current: BTreeMap<String, u64>, durable: BTreeMap<String, u64> },
-    File(Content),
-}
-
-#[derive(Debug, Default)]
-struct Content {
-    current: Vec<u8>,
-    durable: Vec<u8>,
-    /// Where the first byte lies that differs, or may differ, from `durable`.
-    dirty_from: usize,
-    modified: WallTime,
-}
-
-impl Default for State {
-    fn default() -> State {
-        let root = Inode::Directory { current: BTreeMap::new(), durable: BTreeMap::new() };
-        State {
-            inodes: HashMap::from([(ROOT, root)]),
-            next_inode: ROOT + 1,
-            plan: None,
-            powerless: false,
-            life: 0,
-            locked: BTreeSet::new(),
-            now: WallTime(0),
-            changes: 0,
-        }
-    }
 }
 
 impl MemoryFs {
@@ -158,168 +72,6 @@ impl MemoryFs {
         // A panic in a test that holds the lock leaves plain data behind, which is still readable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Content {
-    fn crash(&mut self, survival: &mut impl FnMut(usize) -> Survival) {
-        let clean = self.dirty_from >= self.current.len() && self.current.len() == self.durable.len();
-        if clean {
-            return;
-        }
-        let dirty_from = self.dirty_from.min(self.current.len());
-        match survival(self.current.len() - dirty_from) {
-            Survival::Lost => self.current.clone_from(&self.durable),
-            Survival::All => {}
-            Survival::Prefix(bytes) => {
-                let end = (dirty_from + bytes).min(self.current.len());
-                let mut torn = self.current[..end].to_vec();
-                torn.extend_from_slice(self.durable.get(end..).unwrap_or_default());
-                self.current = torn;
-            }
-            Survival::Zeros => self.current[dirty_from..].fill(0),
-        }
-        self.durable.clone_from(&self.current);
-        self.dirty_from = self.current.len();
-    }
-
-    fn write(&mut self, bytes: &[u8], offset: usize) {
-        let end = offset + bytes.len();
-        if self.current.len() < end {
-            self.current.resize(end, 0);
-        }
-        self.current[offset..end].copy_from_slice(bytes);
-        self.dirty_from = self.dirty_from.min(offset);
-    }
-
-    fn sync(&mut self) {
-        let from = self.dirty_from.min(self.current.len()).min(self.durable.len());
-        self.durable.truncate(from);
-        self.durable.extend_from_slice(&self.current[from..]);
-        self.dirty_from = self.current.len();
-    }
-}
-
-impl State {
-    fn begin_new_life(&mut self) {
-        self.life += 1;
-        self.plan = None;
-        self.powerless = false;
-        self.locked.clear();
-    }
-
-    fn remove_unreachable(&mut self) {
-        let mut seen = BTreeSet::new();
-        let mut pending = vec![ROOT];
-        while let Some(id) = pending.pop() {
-            if seen.insert(id)
-                && let Some(Inode::Directory { current, .. }) = self.inodes.get(&id)
-            {
-                pending.extend(current.values());
-            }
-        }
-        self.inodes.retain(|id, _| seen.contains(id));
-    }
-
-    /// Counts one operation; the fault that strikes it, if one does.
-    fn strike(&mut self, target: FaultTarget) -> Option<Fault> {
-        if self.powerless {
-            return Some(Fault::PowerCut);
-        }
-        self.changes += 1;
-        let plan = self.plan.as_mut()?;
-        if plan.target != FaultTarget::AnyChange && plan.target != target {
-            return None;
-        }
-        if plan.skip > 0 {
-            plan.skip -= 1;
-            return None;
-        }
-        let fault = plan.fault;
-        self.plan = None;
-        self.powerless = fault == Fault::PowerCut;
-        Some(fault)
-    }
-
-    fn change(&mut self, target: FaultTarget) -> io::Result<()> {
-        self.strike(target).map_or(Ok(()), |fault| Err(fault.into_error()))
-    }
-
-    fn check_power(&self) -> io::Result<()> {
-        if self.powerless { Err(Fault::PowerCut.into_error()) } else { Ok(()) }
-    }
-
-    fn find(&self, path: &Path) -> io::Result<u64> {
-        let mut id = ROOT;
-        for name in names(path)? {
-            id = *self.directory(id)?.get(&name).ok_or(ErrorKind::NotFound)?;
-        }
-        Ok(id)
-    }
-
-    /// The directory above `path`, and the name in it.
-    fn find_parent(&self, path: &Path) -> io::Result<(u64, String)> {
-        let mut names = names(path)?;
-        let name = names.pop().ok_or(ErrorKind::InvalidInput)?;
-        let mut id = ROOT;
-        for name in names {
-            id = *self.directory(id)?.get(&name).ok_or(ErrorKind::NotFound)?;
-        }
-        Ok((id, name))
-    }
-
-    fn directory(&self, id: u64) -> io::Result<&BTreeMap<String, u64>> {
-        match self.inodes.get(&id) {
-            Some(Inode::Directory { current, .. }) => Ok(current),
-            Some(Inode::File(_)) => Err(ErrorKind::NotADirectory.into()),
-            None => Err(ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn directory_mut(&mut self, id: u64) -> io::Result<&mut BTreeMap<String, u64>> {
-        match self.inodes.get_mut(&id) {
-            Some(Inode::Directory { current, .. }) => Ok(current),
-            Some(Inode::File(_)) => Err(ErrorKind::NotADirectory.into()),
-            None => Err(ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn file_mut(&mut self, id: u64) -> io::Result<&mut Content> {
-        match self.inodes.get_mut(&id) {
-            Some(Inode::File(content)) => Ok(content),
-            Some(Inode::Directory { .. }) => Err(ErrorKind::IsADirectory.into()),
-            None => Err(ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn add(&mut self, parent: u64, name: String, inode: Inode) -> io::Result<u64> {
-        let id = self.next_inode;
-        self.directory_mut(parent)?.insert(name, id);
-        self.inodes.insert(id, inode);
-        self.next_inode += 1;
-        Ok(id)
-    }
-}
-
-impl Fault {
-    fn into_error(self) -> io::Error {
-        match self {
-            Fault::Error(kind) => kind.into(),
-            Fault::TornWrite(_) => io::Error::other("injected: torn write"),
-            Fault::PowerCut => io::Error::other("injected: power cut"),
-        }
-    }
-}
-
-fn names(path: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => names.push(name.to_str().ok_or(ErrorKind::InvalidInput)?.to_owned()),
-            Component::RootDir | Component::CurDir => {}
-            Component::ParentDir | Component::Prefix(_) => return Err(ErrorKind::InvalidInput.into()),
-        }
-    }
-    Ok(names)
 }
 
 impl FileSystem for MemoryFs {

@@ -1,0 +1,205 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
+
+use raftsman_types::WallTime;
+
+use super::fault::{Fault, FaultPlan, FaultTarget, Survival};
+
+pub(super) const ROOT: u64 = 0;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) inodes: HashMap<u64, Inode>,
+    next_inode: u64,
+    pub(super) plan: Option<FaultPlan>,
+    pub(super) powerless: bool,
+    /// Rises at every crash; handles of an earlier life fail.
+    pub(super) life: u64,
+    pub(super) locked: BTreeSet<PathBuf>,
+    pub(super) now: WallTime,
+    pub(super) changes: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum Inode {
+    Directory { current: BTreeMap<String, u64>, durable: BTreeMap<String, u64> },
+    File(Content),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) current: Vec<u8>,
+    pub(super) durable: Vec<u8>,
+    /// Where the first byte lies that differs, or may differ, from `durable`.
+    pub(super) dirty_from: usize,
+    pub(super) modified: WallTime,
+}
+
+impl Default for State {
+    fn default() -> State {
+        let root = Inode::Directory { current: BTreeMap::new(), durable: BTreeMap::new() };
+        State {
+            inodes: HashMap::from([(ROOT, root)]),
+            next_inode: ROOT + 1,
+            plan: None,
+            powerless: false,
+            life: 0,
+            locked: BTreeSet::new(),
+            now: WallTime(0),
+            changes: 0,
+        }
+    }
+}
+
+impl Content {
+    pub(super) fn crash(&mut self, survival: &mut impl FnMut(usize) -> Survival) {
+        let clean = self.dirty_from >= self.current.len() && self.current.len() == self.durable.len();
+        if clean {
+            return;
+        }
+        let dirty_from = self.dirty_from.min(self.current.len());
+        match survival(self.current.len() - dirty_from) {
+            Survival::Lost => self.current.clone_from(&self.durable),
+            Survival::All => {}
+            Survival::Prefix(bytes) => {
+                let end = (dirty_from + bytes).min(self.current.len());
+                let mut torn = self.current[..end].to_vec();
+                torn.extend_from_slice(self.durable.get(end..).unwrap_or_default());
+                self.current = torn;
+            }
+            Survival::Zeros => self.current[dirty_from..].fill(0),
+        }
+        self.durable.clone_from(&self.current);
+        self.dirty_from = self.current.len();
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if self.current.len() < end {
+            self.current.resize(end, 0);
+        }
+        self.current[offset..end].copy_from_slice(bytes);
+        self.dirty_from = self.dirty_from.min(offset);
+    }
+
+    pub(super) fn sync(&mut self) {
+        let from = self.dirty_from.min(self.current.len()).min(self.durable.len());
+        self.durable.truncate(from);
+        self.durable.extend_from_slice(&self.current[from..]);
+        self.dirty_from = self.current.len();
+    }
+}
+
+impl State {
+    pub(super) fn begin_new_life(&mut self) {
+        self.life += 1;
+        self.plan = None;
+        self.powerless = false;
+        self.locked.clear();
+    }
+
+    pub(super) fn remove_unreachable(&mut self) {
+        let mut seen = BTreeSet::new();
+        let mut pending = vec![ROOT];
+        while let Some(id) = pending.pop() {
+            if seen.insert(id)
+                && let Some(Inode::Directory { current, .. }) = self.inodes.get(&id)
+            {
+                pending.extend(current.values());
+            }
+        }
+        self.inodes.retain(|id, _| seen.contains(id));
+    }
+
+    /// Counts one operation; the fault that strikes it, if one does.
+    pub(super) fn strike(&mut self, target: FaultTarget) -> Option<Fault> {
+        if self.powerless {
+            return Some(Fault::PowerCut);
+        }
+        self.changes += 1;
+        let plan = self.plan.as_mut()?;
+        if plan.target != FaultTarget::AnyChange && plan.target != target {
+            return None;
+        }
+        if plan.skip > 0 {
+            plan.skip -= 1;
+            return None;
+        }
+        let fault = plan.fault;
+        self.plan = None;
+        self.powerless = fault == Fault::PowerCut;
+        Some(fault)
+    }
+
+    pub(super) fn change(&mut self, target: FaultTarget) -> io::Result<()> {
+        self.strike(target).map_or(Ok(()), |fault| Err(fault.into_error()))
+    }
+
+    pub(super) fn check_power(&self) -> io::Result<()> {
+        if self.powerless { Err(Fault::PowerCut.into_error()) } else { Ok(()) }
+    }
+
+    pub(super) fn find(&self, path: &Path) -> io::Result<u64> {
+        let mut id = ROOT;
+        for name in names(path)? {
+            id = *self.directory(id)?.get(&name).ok_or(ErrorKind::NotFound)?;
+        }
+        Ok(id)
+    }
+
+    /// The directory above `path`, and the name in it.
+    pub(super) fn find_parent(&self, path: &Path) -> io::Result<(u64, String)> {
+        let mut names = names(path)?;
+        let name = names.pop().ok_or(ErrorKind::InvalidInput)?;
+        let mut id = ROOT;
+        for name in names {
+            id = *self.directory(id)?.get(&name).ok_or(ErrorKind::NotFound)?;
+        }
+        Ok((id, name))
+    }
+
+    pub(super) fn directory(&self, id: u64) -> io::Result<&BTreeMap<String, u64>> {
+        match self.inodes.get(&id) {
+            Some(Inode::Directory { current, .. }) => Ok(current),
+            Some(Inode::File(_)) => Err(ErrorKind::NotADirectory.into()),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn directory_mut(&mut self, id: u64) -> io::Result<&mut BTreeMap<String, u64>> {
+        match self.inodes.get_mut(&id) {
+            Some(Inode::Directory { current, .. }) => Ok(current),
+            Some(Inode::File(_)) => Err(ErrorKind::NotADirectory.into()),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn file_mut(&mut self, id: u64) -> io::Result<&mut Content> {
+        match self.inodes.get_mut(&id) {
+            Some(Inode::File(content)) => Ok(content),
+            Some(Inode::Directory { .. }) => Err(ErrorKind::IsADirectory.into()),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn add(&mut self, parent: u64, name: String, inode: Inode) -> io::Result<u64> {
+        let id = self.next_inode;
+        self.directory_mut(parent)?.insert(name, id);
+        self.inodes.insert(id, inode);
+        self.next_inode += 1;
+        Ok(id)
+    }
+}
+
+pub(super) fn names(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => names.push(name.to_str().ok_or(ErrorKind::InvalidInput)?.to_owned()),
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => return Err(ErrorKind::InvalidInput.into()),
+        }
+    }
+    Ok(names)
+}

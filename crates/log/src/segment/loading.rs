@@ -1,0 +1,122 @@
+use std::ops::ControlFlow;
+
+use raftsman_records::{BatchError, BatchHeader, NO_TIMESTAMP};
+use raftsman_types::{Offset, WallTime};
+
+use super::{LOOKUP_BLOCK_BYTES, MAX_PENDING_ENTRIES, Segment, WALK_BLOCK_BYTES};
+use crate::error::StorageError;
+use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
+use crate::place::Place;
+use crate::scanner::{BatchScanner, Depth, Scanned, WalkEnd, walk};
+
+impl Segment {
+    /// Loads a segment whose content is known to be good: takes the indexes as they are if the last
+    /// entries fit the log, and walks only what lies behind them; rebuilds them otherwise. Returns the
+    /// offset after its last batch too; a problem in the log itself is the caller's to judge.
+    pub(crate) fn load(
+        place: &Place,
+        base_offset: Offset,
+        size: u64,
+        index_interval_bytes: u64,
+        now: WallTime,
+    ) -> Result<(Segment, WalkEnd, Offset), StorageError> {
+        let mut segment = Segment::new(base_offset, size, now);
+        let indexes = (
+            SparseIndex::<OffsetEntry>::load(place, base_offset)?,
+            SparseIndex::<TimeEntry>::load(place, base_offset)?,
+        );
+        let (Some(offset_index), Some(time_index)) = indexes else {
+            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
+        };
+        if size == 0 || (offset_index.last().is_some() && time_index.last().is_none()) {
+            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
+        }
+        let path = segment.path(place);
+        let file = segment.reader(place)?;
+        let mut position = 0;
+        if let (Some(last), Some(time)) = (offset_index.last(), time_index.last()) {
+            position = u64::from(last.position);
+            let expected = base_offset + i64::from(last.relative_offset);
+            let fits = position < size
+                && matches!(
+                    BatchScanner::new(&*file, &path, position, size, LOOKUP_BLOCK_BYTES).header()?,
+                    Scanned::Batch(header) if header.last_offset() == expected
+                );
+            if !fits {
+                tracing::warn!(segment = %path.display(), "rebuilding an index that does not fit its segment");
+                return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
+            }
+            segment.max_timestamp = time.timestamp;
+            segment.offset_of_max_timestamp = base_offset + i64::from(time.relative_offset);
+        }
+        if let Scanned::Batch(first) = BatchScanner::new(&*file, &path, 0, size, LOOKUP_BLOCK_BYTES).header()? {
+            segment.first_timestamp = first.max_timestamp;
+        }
+        segment.offset_index = offset_index;
+        segment.time_index = time_index;
+        segment.index_is_new = false;
+        let (end, next_offset) = segment.walk_from(place, position, Depth::Headers, index_interval_bytes, |_| ())?;
+        if next_offset <= segment.offset_of_max_timestamp && next_offset > base_offset {
+            tracing::warn!(segment = %path.display(), "rebuilding a time index that goes past its segment");
+            return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
+        }
+        Ok((segment, end, next_offset))
+    }
+
+    /// Makes both indexes anew from the log, showing each good batch's header to `visit`.
+    pub(crate) fn rebuild(
+        mut self,
+        place: &Place,
+        depth: Depth,
+        index_interval_bytes: u64,
+        visit: impl FnMut(&BatchHeader),
+    ) -> Result<(Segment, WalkEnd, Offset), StorageError> {
+        self.offset_index = SparseIndex::empty();
+        self.time_index = SparseIndex::empty();
+        self.max_timestamp = NO_TIMESTAMP;
+        self.index_is_new = true;
+        let (end, next_offset) = self.walk_from(place, 0, depth, index_interval_bytes, visit)?;
+        Ok((self, end, next_offset))
+    }
+
+    /// A segment of which nothing but the file's length is known, to be rebuilt.
+    pub(crate) fn unread(base_offset: Offset, size: u64, now: WallTime) -> Segment {
+        Segment::new(base_offset, size, now)
+    }
+
+    pub(super) fn walk_from(
+        &mut self,
+        place: &Place,
+        position: u64,
+        depth: Depth,
+        index_interval_bytes: u64,
+        mut visit: impl FnMut(&BatchHeader),
+    ) -> Result<(WalkEnd, Offset), StorageError> {
+        let path = self.path(place);
+        let file = self.reader(place)?;
+        let mut scanner = BatchScanner::new(&*file, &path, position, self.size, WALK_BLOCK_BYTES);
+        let base_offset = self.base_offset;
+        let mut next_offset = base_offset;
+        let mut too_far = false;
+        self.bytes_since_index_entry = 0;
+        let mut end = walk(&mut scanner, base_offset, depth, |position, header| {
+            // More than an index entry can say: no leader writes such a segment.
+            too_far = header.last_offset() - base_offset > i64::from(i32::MAX);
+            if too_far {
+                return Ok(ControlFlow::Break(()));
+            }
+            if self.offset_index.pending() >= MAX_PENDING_ENTRIES {
+                self.write_pending(place)?;
+            }
+            self.note_batch(position, header, index_interval_bytes);
+            visit(header);
+            next_offset = header.next_offset();
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if too_far {
+            let what = "it is too far from the segment's base offset";
+            end.problem = Some(BatchError::Inconsistent { base_offset: next_offset, what });
+        }
+        Ok((end, next_offset))
+    }
+}
