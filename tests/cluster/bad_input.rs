@@ -138,7 +138,7 @@ fn three_hundred_declared_giants_cost_what_they_sent() {
         bytes.resize(1024, 0);
         stream.write_all(&bytes).expect("a kilobyte goes out");
         giants.push(stream);
-        if giants.len() % 50 == 0 {
+        if giants.len().is_multiple_of(50) {
             node.assert_unharmed();
         }
     }
