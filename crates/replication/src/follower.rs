@@ -213,7 +213,11 @@ impl Follower {
     /// Takes in what happened and says what to do.
     pub fn step(&mut self, now: MonotonicTime, event: FollowerEvent, effects: &mut Vec<FollowerEffect>) {
         match event {
-            FollowerEvent::Connected => self.subscribe(effects),
+            FollowerEvent::Connected => {
+                if self.state == State::Disconnected {
+                    self.subscribe(effects);
+                }
+            }
             FollowerEvent::Disconnected => self.state = State::Disconnected,
             FollowerEvent::Named { subscription } => {
                 if self.state == State::Subscribing {

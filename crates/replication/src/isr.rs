@@ -15,7 +15,7 @@ pub struct Isr {
 pub struct Pending {
     /// The ISR asked for.
     pub proposed: Vec<BrokerId>,
-    /// When to ask again if no answer has come; `None` once only the metadata can tell.
+    /// When to ask again. `None` while an answer is due, and once only the metadata can tell.
     pub resend_at: Option<MonotonicTime>,
     /// When the request was last sent with an outcome that stayed unknown.
     pub unknown_at: Option<MonotonicTime>,
@@ -58,9 +58,9 @@ impl Isr {
     ///
     /// # Panics
     /// If one is under way already: there is exactly one.
-    pub fn propose(&mut self, proposed: Vec<BrokerId>, resend_at: MonotonicTime) {
+    pub fn propose(&mut self, proposed: Vec<BrokerId>) {
         assert!(self.pending.is_none(), "one ISR change at a time: {:?} is under way", self.pending);
-        self.pending = Some(Pending { proposed, resend_at: Some(resend_at), unknown_at: None });
+        self.pending = Some(Pending { proposed, resend_at: None, unknown_at: None });
     }
 
     /// The change under way is sent again, or its outcome became unknown.
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_maximal_isr_is_the_union_until_the_change_is_decided() {
         let mut isr = Isr::new(ids(&[1, 2]), PartitionEpoch(4));
-        isr.propose(ids(&[1, 3]), MonotonicTime::from_millis(0));
+        isr.propose(ids(&[1, 3]));
         assert_eq!(isr.maximal().collect::<Vec<_>>(), ids(&[1, 2, 3]));
         assert!(!isr.commit(ids(&[1]), PartitionEpoch(4)), "an epoch already known changes nothing");
         assert_eq!(isr.maximal().collect::<Vec<_>>(), ids(&[1, 2, 3]));
@@ -110,7 +110,7 @@ mod tests {
     #[should_panic(expected = "one ISR change at a time")]
     fn there_is_one_change_at_a_time() {
         let mut isr = Isr::new(ids(&[1, 2]), PartitionEpoch(4));
-        isr.propose(ids(&[1]), MonotonicTime::from_millis(0));
-        isr.propose(ids(&[1]), MonotonicTime::from_millis(0));
+        isr.propose(ids(&[1]));
+        isr.propose(ids(&[1]));
     }
 }

@@ -1,9 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use raftsman_log::LogConfig;
+use raftsman_metadata::StaticSettings;
 use raftsman_types::BrokerId;
 
-/// What a broker's replicas go by: static settings, the defaults below every topic's own ones.
+/// What a broker's replicas go by.
 #[derive(Debug, Clone)]
 pub struct ReplicaConfig {
     /// This broker's `node.id`.
@@ -12,20 +13,20 @@ pub struct ReplicaConfig {
     pub replica_lag_time_max: Duration,
     /// How long a leader serves without having heard of the controller (`broker.session.timeout.ms`).
     pub session_timeout: Duration,
-    /// `min.insync.replicas` where neither the topic nor the cluster's metadata sets it.
-    pub min_insync_replicas: usize,
-    /// The broker's `log.*` settings, which topics override one by one.
-    pub log: LogConfig,
+    /// The node's file, key by key: its `log.*` settings hold for topics that have none of their own.
+    pub file: Arc<StaticSettings>,
     /// How often high watermarks and recovery points are written down (`replica.high.watermark.checkpoint.interval.ms`).
     pub checkpoint_interval: Duration,
     /// How often old segments are looked for (`log.retention.check.interval.ms`).
     pub retention_check_interval: Duration,
     /// Bytes of records a leader may push to this follower before it has taken them in, for each leader.
     pub credit_bytes: u32,
-    /// The most bytes of records in one replication frame; at most 256 KiB are useful.
+    /// The most bytes of records in one replication frame; 64 to 256 KiB move best.
     pub frame_bytes: usize,
     /// The longest wait before a broken stream to a leader is dialled again.
     pub reconnect_backoff_max: Duration,
+    /// Bytes of recent batches kept in memory for reads at the tail, over all partitions.
+    pub tail_cache_bytes: usize,
 }
 
 impl ReplicaConfig {
@@ -35,13 +36,13 @@ impl ReplicaConfig {
             broker_id,
             replica_lag_time_max: Duration::from_secs(30),
             session_timeout: Duration::from_secs(1),
-            min_insync_replicas: 1,
-            log: LogConfig::default(),
+            file: Arc::default(),
             checkpoint_interval: Duration::from_secs(5),
             retention_check_interval: Duration::from_secs(300),
             credit_bytes: 4 << 20,
             frame_bytes: 128 << 10,
             reconnect_backoff_max: Duration::from_millis(50),
+            tail_cache_bytes: 64 << 20,
         }
     }
 }

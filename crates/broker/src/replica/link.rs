@@ -16,7 +16,8 @@ pub trait ControllerLink: Send + Sync + 'static {
     ///
     /// The implementation puts a deadline on it (a few seconds at most) and does not repeat the request by itself
     /// after the outcome became unknown: the leader's machine does that.
-    fn alter_partition(&self, changes: Vec<IsrChange>) -> BoxFuture<'_, Result<Vec<IsrChangeResult>, IsrChangeFailure>>;
+    fn alter_partition(&self, changes: Vec<IsrChange>)
+    -> BoxFuture<'_, Result<Vec<IsrChangeResult>, IsrChangeFailure>>;
 
     /// This broker's connection to another one broke and a redial failed: the controller should look for itself.
     fn report_unreachable(&self, broker: BrokerId);

@@ -21,11 +21,11 @@ impl Leader {
         let isr = self.isr.committed();
         let grown = self.replicas.iter().map(|r| r.broker).filter(|id| isr.contains(id) || joining.contains(id));
         let grown = grown.collect();
-        self.send(now, grown, effects);
+        self.send(grown, effects);
     }
 
-    fn send(&mut self, now: MonotonicTime, proposed: Vec<BrokerId>, effects: &mut Vec<LeaderEffect>) {
-        self.isr.propose(proposed.clone(), now + self.settings.isr_retry);
+    fn send(&mut self, proposed: Vec<BrokerId>, effects: &mut Vec<LeaderEffect>) {
+        self.isr.propose(proposed.clone());
         effects.push(LeaderEffect::AlterPartition(self.proposal(&proposed)));
     }
 
@@ -53,16 +53,30 @@ impl Leader {
                 .is_some_and(|offset| offset >= self.high_watermark && offset >= self.epoch_start)
     }
 
+    /// Whether something is left that only time brings about: until then a [`Tick`](super::LeaderEvent::Tick) now and
+    /// then is wanted, and an idle partition wants none.
+    pub fn needs_tick(&self) -> bool {
+        self.isr.pending().is_some()
+            || self.recovering
+            || self.replicas.iter().any(|r| {
+                if r.broker == self.me {
+                    false
+                } else if self.isr.counts(r.broker) {
+                    !r.eligible || r.counted(self.durability).is_none_or(|offset| offset < self.log.end)
+                } else {
+                    r.eligible && r.key.is_some()
+                }
+            })
+    }
+
     pub(super) fn tick(&mut self, now: MonotonicTime, effects: &mut Vec<LeaderEffect>) {
         self.observe_followers(now);
-        let resend = self.isr.pending().is_some_and(|p| p.resend_at.is_some_and(|at| at <= now));
-        if resend {
-            let again = now + self.settings.isr_retry;
-            if let Some(pending) = self.isr.pending_mut() {
-                pending.resend_at = Some(again);
-                let proposed = pending.proposed.clone();
-                effects.push(LeaderEffect::AlterPartition(self.proposal(&proposed)));
-            }
+        if let Some(pending) = self.isr.pending_mut()
+            && pending.resend_at.is_some_and(|at| at <= now)
+        {
+            pending.resend_at = None;
+            let proposed = pending.proposed.clone();
+            effects.push(LeaderEffect::AlterPartition(self.proposal(&proposed)));
         }
         self.shrink(now, effects);
         self.advance_high_watermark(now, effects);
@@ -81,7 +95,7 @@ impl Leader {
         };
         let staying: Vec<BrokerId> = self.isr.committed().iter().copied().filter(stays).collect();
         if staying.len() < self.isr.committed().len() {
-            self.send(now, staying, effects);
+            self.send(staying, effects);
         }
     }
 
@@ -107,16 +121,23 @@ impl Leader {
                     self.refused(now, error);
                 }
             }
-            IsrAnswer::NotTaken => {}
-            IsrAnswer::Unknown if asked_on == self.isr.partition_epoch() => {
-                if let Some(pending) = self.isr.pending_mut() {
-                    pending.unknown_at = Some(now);
-                }
-            }
-            IsrAnswer::Unknown => {}
+            IsrAnswer::NotTaken => self.ask_again(now, asked_on, false),
+            IsrAnswer::Unknown => self.ask_again(now, asked_on, true),
         }
         self.advance_high_watermark(now, effects);
         self.propose(now, effects);
+    }
+
+    fn ask_again(&mut self, now: MonotonicTime, asked_on: PartitionEpoch, unknown: bool) {
+        if asked_on != self.isr.partition_epoch() {
+            return;
+        }
+        if let Some(pending) = self.isr.pending_mut() {
+            pending.resend_at = Some(now + self.settings.isr_retry);
+            if unknown {
+                pending.unknown_at = Some(now);
+            }
+        }
     }
 
     /// The controller said a definite no to the change under way.
@@ -128,6 +149,7 @@ impl Leader {
                 if pending.unknown_at.is_some_and(|at| now.since(at) < lifetime) {
                     // This no is about the last copy. An earlier one, whose answer never came, may be on its way yet
                     // and take effect: the proposed replicas count until it cannot any more.
+                    pending.resend_at = Some(now + self.settings.isr_retry);
                     return;
                 }
                 let proposed = std::mem::take(&mut pending.proposed);
@@ -148,8 +170,8 @@ impl Leader {
             | ErrorCode::NewLeaderElected
             | ErrorCode::UnknownTopicOrPartition
             | ErrorCode::UnknownTopicId => pending.resend_at = None,
-            // A passing reason: the next tick asks again.
-            _ => {}
+            // A passing reason.
+            _ => pending.resend_at = Some(now + self.settings.isr_retry),
         }
     }
 

@@ -1,0 +1,166 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use raftsman_metadata::MetadataImage;
+use raftsman_replication::ControllerContact;
+use raftsman_types::{BrokerEpoch, BrokerId, MonotonicTime, WallTime};
+
+use super::ReplicaConfig;
+use super::directory::Directory;
+use super::isr_queue::IsrQueue;
+use super::link::ControllerLink;
+use super::partition::Partition;
+use super::session::Session;
+
+/// What all replicas of a broker share. Knows no partition by name: those who do own it.
+pub(super) struct Core {
+    pub config: ReplicaConfig,
+    pub link: Arc<dyn ControllerLink>,
+    pub isr_queue: IsrQueue,
+    pub attention: Attention,
+    /// The image published last.
+    image: RwLock<Arc<MetadataImage>>,
+    broker_epoch: AtomicI64,
+    contact: Mutex<ControllerContact>,
+    started: Instant,
+    next_id: AtomicU64,
+}
+
+impl Core {
+    pub fn new(config: ReplicaConfig, link: Arc<dyn ControllerLink>) -> Core {
+        let contact = ControllerContact::new(MonotonicTime::default(), config.session_timeout);
+        Core {
+            config,
+            link,
+            isr_queue: IsrQueue::default(),
+            attention: Attention::default(),
+            image: RwLock::default(),
+            broker_epoch: AtomicI64::new(BrokerEpoch::NONE.0),
+            contact: Mutex::new(contact),
+            started: Instant::now(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    pub fn me(&self) -> BrokerId {
+        self.config.broker_id
+    }
+
+    pub fn now(&self) -> MonotonicTime {
+        MonotonicTime::from_start(self.started.elapsed())
+    }
+
+    pub fn wall_time() -> WallTime {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        WallTime(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    pub fn image(&self) -> Arc<MetadataImage> {
+        Arc::clone(&self.image.read())
+    }
+
+    pub fn set_image(&self, image: &Arc<MetadataImage>) {
+        *self.image.write() = Arc::clone(image);
+    }
+
+    pub fn broker_epoch(&self) -> BrokerEpoch {
+        BrokerEpoch(self.broker_epoch.load(Ordering::Acquire))
+    }
+
+    /// Takes a registration's epoch; says whether it was another one.
+    pub fn set_broker_epoch(&self, epoch: BrokerEpoch) -> bool {
+        self.broker_epoch.swap(epoch.0, Ordering::AcqRel) != epoch.0
+    }
+
+    /// Whether leaders here may serve: the controller was heard of within a session.
+    pub fn may_serve(&self) -> bool {
+        self.contact.lock().is_live(self.now())
+    }
+
+    pub fn controller_heard(&self, sent: Instant) {
+        let sent = MonotonicTime::from_start(sent.saturating_duration_since(self.started));
+        self.contact.lock().heard(sent);
+    }
+
+    /// A number no other stream or waiter of this process has.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// What the housekeeping thread should look at. It sleeps while there is nothing.
+#[derive(Default)]
+pub(super) struct Attention {
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct Wanted {
+    /// Leaders that something is left to do for when time passes.
+    pub leaders: Vec<Arc<Partition>>,
+    /// Streams whose followers have not been told of a risen watermark.
+    pub sessions: Vec<Arc<Session>>,
+    /// Directories that failed and whose partitions must be told.
+    pub failed: Vec<Arc<Directory>>,
+    /// Whether to stop.
+    pub stop: bool,
+}
+
+impl Attention {
+    pub fn leader(&self, partition: Arc<Partition>) {
+        self.add(|wanted| wanted.leaders.push(partition));
+    }
+
+    pub fn session(&self, session: Arc<Session>) {
+        self.add(|wanted| wanted.sessions.push(session));
+    }
+
+    pub fn failed(&self, directory: Arc<Directory>) {
+        self.add(|wanted| wanted.failed.push(directory));
+        self.changed.notify_one();
+    }
+
+    pub fn stop(&self) {
+        self.add(|wanted| wanted.stop = true);
+        self.changed.notify_one();
+    }
+
+    fn add(&self, add: impl FnOnce(&mut Wanted)) {
+        let mut wanted = self.wanted.lock();
+        let idle = wanted.is_empty();
+        add(&mut wanted);
+        drop(wanted);
+        if idle {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits until something urgent is wanted, or until `tick` has passed if anything is, or until `idle_until`.
+    pub fn wait(&self, tick: std::time::Duration, idle_until: Instant) -> Wanted {
+        let mut wanted = self.wanted.lock();
+        if wanted.is_empty() {
+            self.changed.wait_until(&mut wanted, idle_until);
+        }
+        if !wanted.is_urgent() && !wanted.is_empty() {
+            let until = Instant::now() + tick;
+            while !wanted.is_urgent() && !self.changed.wait_until(&mut wanted, until).timed_out() {}
+        }
+        let stop = wanted.stop;
+        let taken = std::mem::take(&mut *wanted);
+        wanted.stop = stop;
+        taken
+    }
+}
+
+impl Wanted {
+    fn is_empty(&self) -> bool {
+        self.leaders.is_empty() && self.sessions.is_empty() && !self.is_urgent()
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.stop || !self.failed.is_empty()
+    }
+}

@@ -1,0 +1,269 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::task::AtomicWaker;
+use parking_lot::Mutex;
+use raftsman_rpc::replica as pb;
+use raftsman_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
+use tokio::sync::Notify;
+
+use super::partition::Partition;
+
+/// Small things said in one frame, at most.
+const PER_FRAME_MAX: usize = 1000;
+
+/// Where a leader is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub host: Arc<str>,
+    pub port: u16,
+}
+
+/// The follower's side of the stream to one leader: who follows over it, and what there is to say.
+pub(super) struct FetchStream {
+    pub leader: BrokerId,
+    state: Mutex<State>,
+    /// Wakes whoever sends frames.
+    waker: AtomicWaker,
+    /// Wakes the stream's task when it should look at its target or its partitions anew.
+    changed: Notify,
+    credit_window: u32,
+}
+
+#[derive(Default)]
+struct State {
+    target: Option<Target>,
+    /// Everyone who follows this leader.
+    partitions: HashMap<TopicIdPartition, Arc<Partition>>,
+    connected: bool,
+    /// Rises whenever the present connection must not be used any longer.
+    generation: u64,
+    next_subscription: u32,
+    names: HashMap<u32, Arc<Partition>>,
+    by_partition: HashMap<TopicIdPartition, u32>,
+    hello: Option<pb::Hello>,
+    subscribe: Vec<pb::Subscribe>,
+    unsubscribe: Vec<u32>,
+    acks: HashMap<u32, (Offset, Offset)>,
+    /// Bytes taken in that the leader has not been given back.
+    credit: u32,
+    stopped: bool,
+}
+
+impl FetchStream {
+    pub fn new(leader: BrokerId, credit_window: u32) -> Arc<FetchStream> {
+        Arc::new(FetchStream {
+            leader,
+            state: Mutex::default(),
+            waker: AtomicWaker::new(),
+            changed: Notify::new(),
+            credit_window,
+        })
+    }
+
+    /// The leader is here now; the next dial goes there.
+    pub fn set_target(&self, target: Target) {
+        let mut state = self.state.lock();
+        if state.target.as_ref() != Some(&target) {
+            state.target = Some(target);
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    /// This broker has a new epoch: what is said on the present connection counts no more.
+    pub fn restart(&self) {
+        self.state.lock().generation += 1;
+        self.waker.wake();
+        self.changed.notify_one();
+    }
+
+    /// Ends the stream's task.
+    pub fn stop(&self) {
+        let mut state = self.state.lock();
+        state.stopped = true;
+        state.generation += 1;
+        drop(state);
+        self.waker.wake();
+        self.changed.notify_one();
+    }
+
+    /// Takes a partition in, and says whether it can subscribe at once.
+    pub fn add(&self, partition: &Arc<Partition>) -> bool {
+        let mut state = self.state.lock();
+        state.partitions.insert(partition.at, Arc::clone(partition));
+        let connected = state.connected;
+        drop(state);
+        if !connected {
+            self.changed.notify_one();
+        }
+        connected
+    }
+
+    /// A partition follows over this stream no longer.
+    pub fn remove(&self, at: TopicIdPartition) {
+        let mut state = self.state.lock();
+        state.partitions.remove(&at);
+        if let Some(subscription) = state.by_partition.remove(&at) {
+            state.names.remove(&subscription);
+            state.acks.remove(&subscription);
+            if state.connected {
+                state.unsubscribe.push(subscription);
+                drop(state);
+                self.waker.wake();
+            }
+        }
+    }
+
+    /// Puts a subscription in line and names it. The partition's earlier one is over.
+    pub fn subscribe(
+        &self,
+        partition: &Arc<Partition>,
+        leader_epoch: LeaderEpoch,
+        (log_end_offset, last_epoch, flushed_offset): (Offset, LeaderEpoch, Offset),
+        log_start_offset: Offset,
+    ) -> u32 {
+        let at = partition.at;
+        let mut state = self.state.lock();
+        let subscription = state.next_subscription;
+        state.next_subscription += 1;
+        if let Some(old) = state.by_partition.insert(at, subscription) {
+            state.names.remove(&old);
+            state.acks.remove(&old);
+        }
+        state.names.insert(subscription, Arc::clone(partition));
+        state.subscribe.push(pb::Subscribe {
+            subscription,
+            topic_id: raftsman_rpc::id_bytes(at.topic_id.0),
+            partition: at.partition,
+            leader_epoch: leader_epoch.0,
+            log_end_offset,
+            last_epoch: last_epoch.0,
+            flushed_offset,
+            log_start_offset,
+        });
+        drop(state);
+        self.waker.wake();
+        subscription
+    }
+
+    /// Puts an ack in line; it replaces an older one of the subscription.
+    pub fn ack(&self, subscription: u32, written_offset: Offset, flushed_offset: Offset) {
+        let mut state = self.state.lock();
+        if !state.connected || !state.names.contains_key(&subscription) {
+            return;
+        }
+        state.acks.insert(subscription, (written_offset, flushed_offset));
+        drop(state);
+        self.waker.wake();
+    }
+
+    /// Bytes of records were taken in: the leader may push as many more.
+    pub fn give_back(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.credit = state.credit.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let due = state.credit >= self.credit_window / 4;
+        drop(state);
+        if due {
+            self.waker.wake();
+        }
+    }
+
+    /// The partition of a subscription.
+    pub fn named(&self, subscription: u32) -> Option<Arc<Partition>> {
+        self.state.lock().names.get(&subscription).cloned()
+    }
+
+    /// Waits until there is a reason to be connected, and says where to; `None` when the stream is stopped.
+    pub async fn wanted(&self) -> Option<Target> {
+        loop {
+            {
+                let state = self.state.lock();
+                if state.stopped {
+                    return None;
+                }
+                if let Some(target) = &state.target
+                    && !state.partitions.is_empty()
+                {
+                    return Some(target.clone());
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// Begins a connection and says what will end it.
+    pub fn begin(&self, hello: pb::Hello) -> u64 {
+        let mut state = self.state.lock();
+        state.forget_connection();
+        state.hello = Some(hello);
+        state.credit = self.credit_window;
+        state.generation
+    }
+
+    /// The connection stands: the partitions that are to subscribe.
+    pub fn connected(&self) -> Vec<Arc<Partition>> {
+        let mut state = self.state.lock();
+        state.connected = true;
+        state.partitions.values().cloned().collect()
+    }
+
+    /// The connection is gone: the partitions that are to know.
+    pub fn disconnected(&self) -> Vec<Arc<Partition>> {
+        let mut state = self.state.lock();
+        state.forget_connection();
+        state.generation += 1;
+        let partitions = state.partitions.values().cloned().collect();
+        drop(state);
+        self.waker.wake();
+        partitions
+    }
+
+    /// Completes when the connection of this generation must not be used any longer.
+    pub async fn superseded(&self, generation: u64) {
+        while self.state.lock().generation == generation {
+            self.changed.notified().await;
+        }
+    }
+
+    /// The next frame of a connection; `None` when it is over.
+    pub fn poll_frame(&self, generation: u64, cx: &mut Context<'_>) -> Poll<Option<pb::FollowerFrame>> {
+        self.waker.register(cx.waker());
+        let mut state = self.state.lock();
+        if state.generation != generation {
+            return Poll::Ready(None);
+        }
+        let mut frame = pb::FollowerFrame { hello: state.hello.take(), ..Default::default() };
+        let subscribes = state.subscribe.len().min(PER_FRAME_MAX);
+        frame.subscribe.extend(state.subscribe.drain(..subscribes));
+        frame.unsubscribe = std::mem::take(&mut state.unsubscribe);
+        frame.acks.extend(state.acks.drain().map(|(subscription, (written_offset, flushed_offset))| pb::Ack {
+            subscription,
+            written_offset,
+            flushed_offset,
+        }));
+        let says = frame.hello.is_some()
+            || !frame.subscribe.is_empty()
+            || !frame.unsubscribe.is_empty()
+            || !frame.acks.is_empty();
+        if says || state.credit >= self.credit_window / 4 {
+            frame.credit_bytes = std::mem::take(&mut state.credit);
+            return Poll::Ready(Some(frame));
+        }
+        Poll::Pending
+    }
+}
+
+impl State {
+    fn forget_connection(&mut self) {
+        self.connected = false;
+        self.names.clear();
+        self.by_partition.clear();
+        self.hello = None;
+        self.subscribe.clear();
+        self.unsubscribe.clear();
+        self.acks.clear();
+        self.credit = 0;
+    }
+}

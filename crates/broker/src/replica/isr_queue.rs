@@ -1,0 +1,96 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use raftsman_metadata::PartitionImage;
+use raftsman_replication::{IsrAnswer, IsrProposal};
+use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicIdPartition};
+use tokio::sync::Notify;
+
+use super::core::Core;
+use super::link::{IsrChange, IsrChangeFailure, IsrChangeResult};
+use super::partition::Partition;
+
+/// The most changes in one request, so that one metadata entry can hold them.
+const BATCH_MAX: usize = 1000;
+
+/// Changes of in-sync replicas on their way to the controller: sent at once when none is under way, else together as
+/// soon as the answer has come.
+#[derive(Default)]
+pub(super) struct IsrQueue {
+    waiting: Mutex<HashMap<TopicIdPartition, (Arc<Partition>, IsrProposal)>>,
+    wake: Notify,
+}
+
+impl IsrQueue {
+    /// Queues a leader's proposal, in the place of an older one of the same partition.
+    pub fn push(&self, partition: Arc<Partition>, proposal: IsrProposal) {
+        let at = partition.at;
+        self.waiting.lock().insert(at, (partition, proposal));
+        self.wake.notify_one();
+    }
+
+    fn take(&self) -> Vec<(Arc<Partition>, IsrProposal)> {
+        let mut waiting = self.waiting.lock();
+        let keys: Vec<TopicIdPartition> = waiting.keys().take(BATCH_MAX).copied().collect();
+        keys.iter().filter_map(|at| waiting.remove(at)).collect()
+    }
+}
+
+/// Carries proposals to the controller and answers back, for as long as the broker runs.
+pub(super) async fn drive(core: Arc<Core>) {
+    loop {
+        let batch = core.isr_queue.take();
+        if batch.is_empty() {
+            core.isr_queue.wake.notified().await;
+            continue;
+        }
+        let changes = batch.iter().map(|(partition, proposal)| change(partition.at, proposal)).collect();
+        match core.link.alter_partition(changes).await {
+            Ok(results) => deliver(&core, batch, results),
+            Err(failure) => {
+                tracing::warn!(partitions = batch.len(), "changing in-sync replicas: {failure}");
+                let answer = match failure {
+                    IsrChangeFailure::NotTaken(_) => IsrAnswer::NotTaken,
+                    IsrChangeFailure::Unknown(_) => IsrAnswer::Unknown,
+                };
+                for (partition, proposal) in batch {
+                    partition.isr_answered(proposal.leader_epoch, proposal.partition_epoch, answer.clone());
+                }
+            }
+        }
+    }
+}
+
+fn change(at: TopicIdPartition, proposal: &IsrProposal) -> IsrChange {
+    IsrChange {
+        at,
+        leader_epoch: proposal.leader_epoch,
+        partition_epoch: proposal.partition_epoch,
+        new_isr: proposal.new_isr.clone(),
+        recovered: proposal.recovered,
+    }
+}
+
+fn deliver(core: &Core, batch: Vec<(Arc<Partition>, IsrProposal)>, results: Vec<IsrChangeResult>) {
+    let mut results: HashMap<TopicIdPartition, IsrChangeResult> = results.into_iter().map(|r| (r.at, r)).collect();
+    for (partition, proposal) in batch {
+        // An answer that leaves a partition out says nothing about it.
+        let answer = results
+            .remove(&partition.at)
+            .map_or(IsrAnswer::Unknown, |result| answer(core.me(), proposal.leader_epoch, result));
+        partition.isr_answered(proposal.leader_epoch, proposal.partition_epoch, answer);
+    }
+}
+
+fn answer(me: BrokerId, leader_epoch: LeaderEpoch, result: IsrChangeResult) -> IsrAnswer {
+    let still_led = |state: &Arc<PartitionImage>| state.leader == Some(me) && state.leader_epoch == leader_epoch;
+    let state: Option<(Vec<BrokerId>, PartitionEpoch)> =
+        result.state.filter(still_led).map(|state| (state.isr.clone(), state.partition_epoch));
+    match (result.error, state) {
+        (ErrorCode::None, Some((isr, partition_epoch))) => IsrAnswer::Committed { isr, partition_epoch },
+        // It stands, but how it looks now only the metadata can tell.
+        (ErrorCode::None, None) => IsrAnswer::Refused { error: ErrorCode::NewLeaderElected, state: None },
+        (error, state) => IsrAnswer::Refused { error, state },
+    }
+}

@@ -1,0 +1,317 @@
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use raftsman_log::CacheBudget;
+use raftsman_log::dir::{DirectoryError, LogDirectory};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, TopicIdPartition};
+
+use super::core::Core;
+use super::data_waiter::DataWaiter;
+use super::directory::Directory;
+use super::fetch_stream::FetchStream;
+use super::link::ControllerLink;
+use super::partition::Partition;
+use super::service::ReplicationService;
+use super::session::Session;
+use super::startup::{self, DamagedReplica};
+use super::{
+    Acks, AppendError, AppendOrigin, Appended, FetchError, FetchRead, Fetched, Isolation, ListedOffset, PartitionState,
+    ReplicaConfig, ReplicaRole, dialer, flusher, housekeeping, isr_queue,
+};
+
+/// Why replicas cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A log directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A log directory has no id yet.
+    #[error("{0} is not formatted: it has no directory.id in meta.properties")]
+    NotFormatted(String),
+    /// There is no log directory.
+    #[error("log.dirs names no directory that can be used")]
+    NoDirectory,
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// All replicas on this broker. A handle: clones are the same one.
+#[derive(Clone)]
+pub struct ReplicaManager {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub core: Arc<Core>,
+    pub directories: Vec<Arc<Directory>>,
+    pub partitions: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
+    /// Replicas whose logs are damaged below what was flushed: to be copied anew, if the metadata agrees.
+    pub damaged: Mutex<HashMap<TopicIdPartition, DamagedReplica>>,
+    pub streams: Mutex<HashMap<BrokerId, Arc<FetchStream>>>,
+    pub cache: Arc<CacheBudget>,
+    /// Held by whoever changes which replicas there are, and what they are.
+    pub publishing: Mutex<Publishing>,
+    clean_shutdown_epoch: BrokerEpoch,
+    pub runtime: tokio::runtime::Handle,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    isr_task: tokio::task::JoinHandle<()>,
+}
+
+/// What publishing remembers from one time to the next.
+#[derive(Default)]
+pub(super) struct Publishing {
+    /// Whether replicas of topics that are gone were looked for since this broker registered.
+    pub strays_removed: bool,
+    pub stopped: bool,
+}
+
+impl ReplicaManager {
+    /// Opens the replicas in these directories, recovering what an unclean stop left. Blocks for as long as that takes.
+    /// They lead and follow nothing before [`publish`](ReplicaManager::publish) and
+    /// [`registered`](ReplicaManager::registered) say so. Tasks run on `runtime`.
+    ///
+    /// # Errors
+    /// If a directory is not formatted or its files cannot be read. A damaged replica is none: see
+    /// [`damaged`](ReplicaManager::damaged).
+    pub fn open(
+        config: ReplicaConfig,
+        directories: Vec<LogDirectory>,
+        link: Arc<dyn ControllerLink>,
+        runtime: tokio::runtime::Handle,
+    ) -> Result<ReplicaManager, OpenError> {
+        let cache = Arc::new(CacheBudget::new(config.tail_cache_bytes));
+        let core = Arc::new(Core::new(config, link));
+        let opened = startup::open(&core, directories, &cache)?;
+        let isr_task = runtime.spawn(isr_queue::drive(Arc::clone(&core)));
+        let manager = ReplicaManager {
+            inner: Arc::new(Inner {
+                core,
+                directories: opened.directories,
+                partitions: RwLock::new(opened.partitions),
+                damaged: Mutex::new(opened.damaged),
+                streams: Mutex::default(),
+                cache,
+                publishing: Mutex::default(),
+                clean_shutdown_epoch: opened.clean_shutdown_epoch,
+                runtime,
+                threads: Mutex::default(),
+                isr_task,
+            }),
+        };
+        manager.start_threads()?;
+        Ok(manager)
+    }
+
+    fn start_threads(&self) -> std::io::Result<()> {
+        let mut threads = self.inner.threads.lock();
+        for directory in &self.inner.directories {
+            let (core, directory) = (Arc::clone(&self.inner.core), Arc::clone(directory));
+            let thread = std::thread::Builder::new().name("flusher".to_owned());
+            threads.push(thread.spawn(move || flusher::drive(&core, &directory))?);
+        }
+        let inner = Arc::downgrade(&self.inner);
+        let core = Arc::clone(&self.inner.core);
+        let thread = std::thread::Builder::new().name("replica-keeper".to_owned());
+        threads.push(thread.spawn(move || housekeeping::drive(&core, &inner))?);
+        Ok(())
+    }
+
+    /// Replicas with damage below what was flushed: this broker must not claim at its registration to have them.
+    pub fn damaged(&self) -> Vec<TopicIdPartition> {
+        self.inner.damaged.lock().keys().copied().collect()
+    }
+
+    /// The ids of the log directories that are online.
+    pub fn directory_ids(&self) -> Vec<DirectoryId> {
+        self.inner.directories.iter().filter(|d| !d.is_offline()).map(|d| d.id).collect()
+    }
+
+    /// The broker epoch in which all directories were closed cleanly; [`BrokerEpoch::NONE`] after an unclean stop.
+    pub fn clean_shutdown_epoch(&self) -> BrokerEpoch {
+        self.inner.clean_shutdown_epoch
+    }
+
+    /// The controller answered a heartbeat that was sent at this time. A leader that has not heard of it for a session
+    /// stops serving.
+    pub fn controller_heard(&self, sent: Instant) {
+        self.inner.core.controller_heard(sent);
+    }
+
+    /// Appends records, on this thread. Returns once the kernel has them; acks=all then waits with
+    /// [`committed`](ReplicaManager::committed).
+    ///
+    /// # Errors
+    /// [`AppendError`]: nothing was written, but for `Storage`, after which nobody knows.
+    pub fn append(
+        &self,
+        at: TopicIdPartition,
+        records: Bytes,
+        acks: Acks,
+        origin: AppendOrigin,
+    ) -> Result<Appended, AppendError> {
+        self.partition(at).ok_or(AppendError::NotLeaderOrFollower)?.append(records, acks, origin)
+    }
+
+    /// Completes when the record at `last_offset`, appended in `leader_epoch`, is committed, or cannot be said to be.
+    ///
+    /// # Errors
+    /// `NotLeaderOrFollower`, `NotEnoughReplicasAfterAppend` and `TimedOut` leave open whether it will be.
+    pub fn committed(
+        &self,
+        at: TopicIdPartition,
+        leader_epoch: LeaderEpoch,
+        last_offset: Offset,
+        deadline: tokio::time::Instant,
+    ) -> impl Future<Output = Result<(), AppendError>> + Send + use<> {
+        let waiting = self
+            .partition(at)
+            .ok_or(AppendError::NotLeaderOrFollower)
+            .and_then(|partition| partition.wait_for_commit(leader_epoch, last_offset));
+        async move {
+            let Some(waiting) = waiting? else { return Ok(()) };
+            match tokio::time::timeout_at(deadline, waiting).await {
+                Ok(Ok(outcome)) => outcome,
+                // The replica went away with all who waited on it.
+                Ok(Err(_)) => Err(AppendError::NotLeaderOrFollower),
+                Err(_) => Err(AppendError::TimedOut),
+            }
+        }
+    }
+
+    /// Reads for a consumer, up to what is committed.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub fn fetch(&self, at: TopicIdPartition, read: FetchRead) -> Result<Fetched, FetchError> {
+        self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?.fetch(read)
+    }
+
+    /// A waiter that is woken by every commit in these partitions and by every change of their leaders, from now on.
+    /// Look once more after this call before waiting: what was committed before it wakes nobody.
+    pub fn wait_for_data(&self, partitions: &[TopicIdPartition]) -> DataWaiter {
+        let found = partitions.iter().filter_map(|at| self.partition(*at)).collect();
+        DataWaiter::register(self.inner.core.next_id(), found)
+    }
+
+    /// Answers ListOffsets for one timestamp; Kafka's special ones (-1 latest, -2 earliest, -3 the largest timestamp)
+    /// included.
+    ///
+    /// # Errors
+    /// [`FetchError`]; `OffsetNotAvailable` if a new leader does not know yet (KIP-207).
+    pub fn list_offset(
+        &self,
+        at: TopicIdPartition,
+        timestamp: i64,
+        isolation: Isolation,
+        current_leader_epoch: Option<LeaderEpoch>,
+    ) -> Result<ListedOffset, FetchError> {
+        let partition = self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?;
+        partition.list_offset(timestamp, isolation, current_leader_epoch)
+    }
+
+    /// The largest leader epoch known that is at most `epoch`, and the offset after its last record (KIP-279).
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub fn offset_for_leader_epoch(
+        &self,
+        at: TopicIdPartition,
+        current_leader_epoch: Option<LeaderEpoch>,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, FetchError> {
+        let partition = self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?;
+        partition.offset_for_leader_epoch(current_leader_epoch, epoch)
+    }
+
+    /// Where a replica stands; `None` if there is none here.
+    pub fn partition_state(&self, at: TopicIdPartition) -> Option<PartitionState> {
+        self.partition(at).map(|partition| partition.snapshot())
+    }
+
+    /// Whether this broker leads the partition.
+    pub fn is_leader(&self, at: TopicIdPartition) -> bool {
+        self.partition_state(at).is_some_and(|state| state.role == ReplicaRole::Leader)
+    }
+
+    /// All replicas on this broker.
+    pub fn partitions(&self) -> Vec<TopicIdPartition> {
+        self.inner.partitions.read().keys().copied().collect()
+    }
+
+    /// What followers of this broker talk to.
+    pub fn service(&self) -> ReplicationService {
+        ReplicationService::new(self.clone())
+    }
+
+    /// Stops: everybody who waits is answered, all logs are flushed and closed, and the directories marked clean.
+    /// Blocks; call it where that is allowed, after the last request. Says whether the stop was clean.
+    pub fn shutdown(&self) -> bool {
+        {
+            let mut publishing = self.inner.publishing.lock();
+            if std::mem::replace(&mut publishing.stopped, true) {
+                return false;
+            }
+        }
+        for (_, stream) in self.inner.streams.lock().drain() {
+            stream.stop();
+        }
+        self.inner.isr_task.abort();
+        self.inner.core.attention.stop();
+        for directory in &self.inner.directories {
+            directory.flushes.stop();
+        }
+        for thread in self.inner.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the replica manager had panicked");
+            }
+        }
+        let clean = startup::close(&self.inner);
+        self.inner.partitions.write().clear();
+        clean
+    }
+
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.inner.core
+    }
+
+    pub(super) fn partition(&self, at: TopicIdPartition) -> Option<Arc<Partition>> {
+        self.inner.partitions.read().get(&at).cloned()
+    }
+
+    pub(super) fn open_session(&self, follower: BrokerId, broker_epoch: BrokerEpoch) -> Arc<Session> {
+        Session::new(self.inner.core.next_id(), follower, broker_epoch)
+    }
+}
+
+impl Inner {
+    /// The stream to a leader, which is begun if there is none.
+    pub fn stream(&self, leader: BrokerId) -> Arc<FetchStream> {
+        let mut streams = self.streams.lock();
+        let stream = streams.entry(leader).or_insert_with(|| {
+            let stream = FetchStream::new(leader, self.core.config.credit_bytes);
+            self.runtime.spawn(dialer::drive(Arc::clone(&self.core), Arc::clone(&stream)));
+            stream
+        });
+        Arc::clone(stream)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without a shutdown nothing is marked clean, but the threads and tasks end.
+        self.isr_task.abort();
+        self.core.attention.stop();
+        for directory in &self.directories {
+            directory.flushes.stop();
+        }
+        for stream in self.streams.get_mut().values() {
+            stream.stop();
+        }
+    }
+}

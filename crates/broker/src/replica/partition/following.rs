@@ -1,0 +1,221 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use raftsman_records::split_batches;
+use raftsman_replication::{Durability, Follower, FollowerEffect, FollowerEvent};
+use raftsman_rpc::replica as pb;
+use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch};
+
+use super::{FollowerRole, Partition, Role, Standing, State};
+use crate::replica::AppendError;
+use crate::replica::core::Core;
+use crate::replica::fetch_stream::FetchStream;
+
+impl Partition {
+    /// Follows a leader, or goes on following it.
+    pub fn follow(
+        self: &Arc<Self>,
+        leader: BrokerId,
+        epoch: LeaderEpoch,
+        durability: Durability,
+        stream: &Arc<FetchStream>,
+    ) {
+        let mut state = self.state.lock();
+        if state.standing != Standing::Online || epoch < state.leader_epoch {
+            return;
+        }
+        if let Role::Follower(follower) = &mut state.role
+            && follower.machine.leader_epoch() == epoch
+            && Arc::ptr_eq(&follower.stream, stream)
+        {
+            follower.machine.set_durability(durability);
+            return;
+        }
+        state.leader_epoch = epoch;
+        self.leave_role(&mut state, &AppendError::NotLeaderOrFollower);
+        if state.latest_epoch() > epoch {
+            tracing::warn!(
+                partition = %self.name(),
+                "waits for newer metadata: its log knows leader epoch {}, the metadata {epoch}",
+                state.latest_epoch()
+            );
+            return;
+        }
+        let epochs = (state.latest_epoch(), state.last_record_epoch());
+        let machine = Follower::new(leader, epoch, durability, state.position(), epochs, state.high_watermark);
+        tracing::debug!(partition = %self.name(), %leader, %epoch, "follows");
+        state.role = Role::Follower(FollowerRole { machine, stream: Arc::clone(stream) });
+        if stream.add(self) {
+            self.step_follower(&mut state, FollowerEvent::Connected, None);
+        }
+        drop(state);
+        self.queue_flush();
+    }
+
+    /// The stream to the leader came up or broke, or time passed. Says whether the follower waits for time to pass.
+    pub fn stream_event(self: &Arc<Self>, stream: &Arc<FetchStream>, event: FollowerEvent) -> bool {
+        let mut state = self.state.lock();
+        if state.follows_over(stream) {
+            self.step_follower(&mut state, event, None);
+        }
+        matches!(&state.role, Role::Follower(follower) if follower.machine.waits())
+    }
+
+    /// Records came from the leader. Says whether the follower now waits for time to pass.
+    pub fn data(self: &Arc<Self>, stream: &Arc<FetchStream>, data: pb::Data) -> bool {
+        let mut state = self.state.lock();
+        if !state.follows_over(stream) {
+            return false;
+        }
+        let event = FollowerEvent::Data {
+            subscription: data.subscription,
+            previous_offset: data.previous_offset,
+            previous_epoch: LeaderEpoch(data.previous_epoch),
+            high_watermark: data.high_watermark,
+        };
+        self.step_follower(&mut state, event, Some(data.records));
+        let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
+        drop(state);
+        self.queue_flush();
+        waits
+    }
+
+    /// The leader says something else of the subscription. Says whether the follower now waits for time to pass.
+    pub fn subscription_state(self: &Arc<Self>, stream: &Arc<FetchStream>, said: pb::SubscriptionState) -> bool {
+        use pb::subscription_state::State as Said;
+        let mut state = self.state.lock();
+        if !state.follows_over(stream) {
+            return false;
+        }
+        let subscription = said.subscription;
+        let event = match said.state {
+            Some(Said::Diverging(diverging)) => {
+                let (epoch, leader_end) = (LeaderEpoch(diverging.epoch), diverging.end_offset);
+                FollowerEvent::Diverging { subscription, leader_end, own: state.log.end_offset_for(epoch) }
+            }
+            Some(Said::Refused(refused)) => FollowerEvent::Refused {
+                subscription,
+                error: error_code(refused.error_code),
+                log_start_offset: refused.log_start_offset,
+            },
+            Some(Said::Watermarks(watermarks)) => {
+                FollowerEvent::Watermark { subscription, high_watermark: watermarks.high_watermark }
+            }
+            // A newer leader says something this version does not know; it concerns nothing that was asked for.
+            None => return false,
+        };
+        self.step_follower(&mut state, event, None);
+        matches!(&state.role, Role::Follower(follower) if follower.machine.waits())
+    }
+
+    /// Steps the follower and carries its effects out, of which some are steps again.
+    pub(super) fn step_follower(self: &Arc<Self>, state: &mut State, event: FollowerEvent, mut records: Option<Bytes>) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let now = self.core.now();
+            let Role::Follower(FollowerRole { machine, stream }) = &mut state.role else { return };
+            let mut effects = Vec::new();
+            machine.step(now, event, &mut effects);
+            let leader_epoch = machine.leader_epoch();
+            let stream = Arc::clone(stream);
+            for effect in effects {
+                match effect {
+                    FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset } => {
+                        let position = (log_end_offset, last_epoch, flushed_offset);
+                        let start = state.log.log_start_offset();
+                        let subscription = stream.subscribe(self, leader_epoch, position, start);
+                        events.push(FollowerEvent::Named { subscription });
+                    }
+                    FollowerEffect::Append => {
+                        let records = records.take().unwrap_or_default();
+                        events.extend(self.append_from_leader(state, leader_epoch, records));
+                    }
+                    FollowerEffect::Truncate { to } => {
+                        tracing::info!(
+                            partition = %self.name(),
+                            "cuts its log from {} to {to}: it diverges from the leader's",
+                            state.log.log_end_offset()
+                        );
+                        let done = state.log.truncate_to(to).map(|_| ());
+                        events.extend(self.cut(state, done));
+                    }
+                    FollowerEffect::Restart { at } => {
+                        tracing::warn!(
+                            partition = %self.name(),
+                            "starts its log anew at {at}: nothing of {}..{} is in the leader's",
+                            state.log.log_start_offset(),
+                            state.log.log_end_offset()
+                        );
+                        let done = state.log.reset_to(at);
+                        events.extend(self.cut(state, done));
+                    }
+                    FollowerEffect::Ack { subscription, written_offset, flushed_offset } => {
+                        stream.ack(subscription, written_offset, flushed_offset);
+                    }
+                    FollowerEffect::HighWatermarkAdvanced { to } => state.high_watermark = to,
+                }
+            }
+        }
+    }
+
+    fn append_from_leader(
+        self: &Arc<Self>,
+        state: &mut State,
+        leader_epoch: LeaderEpoch,
+        records: Bytes,
+    ) -> Option<FollowerEvent> {
+        if let Err(reason) = check(&records, leader_epoch) {
+            tracing::error!(partition = %self.name(), "refuses what its leader sent: {reason}");
+            return Some(FollowerEvent::AppendRefused);
+        }
+        match state.log.append_as_follower(records, Core::wall_time()) {
+            Ok(_) => Some(FollowerEvent::Appended {
+                log_end_offset: state.log.log_end_offset(),
+                last_epoch: state.latest_epoch(),
+            }),
+            Err(error @ raftsman_log::AppendError::Storage(_)) => {
+                self.directory.fail(&self.core, &error);
+                None
+            }
+            Err(error) => {
+                tracing::error!(partition = %self.name(), "refuses what its leader sent: {error}");
+                Some(FollowerEvent::AppendRefused)
+            }
+        }
+    }
+
+    fn cut(self: &Arc<Self>, state: &mut State, done: Result<(), raftsman_log::LogError>) -> Option<FollowerEvent> {
+        if let Err(error) = done {
+            self.directory.fail(&self.core, &error);
+            return None;
+        }
+        let log = state.position();
+        state.high_watermark = state.high_watermark.clamp(log.start, log.end);
+        let (last_epoch, last_record_epoch) = (state.latest_epoch(), state.last_record_epoch());
+        Some(FollowerEvent::Cut { log, last_epoch, last_record_epoch })
+    }
+}
+
+impl State {
+    fn follows_over(&self, stream: &Arc<FetchStream>) -> bool {
+        self.standing == Standing::Online
+            && matches!(&self.role, Role::Follower(follower) if Arc::ptr_eq(&follower.stream, stream))
+    }
+}
+
+/// What a follower checks of a leader's bytes before they enter its log: whole batches, intact, of no later epoch.
+fn check(records: &Bytes, leader_epoch: LeaderEpoch) -> Result<(), String> {
+    for batch in split_batches(records.clone(), false) {
+        let batch = batch.map_err(|e| e.to_string())?;
+        batch.check_crc().map_err(|e| e.to_string())?;
+        let epoch = batch.header().partition_leader_epoch;
+        if epoch > leader_epoch {
+            return Err(format!("a batch at offset {} of epoch {epoch:?}, later than its own", batch.base_offset()));
+        }
+    }
+    Ok(())
+}
+
+fn error_code(code: i32) -> ErrorCode {
+    i16::try_from(code).map_or(ErrorCode::UnknownServerError, ErrorCode::from_code)
+}

@@ -1,0 +1,353 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use raftsman_replication::{
+    IsrAnswer, Leader, LeaderEffect, LeaderEvent, LeaderSettings, LeadershipView, SubscribeRequest, SubscriptionKey,
+};
+use raftsman_types::{ErrorCode, LeaderEpoch, Offset, PartitionEpoch};
+use tokio::sync::oneshot;
+
+use super::{LeaderRole, Partition, Role, Standing, State};
+use crate::replica::core::Core;
+use crate::replica::session::Session;
+use crate::replica::waiters::CommitOutcome;
+use crate::replica::{Acks, AppendError, AppendOrigin, Appended};
+
+/// A piece of the log for a follower.
+pub(in crate::replica) struct Piece {
+    pub records: Bytes,
+    pub previous_offset: Offset,
+    pub previous_epoch: LeaderEpoch,
+    pub next_offset: Offset,
+    pub high_watermark: Offset,
+    pub log_start_offset: Offset,
+    /// Whether the log goes on after this piece.
+    pub more: bool,
+}
+
+impl Partition {
+    /// Leads, or goes on leading with a changed view.
+    pub fn lead(self: &Arc<Self>, view: LeadershipView) {
+        let mut state = self.state.lock();
+        if state.standing != Standing::Online || view.leader_epoch < state.leader_epoch {
+            return;
+        }
+        if let Role::Leader(leader) = &state.role
+            && leader.machine.leader_epoch() == view.leader_epoch
+        {
+            self.step_leader(&mut state, LeaderEvent::ViewChanged(view));
+            return;
+        }
+        let epoch = view.leader_epoch;
+        state.leader_epoch = epoch;
+        self.leave_role(&mut state, &AppendError::NotLeaderOrFollower);
+        if state.latest_epoch() >= epoch {
+            // It led in this epoch before it registered anew, and its log may have lost what it sent to others.
+            tracing::warn!(
+                partition = %self.name(),
+                "waits for a new leader epoch: its log knows epoch {} already, and it may not go on in epoch {epoch}",
+                state.latest_epoch()
+            );
+            return;
+        }
+        let end = state.log.log_end_offset();
+        if let Err(error) = state.log.assign_epoch_start(epoch, end) {
+            self.directory.fail(&self.core, &error);
+            return;
+        }
+        let settings =
+            LeaderSettings { replica_lag_time_max: self.core.config.replica_lag_time_max, ..Default::default() };
+        let (position, high_watermark) = (state.position(), state.high_watermark);
+        let mut effects = Vec::new();
+        let now = self.core.now();
+        let machine = Leader::new(settings, self.core.me(), view, position, high_watermark, now, &mut effects);
+        tracing::debug!(partition = %self.name(), %epoch, start = end, "leads");
+        state.role = Role::Leader(LeaderRole { machine, subscribers: Vec::new() });
+        self.carry_out(&mut state, effects);
+        drop(state);
+        self.queue_flush();
+    }
+
+    /// Appends a client's or a coordinator's batch.
+    pub fn append(self: &Arc<Self>, records: Bytes, acks: Acks, origin: AppendOrigin) -> Result<Appended, AppendError> {
+        if !self.core.may_serve() {
+            return Err(AppendError::NotLeaderOrFollower);
+        }
+        let now = Core::wall_time();
+        let records = match origin {
+            AppendOrigin::Client => {
+                let settings = Arc::clone(&self.settings.read());
+                settings.validate(records, now)?
+            }
+            AppendOrigin::Coordinator => records,
+        };
+        let mut state = self.state.lock();
+        let epoch = state.writable_epoch(acks)?;
+        let info = match state.log.append_as_leader(records, epoch, now) {
+            Ok(info) => info,
+            Err(error) => return Err(self.append_failed(error)),
+        };
+        let (first, last) = info.duplicate_of.unwrap_or((info.first_offset, info.last_offset));
+        let appended = Appended {
+            base_offset: first,
+            last_offset: last,
+            log_append_time_ms: info.log_append_time.unwrap_or(-1),
+            log_start_offset: state.log.log_start_offset(),
+            leader_epoch: epoch,
+            duplicate: info.duplicate_of.is_some(),
+        };
+        if !appended.duplicate {
+            let log_end_offset = state.log.log_end_offset();
+            self.step_leader(&mut state, LeaderEvent::Appended { log_end_offset });
+            if let Role::Leader(leader) = &state.role {
+                for (key, session) in &leader.subscribers {
+                    session.has_data(key.subscription);
+                }
+            }
+            drop(state);
+            self.queue_flush();
+        }
+        Ok(appended)
+    }
+
+    fn append_failed(&self, error: raftsman_log::AppendError) -> AppendError {
+        use raftsman_log::AppendError as Log;
+        let message = error.to_string();
+        match error {
+            Log::OutOfOrderSequence { .. } => AppendError::OutOfOrderSequence(message),
+            Log::InvalidProducerEpoch { .. } => AppendError::InvalidProducerEpoch(message),
+            Log::Storage(_) => {
+                self.directory.fail(&self.core, &message);
+                AppendError::Storage
+            }
+            other => AppendError::Invalid { code: other.error_code(), message },
+        }
+    }
+
+    /// A place in line for a commit; `None` if it is committed already.
+    pub fn wait_for_commit(
+        &self,
+        leader_epoch: LeaderEpoch,
+        last_offset: Offset,
+    ) -> Result<Option<oneshot::Receiver<CommitOutcome>>, AppendError> {
+        let mut state = self.state.lock();
+        match (&state.role, state.standing) {
+            (_, Standing::Offline) => Err(AppendError::Storage),
+            (Role::Leader(leader), _) if leader.machine.leader_epoch() == leader_epoch => {
+                if state.high_watermark > last_offset {
+                    return Ok(None);
+                }
+                if leader.machine.check_append().is_err() {
+                    return Err(AppendError::NotEnoughReplicasAfterAppend);
+                }
+                Ok(Some(state.commits.wait(last_offset)))
+            }
+            _ => Err(AppendError::NotLeaderOrFollower),
+        }
+    }
+
+    /// A follower asks to be sent records.
+    pub fn subscribe(self: &Arc<Self>, session: &Arc<Session>, request: SubscribeRequest) {
+        let mut state = self.state.lock();
+        let log_start_offset = state.log.log_start_offset();
+        let serves = state.standing == Standing::Online && self.core.may_serve();
+        let Role::Leader(leader) = &mut state.role else {
+            session.refuse(request.key.subscription, ErrorCode::NotLeaderOrFollower, log_start_offset);
+            return;
+        };
+        if !serves {
+            session.refuse(request.key.subscription, ErrorCode::NotLeaderOrFollower, log_start_offset);
+            return;
+        }
+        leader.subscribers.push((request.key, Arc::clone(session)));
+        let epoch_end = state.log.end_offset_for(request.last_epoch);
+        self.step_leader(&mut state, LeaderEvent::Subscribed { request, log_start_offset, epoch_end });
+    }
+
+    /// A follower says how far it is.
+    pub fn acked(self: &Arc<Self>, key: SubscriptionKey, written_offset: Offset, flushed_offset: Offset) {
+        let mut state = self.state.lock();
+        if matches!(state.role, Role::Leader(_)) {
+            self.step_leader(&mut state, LeaderEvent::Acked { key, written_offset, flushed_offset });
+        }
+    }
+
+    /// A follower's subscription is over.
+    pub fn unsubscribed(self: &Arc<Self>, key: SubscriptionKey) {
+        let mut state = self.state.lock();
+        if let Role::Leader(leader) = &mut state.role {
+            leader.subscribers.retain(|(other, _)| *other != key);
+            self.step_leader(&mut state, LeaderEvent::Unsubscribed { key });
+        }
+    }
+
+    /// The next records for a follower; `None` if there are none, or the subscription is over.
+    pub fn read_for_follower(self: &Arc<Self>, key: SubscriptionKey, from: Offset, max_bytes: usize) -> Option<Piece> {
+        let state = self.state.lock();
+        let Role::Leader(leader) = &state.role else { return None };
+        if !leader.subscribers.iter().any(|(other, _)| *other == key) {
+            return None;
+        }
+        let end = state.log.log_end_offset();
+        if from >= end {
+            return None;
+        }
+        match state.log.read(from, max_bytes, end, true) {
+            Ok(read) => Some(Piece {
+                previous_offset: from,
+                previous_epoch: state.epoch_before(from),
+                next_offset: read.next_offset,
+                high_watermark: state.high_watermark,
+                log_start_offset: state.log.log_start_offset(),
+                more: read.next_offset < end,
+                records: join(read.chunks),
+            }),
+            Err(error) => {
+                let session = leader.subscribers.iter().find(|(other, _)| *other == key).map(|(_, s)| Arc::clone(s));
+                let log_start_offset = state.log.log_start_offset();
+                drop(state);
+                self.read_failed(&error);
+                if let Some(session) = session {
+                    // It asks again, and is told then where the log starts if that is why.
+                    session.refuse(key.subscription, error.error_code(), log_start_offset);
+                }
+                None
+            }
+        }
+    }
+
+    /// The watermarks as they are now, for a follower that has got all records.
+    pub fn watermarks(&self) -> (Offset, Offset) {
+        let state = self.state.lock();
+        (state.high_watermark, state.log.log_start_offset())
+    }
+
+    /// The controller answered, or no answer will come.
+    pub fn isr_answered(
+        self: &Arc<Self>,
+        leader_epoch: LeaderEpoch,
+        partition_epoch: PartitionEpoch,
+        answer: IsrAnswer,
+    ) {
+        let mut state = self.state.lock();
+        if let Role::Leader(leader) = &state.role
+            && leader.machine.leader_epoch() == leader_epoch
+        {
+            self.step_leader(&mut state, LeaderEvent::IsrAnswered { partition_epoch, answer });
+        }
+    }
+
+    /// Time passed.
+    pub fn tick(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        self.attention_queued.store(false, Ordering::Release);
+        if matches!(state.role, Role::Leader(_)) {
+            self.step_leader(&mut state, LeaderEvent::Tick);
+        }
+    }
+
+    pub(super) fn step_leader(self: &Arc<Self>, state: &mut State, event: LeaderEvent) {
+        let Role::Leader(leader) = &mut state.role else { return };
+        let mut effects = Vec::new();
+        leader.machine.step(self.core.now(), event, &mut effects);
+        self.carry_out(state, effects);
+    }
+
+    fn carry_out(self: &Arc<Self>, state: &mut State, effects: Vec<LeaderEffect>) {
+        let Role::Leader(leader) = &mut state.role else { return };
+        for effect in effects {
+            match effect {
+                LeaderEffect::Accept { key, from } => {
+                    if let Some(session) = leader.subscriber(key) {
+                        session.accept(key.subscription, self, from);
+                    }
+                }
+                LeaderEffect::Diverge { key, epoch, end_offset } => {
+                    if let Some(session) = leader.end(key) {
+                        session.diverge(key.subscription, epoch, end_offset);
+                    }
+                }
+                LeaderEffect::Refuse { key, error, log_start_offset } => {
+                    if let Some(session) = leader.end(key) {
+                        session.refuse(key.subscription, error, log_start_offset);
+                    }
+                }
+                LeaderEffect::Forget { key } => {
+                    if let Some(session) = leader.end(key) {
+                        session.forget(key.subscription);
+                    }
+                }
+                LeaderEffect::HighWatermarkAdvanced { to } => {
+                    assert!(to >= state.high_watermark, "high watermark fell from {} to {to}", state.high_watermark);
+                    state.high_watermark = to;
+                    state.commits.committed(to);
+                    state.readers.wake();
+                    for (key, session) in &leader.subscribers {
+                        session.watermark_moved(&self.core, key.subscription);
+                    }
+                }
+                LeaderEffect::TooFewInSync => state.commits.fail(&AppendError::NotEnoughReplicasAfterAppend),
+                LeaderEffect::AlterPartition(proposal) => self.core.isr_queue.push(Arc::clone(self), proposal),
+            }
+        }
+        if leader.machine.needs_tick() && !self.attention_queued.swap(true, Ordering::AcqRel) {
+            self.core.attention.leader(Arc::clone(self));
+        }
+    }
+
+    pub(super) fn stop_leading(&self, leader: LeaderRole) {
+        for (key, session) in leader.subscribers {
+            session.refuse(key.subscription, ErrorCode::NotLeaderOrFollower, 0);
+        }
+    }
+
+    /// `<topic>-<partition>`, for logs.
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.topic, self.at.partition)
+    }
+}
+
+impl LeaderRole {
+    fn subscriber(&self, key: SubscriptionKey) -> Option<&Arc<Session>> {
+        self.subscribers.iter().find(|(other, _)| *other == key).map(|(_, session)| session)
+    }
+
+    fn end(&mut self, key: SubscriptionKey) -> Option<Arc<Session>> {
+        let position = self.subscribers.iter().position(|(other, _)| *other == key)?;
+        Some(self.subscribers.swap_remove(position).1)
+    }
+}
+
+impl State {
+    /// The epoch in which records may be appended now.
+    fn writable_epoch(&self, acks: Acks) -> Result<LeaderEpoch, AppendError> {
+        if self.standing == Standing::Offline {
+            return Err(AppendError::Storage);
+        }
+        let Role::Leader(leader) = &self.role else { return Err(AppendError::NotLeaderOrFollower) };
+        if acks == Acks::All {
+            let not_enough = |too_few: raftsman_replication::NotEnoughReplicas| AppendError::NotEnoughReplicas {
+                in_sync: too_few.in_sync,
+                required: too_few.required,
+            };
+            leader.machine.check_append().map_err(not_enough)?;
+        }
+        Ok(leader.machine.leader_epoch())
+    }
+}
+
+/// One run of bytes out of a log's chunks; a single chunk stays what it is.
+fn join(mut chunks: Vec<Bytes>) -> Bytes {
+    match chunks.len() {
+        0 => Bytes::new(),
+        1 => chunks.swap_remove(0),
+        _ => {
+            let mut joined = Vec::with_capacity(chunks.iter().map(Bytes::len).sum());
+            for chunk in &chunks {
+                joined.extend_from_slice(chunk);
+            }
+            joined.into()
+        }
+    }
+}

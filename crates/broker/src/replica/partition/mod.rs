@@ -1,0 +1,266 @@
+//! One replica: its log, its role, and those who wait on it, behind one lock.
+//!
+//! The lock is held for one step: appends and tail reads happen inline on whatever thread asks, and only flushes leave
+//! it. Locks are taken in one order, a partition's before a stream's or a queue's, never two partitions' at once.
+
+mod following;
+mod leading;
+mod reading;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use raftsman_log::{FlushTicket, Log};
+use raftsman_replication::{Follower, FollowerEvent, Leader, LeaderEvent, LogPosition, SubscriptionKey};
+use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition};
+
+use super::core::Core;
+use super::directory::Directory;
+use super::fetch_stream::FetchStream;
+use super::session::Session;
+use super::settings::TopicSettings;
+use super::waiters::{CommitWaiters, ReadWaiters};
+use super::{AppendError, PartitionState, ReplicaRole};
+
+/// A replica on this broker.
+pub(super) struct Partition {
+    pub at: TopicIdPartition,
+    pub topic: Arc<str>,
+    pub directory: Arc<Directory>,
+    core: Arc<Core>,
+    settings: RwLock<Arc<TopicSettings>>,
+    state: Mutex<State>,
+    flush_queued: AtomicBool,
+    attention_queued: AtomicBool,
+}
+
+struct State {
+    log: Log,
+    role: Role,
+    /// The newest leader epoch the metadata told.
+    leader_epoch: LeaderEpoch,
+    high_watermark: Offset,
+    commits: CommitWaiters,
+    readers: ReadWaiters,
+    standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Online,
+    /// Its directory failed.
+    Offline,
+    /// It was deleted or the broker stopped: the log is closed.
+    Closed,
+}
+
+enum Role {
+    Idle,
+    Leader(LeaderRole),
+    Follower(FollowerRole),
+}
+
+struct LeaderRole {
+    machine: Leader,
+    subscribers: Vec<(SubscriptionKey, Arc<Session>)>,
+}
+
+struct FollowerRole {
+    machine: Follower,
+    stream: Arc<FetchStream>,
+}
+
+impl Partition {
+    pub fn new(
+        core: Arc<Core>,
+        at: TopicIdPartition,
+        topic: Arc<str>,
+        directory: Arc<Directory>,
+        log: Log,
+        high_watermark: Offset,
+        settings: TopicSettings,
+    ) -> Arc<Partition> {
+        let high_watermark = high_watermark.clamp(log.log_start_offset(), log.log_end_offset());
+        Arc::new(Partition {
+            at,
+            topic,
+            directory,
+            core,
+            settings: RwLock::new(Arc::new(settings)),
+            state: Mutex::new(State {
+                log,
+                role: Role::Idle,
+                leader_epoch: LeaderEpoch::NONE,
+                high_watermark,
+                commits: CommitWaiters::default(),
+                readers: ReadWaiters::default(),
+                standing: Standing::Online,
+            }),
+            flush_queued: AtomicBool::new(false),
+            attention_queued: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes a topic's changed settings.
+    pub fn set_settings(&self, settings: TopicSettings) {
+        let mut current = self.settings.write();
+        if **current != settings {
+            self.state.lock().log.set_config(settings.log.clone());
+            *current = Arc::new(settings);
+        }
+    }
+
+    /// Where it stands, for handlers, health and tests.
+    pub fn snapshot(&self) -> PartitionState {
+        let state = self.state.lock();
+        PartitionState {
+            role: match &state.role {
+                Role::Idle => ReplicaRole::Idle,
+                Role::Leader(_) => ReplicaRole::Leader,
+                Role::Follower(_) => ReplicaRole::Follower,
+            },
+            leader_epoch: state.leader_epoch,
+            high_watermark: state.high_watermark,
+            log_end_offset: state.log.log_end_offset(),
+            flushed_offset: state.log.flushed_offset(),
+            log_start_offset: state.log.log_start_offset(),
+            in_sync: if let Role::Leader(leader) = &state.role { leader.machine.isr().committed().len() } else { 0 },
+        }
+    }
+
+    /// Nobody leads, or the metadata does not say who: serve and follow nobody.
+    pub fn become_idle(self: &Arc<Self>, leader_epoch: LeaderEpoch) {
+        let mut state = self.state.lock();
+        if leader_epoch >= state.leader_epoch && state.standing == Standing::Online {
+            state.leader_epoch = leader_epoch;
+            self.leave_role(&mut state, &AppendError::NotLeaderOrFollower);
+        }
+    }
+
+    /// This broker's registration is not the one the metadata shows: whatever it was, it is not now.
+    pub fn resign(self: &Arc<Self>) {
+        self.leave_role(&mut self.state.lock(), &AppendError::NotLeaderOrFollower);
+    }
+
+    /// The directory failed: everybody who waits is told, and nothing is served until the broker restarts.
+    pub fn go_offline(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if state.standing == Standing::Online {
+            state.standing = Standing::Offline;
+            self.leave_role(&mut state, &AppendError::Storage);
+        }
+    }
+
+    /// Ends the replica's work, for its deletion or the broker's stop, and says whether its log could be closed.
+    ///
+    /// # Errors
+    /// If the log could not be flushed.
+    pub fn close(self: &Arc<Self>) -> Result<(), raftsman_log::LogError> {
+        let mut state = self.state.lock();
+        self.leave_role(&mut state, &AppendError::NotLeaderOrFollower);
+        let was = std::mem::replace(&mut state.standing, Standing::Closed);
+        if was == Standing::Online { state.log.close(Core::wall_time()) } else { Ok(()) }
+    }
+
+    /// What the checkpoint files of its directory say of it: recovery point, log start, high watermark.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let state = self.state.lock();
+        (state.standing != Standing::Offline).then(|| Checkpoint {
+            recovery_point: state.log.recovery_point(),
+            log_start_offset: state.log.log_start_offset(),
+            high_watermark: state.high_watermark,
+        })
+    }
+
+    /// Rolls and deletes segments as the topic's settings say; never past the high watermark.
+    pub fn clean_up(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        if state.standing != Standing::Online {
+            return;
+        }
+        let (now, upto) = (Core::wall_time(), state.high_watermark);
+        let result = state.log.roll_if_due(now).and_then(|_| state.log.delete_old_segments(upto, now));
+        if let Err(error) = result {
+            self.directory.fail(&self.core, &error);
+        }
+        drop(state);
+        self.queue_flush();
+    }
+
+    /// The flusher begins: what is written until now goes to the disk.
+    pub fn begin_flush(&self) -> Option<FlushTicket> {
+        let mut state = self.state.lock();
+        self.flush_queued.store(false, Ordering::Release);
+        if state.standing == Standing::Online { state.log.begin_flush() } else { None }
+    }
+
+    /// The flusher is done.
+    pub fn flushed(self: &Arc<Self>, ticket: FlushTicket) {
+        let mut state = self.state.lock();
+        if state.standing != Standing::Online {
+            return;
+        }
+        let flushed_offset = match state.log.complete_flush(ticket) {
+            Ok(flushed_offset) => flushed_offset,
+            Err(error) => return self.directory.fail(&self.core, &error),
+        };
+        match &state.role {
+            Role::Idle => {}
+            Role::Leader(_) => self.step_leader(&mut state, LeaderEvent::Flushed { flushed_offset }),
+            Role::Follower(_) => self.step_follower(&mut state, FollowerEvent::Flushed { flushed_offset }, None),
+        }
+    }
+
+    /// Has the flusher look at this log soon.
+    fn queue_flush(self: &Arc<Self>) {
+        if !self.flush_queued.swap(true, Ordering::AcqRel) {
+            self.directory.flushes.push(Arc::clone(self));
+        }
+    }
+
+    fn leave_role(self: &Arc<Self>, state: &mut State, error: &AppendError) {
+        match std::mem::replace(&mut state.role, Role::Idle) {
+            Role::Idle => {}
+            Role::Leader(leader) => self.stop_leading(leader),
+            Role::Follower(follower) => follower.stream.remove(self.at),
+        }
+        state.commits.fail(error);
+        state.readers.wake();
+    }
+}
+
+impl State {
+    fn position(&self) -> LogPosition {
+        LogPosition {
+            start: self.log.log_start_offset(),
+            end: self.log.log_end_offset(),
+            flushed: self.log.flushed_offset(),
+        }
+    }
+
+    fn latest_epoch(&self) -> LeaderEpoch {
+        self.log.latest_epoch().unwrap_or(LeaderEpoch::NONE)
+    }
+
+    /// The epoch of the log's last record.
+    fn last_record_epoch(&self) -> LeaderEpoch {
+        self.epoch_before(self.log.log_end_offset())
+    }
+
+    /// The epoch of the record before an offset, if the log has one there.
+    fn epoch_before(&self, offset: Offset) -> LeaderEpoch {
+        if offset <= self.log.log_start_offset() {
+            return LeaderEpoch::NONE;
+        }
+        self.log.epoch_of(offset - 1).unwrap_or(LeaderEpoch::NONE)
+    }
+}
+
+/// What of a replica is written into its directory's checkpoint files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checkpoint {
+    pub recovery_point: Offset,
+    pub log_start_offset: Offset,
+    pub high_watermark: Offset,
+}

@@ -1,0 +1,331 @@
+//! The metadata's changes become changes of the replicas on this broker.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use raftsman_log::Log;
+use raftsman_metadata::{BrokerState, ConfigResourceType, Durability, MetadataDelta, MetadataImage, PartitionImage};
+use raftsman_metadata::{RecoveryState, TopicImage};
+use raftsman_replication::{LeadershipView, ReplicaView};
+use raftsman_types::{BrokerEpoch, BrokerId, TopicIdPartition};
+
+use super::ReplicaManager;
+use super::core::Core;
+use super::directory::Directory;
+use super::fetch_stream::Target;
+use super::manager::Publishing;
+use super::partition::Partition;
+use super::settings::TopicSettings;
+
+impl ReplicaManager {
+    /// Takes a change of the metadata: replicas are made and deleted, begin to lead and to follow. Call it with every
+    /// image, in order, on one thread; the first delta is from the empty image.
+    pub fn publish(&self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
+        let mut publishing = self.inner.publishing.lock();
+        if publishing.stopped {
+            return;
+        }
+        self.inner.core.set_image(image);
+        self.retarget(delta, image);
+        let mut settle: BTreeSet<TopicIdPartition> = delta.partitions.iter().map(|change| change.at).collect();
+        for change in &delta.partitions {
+            if change.after.is_none() {
+                self.delete(change.at, "its topic was deleted");
+            }
+        }
+        let mine_changed = delta.brokers.contains(&self.inner.core.me());
+        if mine_changed {
+            settle.extend(self.assigned(image));
+        } else if !delta.brokers.is_empty() {
+            // A replica's standing changed: its leader has to know.
+            settle.extend(self.partitions().into_iter().filter(|at| concerns(image, *at, &delta.brokers)));
+        }
+        self.reconfigure(delta, image, &mut settle);
+        self.settle_all(settle, image);
+        self.remove_strays(&mut publishing, image);
+    }
+
+    /// This broker is registered under an epoch from now on. Roles taken under an earlier one end.
+    pub fn registered(&self, broker_epoch: BrokerEpoch) {
+        let mut publishing = self.inner.publishing.lock();
+        if publishing.stopped || !self.inner.core.set_broker_epoch(broker_epoch) {
+            return;
+        }
+        publishing.strays_removed = false;
+        for stream in self.inner.streams.lock().values() {
+            stream.restart();
+        }
+        let image = self.inner.core.image();
+        let mut settle: BTreeSet<TopicIdPartition> = self.partitions().into_iter().collect();
+        settle.extend(self.assigned(&image));
+        self.settle_all(settle, &image);
+        self.remove_strays(&mut publishing, &image);
+    }
+
+    /// Tells the streams where their leaders are.
+    fn retarget(&self, delta: &MetadataDelta, image: &MetadataImage) {
+        let streams = self.inner.streams.lock();
+        for broker in &delta.brokers {
+            if let (Some(stream), Some(target)) = (streams.get(broker), target_of(image, *broker)) {
+                stream.set_target(target);
+            }
+        }
+    }
+
+    /// Every partition of the image with a replica on this broker.
+    fn assigned(&self, image: &MetadataImage) -> Vec<TopicIdPartition> {
+        let me = self.inner.core.me();
+        let mut assigned = Vec::new();
+        for topic in image.topics.values() {
+            let mine = topic.partitions.iter().filter(|(_, partition)| partition.has_replica(me));
+            assigned.extend(mine.map(|(index, _)| TopicIdPartition { topic_id: topic.id, partition: *index }));
+        }
+        assigned
+    }
+
+    fn reconfigure(&self, delta: &MetadataDelta, image: &MetadataImage, settle: &mut BTreeSet<TopicIdPartition>) {
+        let broker_wide = delta.configs.iter().any(|resource| resource.resource_type == ConfigResourceType::Broker);
+        let changed = |partition: &Partition| {
+            broker_wide
+                || delta.configs.iter().any(|resource| {
+                    resource.resource_type == ConfigResourceType::Topic && *resource.name == *partition.topic
+                })
+        };
+        if delta.configs.is_empty() {
+            return;
+        }
+        let partitions: Vec<Arc<Partition>> =
+            self.inner.partitions.read().values().filter(|p| changed(p)).cloned().collect();
+        let mut settings = HashMap::new();
+        for partition in partitions {
+            let of_topic = settings
+                .entry(Arc::clone(&partition.topic))
+                .or_insert_with(|| TopicSettings::of(&partition.topic, image, &self.inner.core.config));
+            partition.set_settings(of_topic.clone());
+            // min.insync.replicas may be among them.
+            settle.insert(partition.at);
+        }
+    }
+
+    fn settle_all(&self, settle: BTreeSet<TopicIdPartition>, image: &MetadataImage) {
+        for at in settle {
+            if let Some(topic) = image.topic(at.topic_id)
+                && let Some(state) = topic.partition(at.partition)
+            {
+                self.settle(at, topic, state, image);
+            }
+        }
+    }
+
+    /// Makes a replica what the image says it is.
+    fn settle(&self, at: TopicIdPartition, topic: &TopicImage, state: &PartitionImage, image: &MetadataImage) {
+        let core = &self.inner.core;
+        let me = core.me();
+        if !state.has_replica(me) {
+            self.delete(at, "it was moved to other brokers");
+            return;
+        }
+        // In an image from before its registration a broker is what its last run was; that must not be revived.
+        let registered =
+            core.broker_epoch() != BrokerEpoch::NONE && image.broker_epoch(me) == Some(core.broker_epoch());
+        let existing = self.partition(at);
+        if !registered {
+            if let Some(partition) = existing {
+                partition.resign();
+            }
+            return;
+        }
+        let Some(partition) = existing.or_else(|| self.create(at, topic, state, image)) else { return };
+        match state.leader {
+            Some(leader) if leader == me => partition.lead(view(topic, state, image)),
+            Some(leader) => {
+                let stream = self.inner.stream(leader);
+                if let Some(target) = target_of(image, leader) {
+                    stream.set_target(target);
+                }
+                partition.follow(leader, state.leader_epoch, durability(state), &stream);
+            }
+            None => partition.become_idle(state.leader_epoch),
+        }
+    }
+
+    /// Makes a replica that is not here yet.
+    fn create(
+        &self,
+        at: TopicIdPartition,
+        topic: &TopicImage,
+        state: &PartitionImage,
+        image: &MetadataImage,
+    ) -> Option<Arc<Partition>> {
+        let core = &self.inner.core;
+        if !self.discard_damaged(at, state) {
+            return None;
+        }
+        let Some(directory) = self.choose_directory(state) else {
+            tracing::error!(topic = %topic.name, partition = at.partition, "no log directory is online for the replica");
+            return None;
+        };
+        let settings = TopicSettings::of(&topic.name, image, &core.config);
+        let (fs, path) = {
+            let files = directory.files.lock();
+            (Arc::clone(files.file_system()), files.partition_path(&topic.name, at.partition))
+        };
+        if let Err(error) = self.clear_place(&directory, &path, at) {
+            directory.fail(core, &error);
+            return None;
+        }
+        match Log::open(fs, path, at.topic_id, settings.log.clone(), false, 0, Core::wall_time()) {
+            Ok((mut log, _)) => {
+                log.set_cache_budget(Arc::clone(&self.inner.cache));
+                let name = Arc::clone(&topic.name);
+                let partition = Partition::new(Arc::clone(core), at, name, directory, log, 0, settings);
+                self.inner.partitions.write().insert(at, Arc::clone(&partition));
+                Some(partition)
+            }
+            Err(error) => {
+                directory.fail(core, &error);
+                None
+            }
+        }
+    }
+
+    /// A damaged replica is thrown away only when the metadata does not count on it any more: another broker leads,
+    /// and it is neither in the ISR nor in the ELR. Says whether the place is free.
+    fn discard_damaged(&self, at: TopicIdPartition, state: &PartitionImage) -> bool {
+        let me = self.inner.core.me();
+        let mut damaged = self.inner.damaged.lock();
+        let Some(replica) = damaged.get(&at) else { return true };
+        let counted = state.isr.contains(&me) || state.elr.contains(&me);
+        if counted || state.leader.is_none() || state.leader == Some(me) {
+            return false;
+        }
+        if let Err(error) = replica.directory.files.lock().delete_partition(&replica.path) {
+            replica.directory.fail(&self.inner.core, &error);
+            return false;
+        }
+        damaged.remove(&at);
+        true
+    }
+
+    /// Another topic's directory of the same name has to go first: its topic was deleted while this broker was away.
+    fn clear_place(
+        &self,
+        directory: &Arc<Directory>,
+        path: &PathBuf,
+        at: TopicIdPartition,
+    ) -> Result<(), raftsman_log::dir::DirectoryError> {
+        let found: Vec<TopicIdPartition> = self
+            .inner
+            .partitions
+            .read()
+            .values()
+            .filter(|p| p.at != at && Arc::ptr_eq(&p.directory, directory))
+            .filter(|p| directory.files.lock().partition_path(&p.topic, p.at.partition) == *path)
+            .map(|p| p.at)
+            .collect();
+        for stray in found {
+            self.delete(stray, "its topic was deleted and made anew");
+        }
+        let mut damaged = self.inner.damaged.lock();
+        let in_the_way = damaged.iter().find(|(other, replica)| **other != at && replica.path == *path);
+        if let Some((stray, _)) = in_the_way.map(|(stray, replica)| (*stray, replica.path.clone())) {
+            directory.files.lock().delete_partition(path)?;
+            damaged.remove(&stray);
+        }
+        Ok(())
+    }
+
+    /// The directory the metadata names, else the online one with the fewest replicas.
+    fn choose_directory(&self, state: &PartitionImage) -> Option<Arc<Directory>> {
+        let me = self.inner.core.me();
+        let named = state.replicas.iter().position(|id| *id == me).and_then(|i| state.directories.get(i));
+        let online = || self.inner.directories.iter().filter(|d| !d.is_offline());
+        if let Some(directory) = named.and_then(|id| online().find(|d| d.id == *id)) {
+            return Some(Arc::clone(directory));
+        }
+        if self.inner.directories.len() == 1 {
+            return online().next().cloned();
+        }
+        let partitions = self.inner.partitions.read();
+        let count =
+            |directory: &Arc<Directory>| partitions.values().filter(|p| Arc::ptr_eq(&p.directory, directory)).count();
+        online().min_by_key(|d| count(d)).cloned()
+    }
+
+    fn delete(&self, at: TopicIdPartition, reason: &str) {
+        let Some(partition) = self.inner.partitions.write().remove(&at) else { return };
+        tracing::info!(partition = %partition.name(), "deletes its replica: {reason}");
+        if let Err(error) = partition.close() {
+            tracing::debug!(partition = %partition.name(), "closing what is deleted anyway: {error}");
+        }
+        let files = partition.directory.files.lock();
+        let path = files.partition_path(&partition.topic, at.partition);
+        let deleted = files.delete_partition(&path);
+        drop(files);
+        if let Err(error) = deleted {
+            partition.directory.fail(&self.inner.core, &error);
+        }
+    }
+
+    /// Deletes replicas of topics that were deleted while this broker was away. An image is sure to know every topic
+    /// that was ever here only once it has this broker's registration.
+    fn remove_strays(&self, publishing: &mut Publishing, image: &MetadataImage) {
+        let core = &self.inner.core;
+        let current =
+            core.broker_epoch() != BrokerEpoch::NONE && image.broker_epoch(core.me()) == Some(core.broker_epoch());
+        if publishing.strays_removed || !current {
+            return;
+        }
+        publishing.strays_removed = true;
+        for at in self.partitions() {
+            if image.partition(at).is_none_or(|state| !state.has_replica(core.me())) {
+                self.delete(at, "it is in no topic any more");
+            }
+        }
+        let mut damaged = self.inner.damaged.lock();
+        damaged.retain(|at, replica| {
+            let stays = image.partition(*at).is_some_and(|state| state.has_replica(core.me()));
+            if !stays && let Err(error) = replica.directory.files.lock().delete_partition(&replica.path) {
+                replica.directory.fail(core, &error);
+            }
+            stays
+        });
+    }
+}
+
+fn concerns(image: &MetadataImage, at: TopicIdPartition, brokers: &[BrokerId]) -> bool {
+    image.partition(at).is_some_and(|state| brokers.iter().any(|id| state.has_replica(*id)))
+}
+
+fn target_of(image: &MetadataImage, broker: BrokerId) -> Option<Target> {
+    let listener = image.broker(broker)?.inter_broker()?;
+    Some(Target { host: Arc::clone(&listener.host), port: listener.port })
+}
+
+fn durability(state: &PartitionImage) -> raftsman_replication::Durability {
+    match state.durability {
+        Durability::Written => raftsman_replication::Durability::Written,
+        Durability::Flushed => raftsman_replication::Durability::Flushed,
+    }
+}
+
+fn view(topic: &TopicImage, state: &PartitionImage, image: &MetadataImage) -> LeadershipView {
+    let standing = |id: &BrokerId| {
+        let registration = image.broker(*id);
+        ReplicaView {
+            broker: *id,
+            broker_epoch: registration.map_or(BrokerEpoch::NONE, |r| r.broker_epoch),
+            eligible: registration.is_some_and(|r| r.state == BrokerState::Unfenced),
+        }
+    };
+    LeadershipView {
+        leader_epoch: state.leader_epoch,
+        partition_epoch: state.partition_epoch,
+        replicas: state.replicas.iter().map(standing).collect(),
+        isr: state.isr.clone(),
+        min_insync_replicas: image.min_insync_replicas(topic, state),
+        durability: durability(state),
+        recovering: state.recovery_state == RecoveryState::Recovering,
+    }
+}

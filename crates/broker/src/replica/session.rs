@@ -1,0 +1,256 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures::task::AtomicWaker;
+use parking_lot::Mutex;
+use raftsman_replication::SubscriptionKey;
+use raftsman_rpc::replica as pb;
+use raftsman_rpc::replica::subscription_state::State as Said;
+use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, Offset};
+
+use super::core::Core;
+use super::partition::Partition;
+
+/// Small things said in one frame, at most.
+const ANSWERS_MAX: usize = 1000;
+/// Pieces of data in one frame, at most.
+const PIECES_MAX: usize = 1000;
+
+/// The leader's side of one follower's stream: what the follower subscribed to, and what it is to be sent next.
+///
+/// Partitions put in what there is to send and wake the stream's task, which builds the frames. Nothing is copied
+/// here before the follower's credit and the transport have room for it.
+pub(super) struct Session {
+    pub id: u64,
+    pub follower: BrokerId,
+    pub broker_epoch: BrokerEpoch,
+    state: Mutex<State>,
+    waker: AtomicWaker,
+    attention_queued: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    subscriptions: HashMap<u32, Subscription>,
+    /// Subscriptions with data to send, in turn.
+    ready: VecDeque<u32>,
+    answers: VecDeque<pb::SubscriptionState>,
+    /// Subscriptions whose follower does not know the present watermark.
+    stale: Vec<u32>,
+    /// Whether the stale ones are due.
+    tell_stale: bool,
+    /// Bytes of records the follower has room for.
+    credit: i64,
+    closed: bool,
+}
+
+struct Subscription {
+    partition: Arc<Partition>,
+    next_offset: Offset,
+    ready: bool,
+    stale: bool,
+}
+
+impl Session {
+    pub fn new(id: u64, follower: BrokerId, broker_epoch: BrokerEpoch) -> Arc<Session> {
+        Arc::new(Session {
+            id,
+            follower,
+            broker_epoch,
+            state: Mutex::default(),
+            waker: AtomicWaker::new(),
+            attention_queued: AtomicBool::new(false),
+        })
+    }
+
+    pub fn key(&self, subscription: u32) -> SubscriptionKey {
+        SubscriptionKey { session: self.id, subscription }
+    }
+
+    /// Push this partition's records from an offset on.
+    pub fn accept(&self, subscription: u32, partition: &Arc<Partition>, from: Offset) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        let accepted = Subscription { partition: Arc::clone(partition), next_offset: from, ready: true, stale: false };
+        state.subscriptions.insert(subscription, accepted);
+        state.ready.push_back(subscription);
+        drop(state);
+        self.waker.wake();
+    }
+
+    pub fn diverge(&self, subscription: u32, epoch: LeaderEpoch, end_offset: Offset) {
+        self.answer(subscription, Said::Diverging(pb::Diverging { epoch: epoch.0, end_offset }));
+    }
+
+    pub fn refuse(&self, subscription: u32, error: ErrorCode, log_start_offset: Offset) {
+        let error_code = i32::from(error.code());
+        self.answer(subscription, Said::Refused(pb::Refused { error_code, log_start_offset }));
+    }
+
+    /// Ends a subscription with a word on why.
+    fn answer(&self, subscription: u32, said: Said) {
+        let mut state = self.state.lock();
+        state.subscriptions.remove(&subscription);
+        if !state.closed {
+            state.answers.push_back(pb::SubscriptionState { subscription, state: Some(said) });
+        }
+        drop(state);
+        self.waker.wake();
+    }
+
+    /// Ends a subscription whose follower knows that it is over.
+    pub fn forget(&self, subscription: u32) {
+        self.state.lock().subscriptions.remove(&subscription);
+    }
+
+    /// The subscription's partition, if it is still served.
+    pub fn partition(&self, subscription: u32) -> Option<Arc<Partition>> {
+        self.state.lock().subscriptions.get(&subscription).map(|s| Arc::clone(&s.partition))
+    }
+
+    /// The partition's log has grown.
+    pub fn has_data(&self, subscription: u32) {
+        let mut state = self.state.lock();
+        let Some(entry) = state.subscriptions.get_mut(&subscription) else { return };
+        if std::mem::replace(&mut entry.ready, true) {
+            return;
+        }
+        state.ready.push_back(subscription);
+        drop(state);
+        self.waker.wake();
+    }
+
+    /// The partition's watermark has risen. The next data tells the follower; if none comes, the housekeeping has it
+    /// told soon: it is needed only when leaders change.
+    pub fn watermark_moved(self: &Arc<Self>, core: &Core, subscription: u32) {
+        let mut state = self.state.lock();
+        let Some(entry) = state.subscriptions.get_mut(&subscription) else { return };
+        if std::mem::replace(&mut entry.stale, true) {
+            return;
+        }
+        state.stale.push(subscription);
+        drop(state);
+        if !self.attention_queued.swap(true, Ordering::AcqRel) {
+            core.attention.session(Arc::clone(self));
+        }
+    }
+
+    /// Followers that did not hear of a risen watermark by now are told.
+    pub fn tell_watermarks(&self) {
+        self.attention_queued.store(false, Ordering::Release);
+        self.state.lock().tell_stale = true;
+        self.waker.wake();
+    }
+
+    pub fn add_credit(&self, bytes: u32) {
+        let mut state = self.state.lock();
+        // Bounded, whatever a follower sends.
+        state.credit = (state.credit + i64::from(bytes)).min(i64::from(u32::MAX));
+        let blocked = !state.ready.is_empty();
+        drop(state);
+        if blocked {
+            self.waker.wake();
+        }
+    }
+
+    /// The stream is gone: tells the partitions.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let subscriptions = std::mem::take(&mut state.subscriptions);
+        drop(state);
+        for (subscription, entry) in subscriptions {
+            entry.partition.unsubscribed(self.key(subscription));
+        }
+        self.waker.wake();
+    }
+
+    /// The next frame, once there is something to say; `None` when the stream is over.
+    pub fn poll_frame(&self, cx: &mut Context<'_>, frame_bytes: usize) -> Poll<Option<pb::LeaderFrame>> {
+        // Registered first, so that what comes in while the frame is built wakes the task again.
+        self.waker.register(cx.waker());
+        let mut frame = pb::LeaderFrame::default();
+        if !self.take_answers(&mut frame) {
+            return Poll::Ready(None);
+        }
+        self.take_data(&mut frame, frame_bytes);
+        self.take_stale(&mut frame);
+        if frame.data.is_empty() && frame.states.is_empty() { Poll::Pending } else { Poll::Ready(Some(frame)) }
+    }
+
+    fn take_answers(&self, frame: &mut pb::LeaderFrame) -> bool {
+        let mut state = self.state.lock();
+        let count = state.answers.len().min(ANSWERS_MAX);
+        frame.states.extend(state.answers.drain(..count));
+        !state.closed
+    }
+
+    fn take_data(&self, frame: &mut pb::LeaderFrame, frame_bytes: usize) {
+        let mut bytes = 0;
+        while bytes < frame_bytes && frame.data.len() < PIECES_MAX {
+            let Some((subscription, partition, from)) = self.next_ready() else { break };
+            let key = self.key(subscription);
+            let Some(piece) = partition.read_for_follower(key, from, frame_bytes - bytes) else { continue };
+            bytes += piece.records.len();
+            self.sent(subscription, piece.records.len(), piece.next_offset, piece.more);
+            frame.data.push(pb::Data {
+                subscription,
+                previous_offset: piece.previous_offset,
+                previous_epoch: piece.previous_epoch.0,
+                records: piece.records,
+                high_watermark: piece.high_watermark,
+                log_start_offset: piece.log_start_offset,
+            });
+        }
+    }
+
+    fn next_ready(&self) -> Option<(u32, Arc<Partition>, Offset)> {
+        let mut state = self.state.lock();
+        while state.credit > 0 {
+            let subscription = state.ready.pop_front()?;
+            if let Some(entry) = state.subscriptions.get_mut(&subscription) {
+                // What is appended from now on puts it in line again.
+                entry.ready = false;
+                return Some((subscription, Arc::clone(&entry.partition), entry.next_offset));
+            }
+        }
+        None
+    }
+
+    fn sent(&self, subscription: u32, bytes: usize, next_offset: Offset, more: bool) {
+        let mut state = self.state.lock();
+        state.credit -= bytes as i64;
+        let Some(entry) = state.subscriptions.get_mut(&subscription) else { return };
+        entry.next_offset = next_offset;
+        entry.stale = false;
+        if more && !std::mem::replace(&mut entry.ready, true) {
+            state.ready.push_back(subscription);
+        }
+    }
+
+    fn take_stale(&self, frame: &mut pb::LeaderFrame) {
+        let mut state = self.state.lock();
+        // In a frame that goes out anyway they cost little.
+        if !std::mem::take(&mut state.tell_stale) && frame.data.is_empty() && frame.states.is_empty() {
+            return;
+        }
+        let mut due = Vec::new();
+        for subscription in std::mem::take(&mut state.stale) {
+            if let Some(entry) = state.subscriptions.get_mut(&subscription)
+                && std::mem::take(&mut entry.stale)
+            {
+                due.push((subscription, Arc::clone(&entry.partition)));
+            }
+        }
+        drop(state);
+        for (subscription, partition) in due {
+            let (high_watermark, log_start_offset) = partition.watermarks();
+            let said = Said::Watermarks(pb::Watermarks { high_watermark, log_start_offset });
+            frame.states.push(pb::SubscriptionState { subscription, state: Some(said) });
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Opening all replicas of a broker when it starts, and closing them when it stops.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use raftsman_log::dir::{CleanShutdown, LogDirectory, PartitionDirectory};
+use raftsman_log::{CacheBudget, Log, LogError};
+use raftsman_types::{BrokerEpoch, Offset, TopicIdPartition, TopicPartition};
+
+use super::core::Core;
+use super::directory::Directory;
+use super::manager::{Inner, OpenError};
+use super::partition::Partition;
+use super::settings::TopicSettings;
+
+/// A replica whose log is damaged below what was flushed.
+pub(super) struct DamagedReplica {
+    pub directory: Arc<Directory>,
+    pub path: PathBuf,
+}
+
+/// What was found.
+pub(super) struct Opened {
+    pub directories: Vec<Arc<Directory>>,
+    pub partitions: HashMap<TopicIdPartition, Arc<Partition>>,
+    pub damaged: HashMap<TopicIdPartition, DamagedReplica>,
+    pub clean_shutdown_epoch: BrokerEpoch,
+}
+
+/// The checkpoints of one directory.
+struct Checkpoints {
+    clean: bool,
+    recovery_points: BTreeMap<TopicPartition, Offset>,
+    log_starts: BTreeMap<TopicPartition, Offset>,
+    high_watermarks: BTreeMap<TopicPartition, Offset>,
+}
+
+/// Opens every replica in the directories.
+pub(super) fn open(
+    core: &Arc<Core>,
+    directories: Vec<LogDirectory>,
+    cache: &Arc<CacheBudget>,
+) -> Result<Opened, OpenError> {
+    let mut opened = Opened {
+        directories: Vec::new(),
+        partitions: HashMap::new(),
+        damaged: HashMap::new(),
+        clean_shutdown_epoch: BrokerEpoch::NONE,
+    };
+    let mut clean_epochs = Vec::new();
+    for files in directories {
+        let not_formatted = || OpenError::NotFormatted(files.path().display().to_string());
+        let properties = files.read_meta_properties()?.ok_or_else(not_formatted)?;
+        let id = properties.directory_id.ok_or_else(not_formatted)?;
+        let mark = files.take_clean_shutdown()?;
+        clean_epochs.push(mark.map_or(BrokerEpoch::NONE, |mark| mark.broker_epoch));
+        let checkpoints = Checkpoints {
+            clean: mark.is_some(),
+            recovery_points: files.read_recovery_points()?,
+            log_starts: files.read_log_start_offsets()?,
+            high_watermarks: files.read_high_watermarks()?,
+        };
+        let found = files.partitions()?;
+        let directory = Arc::new(Directory::new(id, files));
+        for replica in found {
+            open_replica(core, &directory, &checkpoints, replica, cache, &mut opened);
+        }
+        opened.directories.push(directory);
+    }
+    let first = *clean_epochs.first().ok_or(OpenError::NoDirectory)?;
+    if clean_epochs.iter().all(|epoch| *epoch == first) {
+        opened.clean_shutdown_epoch = first;
+    }
+    Ok(opened)
+}
+
+fn open_replica(
+    core: &Arc<Core>,
+    directory: &Arc<Directory>,
+    checkpoints: &Checkpoints,
+    replica: PartitionDirectory,
+    cache: &Arc<CacheBudget>,
+    opened: &mut Opened,
+) {
+    let Some(topic_id) = replica.topic_id else {
+        // A crash came between the directory and what belongs into it: creating the replica again completes it.
+        return;
+    };
+    let at = TopicIdPartition { topic_id, partition: replica.partition };
+    let name = TopicPartition { topic: replica.topic.as_str().into(), partition: replica.partition };
+    // Which settings hold is known with the metadata; they change nothing in how a log is recovered.
+    let settings = TopicSettings::of(&name.topic, &core.image(), &core.config);
+    let result = open_log(directory, &replica, checkpoints, &name, &settings);
+    let mut log = match result {
+        Ok(log) => log,
+        Err(LogError::Storage(error)) => return directory.fail(core, &error),
+        Err(error) => {
+            tracing::error!(partition = %name, "the replica is damaged and will be copied from its leader: {error}");
+            let damaged = DamagedReplica { directory: Arc::clone(directory), path: replica.path };
+            opened.damaged.insert(at, damaged);
+            return;
+        }
+    };
+    log.set_cache_budget(Arc::clone(cache));
+    let high_watermark = checkpoints.high_watermarks.get(&name).copied().unwrap_or(0);
+    let partition =
+        Partition::new(Arc::clone(core), at, name.topic, Arc::clone(directory), log, high_watermark, settings);
+    if opened.partitions.contains_key(&at) {
+        tracing::error!(partition = %partition.name(), "is in two log directories: the second one is ignored");
+        return;
+    }
+    opened.partitions.insert(at, partition);
+}
+
+fn open_log(
+    directory: &Directory,
+    replica: &PartitionDirectory,
+    checkpoints: &Checkpoints,
+    name: &TopicPartition,
+    settings: &TopicSettings,
+) -> Result<Log, LogError> {
+    let topic_id = replica.topic_id.unwrap_or_default();
+    let fs = Arc::clone(directory.files.lock().file_system());
+    let recovery_point = checkpoints.recovery_points.get(name).copied().unwrap_or(0);
+    let now = Core::wall_time();
+    let path = replica.path.clone();
+    let (mut log, recovery) =
+        Log::open(fs, path, topic_id, settings.log.clone(), checkpoints.clean, recovery_point, now)?;
+    if recovery.truncated_bytes > 0 {
+        tracing::warn!(
+            partition = %name,
+            bytes = recovery.truncated_bytes,
+            "cut a torn tail off the log; nothing that was flushed is in it"
+        );
+    }
+    if let Some(start) = checkpoints.log_starts.get(name) {
+        log.advance_log_start_offset((*start).min(log.log_end_offset()))?;
+    }
+    Ok(log)
+}
+
+/// Writes down where the replicas of a directory stand.
+pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Partition>], core: &Core) {
+    let mut recovery_points = BTreeMap::new();
+    let mut log_starts = BTreeMap::new();
+    let mut high_watermarks = BTreeMap::new();
+    for replica in replicas.iter().filter(|r| Arc::ptr_eq(&r.directory, directory)) {
+        if let Some(checkpoint) = replica.checkpoint() {
+            let name = TopicPartition { topic: Arc::clone(&replica.topic), partition: replica.at.partition };
+            recovery_points.insert(name.clone(), checkpoint.recovery_point);
+            if checkpoint.log_start_offset > 0 {
+                log_starts.insert(name.clone(), checkpoint.log_start_offset);
+            }
+            high_watermarks.insert(name, checkpoint.high_watermark);
+        }
+    }
+    if directory.is_offline() {
+        return;
+    }
+    let files = directory.files.lock();
+    let written = files
+        .write_recovery_points(&recovery_points)
+        .and_then(|()| files.write_log_start_offsets(&log_starts))
+        .and_then(|()| files.write_high_watermarks(&high_watermarks));
+    drop(files);
+    if let Err(error) = written {
+        directory.fail(core, &error);
+    }
+}
+
+/// Closes every replica and marks the directories clean if all went well.
+pub(super) fn close(inner: &Inner) -> bool {
+    let replicas: Vec<Arc<Partition>> = inner.partitions.read().values().cloned().collect();
+    for replica in &replicas {
+        if let Err(error) = replica.close() {
+            replica.directory.fail(&inner.core, &error);
+        }
+    }
+    let mut all_clean = true;
+    for directory in &inner.directories {
+        write_checkpoints(directory, &replicas, &inner.core);
+        let mark = CleanShutdown { broker_epoch: inner.core.broker_epoch() };
+        let clean = !directory.is_offline()
+            && match directory.files.lock().mark_clean_shutdown(mark) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::error!(directory = %directory.path.display(), "not marked as stopped cleanly: {error}");
+                    false
+                }
+            };
+        all_clean &= clean;
+    }
+    all_clean
+}
