@@ -10,6 +10,7 @@ pub mod config;
 pub mod lifecycle;
 pub mod metadata;
 pub mod net;
+pub mod replica;
 
 pub use broker::BoundListener;
 pub use config::BrokerConfig;
