@@ -76,7 +76,7 @@ impl Placement {
             let best = free.min_by_key(|c| {
                 let in_rack = racks.get(&c.rack).copied().unwrap_or(0);
                 let leaders = if is_leader { c.leaders } else { 0 };
-                (in_rack, !c.active, leaders, c.replicas, c.lot)
+                (!c.active, in_rack, leaders, c.replicas, c.lot)
             });
             let Some(best) = best else { break };
             best.replicas += 1;
