@@ -4,9 +4,10 @@ use bytes::Bytes;
 use raftsman_protocol::{ApiKey, Frame, Message, Reader, Request, RequestHeader, encode_response};
 
 use super::{
-    BrokerState, Close, Context, alter_configs, api_versions, create_partitions, create_topics, delete_topics,
-    describe_cluster, describe_configs, describe_topic_partitions, incremental_alter_configs, init_producer_id,
-    metadata,
+    BrokerState, Close, Context, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
+    delete_topics, describe_cluster, describe_configs, describe_groups, describe_topic_partitions, find_coordinator,
+    heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups, metadata,
+    offset_commit, offset_fetch, sync_group,
 };
 use crate::net::{Answer, Dispatched, Dispatcher, Peer};
 
@@ -62,14 +63,28 @@ macro_rules! api {
 
 /// Every API this broker serves. What ApiVersions advertises is computed from it.
 pub static APIS: &[Api] = &[
+    api!(overlapping ApiKey::Produce, 3..=13, produce::handle),
+    api!(ApiKey::Fetch, 4..=18, fetch::handle),
+    api!(ApiKey::ListOffsets, 1..=11, list_offsets::handle),
     api!(ApiKey::Metadata, 0..=13, metadata::handle),
+    api!(ApiKey::OffsetCommit, 0..=10, offset_commit::handle),
+    api!(ApiKey::OffsetFetch, 0..=10, offset_fetch::handle),
+    api!(ApiKey::FindCoordinator, 0..=6, find_coordinator::handle),
+    api!(ApiKey::JoinGroup, 0..=9, join_group::handle),
+    api!(ApiKey::Heartbeat, 0..=4, heartbeat::handle),
+    api!(ApiKey::LeaveGroup, 0..=5, leave_group::handle),
+    api!(ApiKey::SyncGroup, 0..=5, sync_group::handle),
+    api!(ApiKey::DescribeGroups, 0..=6, describe_groups::handle),
+    api!(ApiKey::ListGroups, 0..=5, list_groups::handle),
     api!(ApiKey::ApiVersions, 0..=5, api_versions::handle),
     api!(ApiKey::CreateTopics, 2..=7, create_topics::handle),
     api!(ApiKey::DeleteTopics, 1..=6, delete_topics::handle),
     api!(ApiKey::InitProducerId, 0..=5, init_producer_id::handle),
+    api!(ApiKey::OffsetForLeaderEpoch, 0..=4, offset_for_leader_epoch::handle),
     api!(ApiKey::DescribeConfigs, 1..=4, describe_configs::handle),
     api!(ApiKey::AlterConfigs, 0..=2, alter_configs::handle),
     api!(ApiKey::CreatePartitions, 0..=3, create_partitions::handle),
+    api!(ApiKey::DeleteGroups, 0..=3, delete_groups::handle),
     api!(ApiKey::IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),
     api!(ApiKey::DescribeCluster, 0..=2, describe_cluster::handle),
     api!(ApiKey::DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),
