@@ -7,10 +7,11 @@
 pub mod api;
 mod broker;
 pub mod config;
+pub mod coordinator;
 pub mod lifecycle;
 pub mod metadata;
 pub mod net;
 pub mod replica;
 
-pub use broker::BoundListener;
+pub use broker::{BoundListener, Broker, BrokerHandle, Health, StartError};
 pub use config::BrokerConfig;

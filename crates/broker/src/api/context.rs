@@ -4,8 +4,10 @@ use std::sync::Arc;
 use raftsman_protocol::Str;
 
 use crate::config::BrokerConfig;
+use crate::coordinator::CoordinatorService;
 use crate::lifecycle::BrokerIdentity;
 use crate::metadata::{ControllerClient, MetadataCache, ProducerIds};
+use crate::replica::ReplicaManager;
 
 /// What every handler is given besides its request: who asks, over what, and what this broker has.
 #[derive(Clone)]
@@ -34,4 +36,8 @@ pub struct BrokerState {
     pub controller: ControllerClient,
     /// Producer ids for producers without transactions.
     pub producer_ids: ProducerIds,
+    /// The replicas on it.
+    pub replicas: ReplicaManager,
+    /// The groups it coordinates.
+    pub coordinator: CoordinatorService,
 }

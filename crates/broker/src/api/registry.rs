@@ -1,3 +1,5 @@
+//! Every API this broker serves, and the way from a frame to its handler.
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -5,9 +7,9 @@ use raftsman_protocol::{ApiKey, Frame, Message, Reader, Request, RequestHeader, 
 
 use super::{
     BrokerState, Close, Context, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
-    delete_topics, describe_cluster, describe_configs, describe_groups, describe_topic_partitions, find_coordinator,
-    heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups, metadata,
-    offset_commit, offset_fetch, sync_group,
+    delete_topics, describe_cluster, describe_configs, describe_groups, describe_topic_partitions, fetch,
+    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups,
+    list_offsets, metadata, offset_commit, offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 use crate::net::{Answer, Dispatched, Dispatcher, Peer};
 

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use raftsman_types::{BrokerEpoch, BrokerId, IncarnationId};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Who this broker is in the cluster, shared by everything that speaks for it.
 pub struct BrokerIdentity {
@@ -13,7 +15,9 @@ pub struct BrokerIdentity {
     cluster_id: OnceLock<Arc<str>>,
     broker_epoch: AtomicI64,
     in_contact: watch::Sender<bool>,
+    contact_until: watch::Sender<Option<Instant>>,
     stopping: AtomicBool,
+    offline_directories: watch::Sender<BTreeSet<DirectoryId>>,
 }
 
 impl BrokerIdentity {
@@ -25,7 +29,9 @@ impl BrokerIdentity {
             cluster_id: cluster_id.map(OnceLock::from).unwrap_or_default(),
             broker_epoch: AtomicI64::new(BrokerEpoch::NONE.0),
             in_contact: watch::Sender::new(false),
+            contact_until: watch::Sender::new(None),
             stopping: AtomicBool::new(false),
+            offline_directories: watch::Sender::default(),
         }
     }
 
@@ -56,9 +62,59 @@ impl BrokerIdentity {
         self.in_contact.subscribe()
     }
 
+    /// Notes that the controller answered, which makes this broker sure of its session until then.
+    pub(crate) fn heard(&self, until: Instant) {
+        self.contact_until.send_if_modified(|before| {
+            let later = before.is_none_or(|before| until > before);
+            if later {
+                *before = Some(until);
+            }
+            later
+        });
+        self.set_in_contact(Instant::now() < until);
+    }
+
+    /// Ends the contact whenever a session passes without an answer. Runs for ever.
+    pub(crate) async fn watch_contact(&self) {
+        let mut heard = self.contact_until.subscribe();
+        loop {
+            let until = *heard.borrow_and_update();
+            match until {
+                Some(until) if Instant::now() < until => tokio::time::sleep_until(until).await,
+                _ => {
+                    if self.is_in_contact() {
+                        tracing::warn!(
+                            broker = %self.node_id,
+                            "no controller has answered within a session: this broker leads nothing until one does"
+                        );
+                        self.set_in_contact(false);
+                    }
+                    // The sender lives in `self`, so this only waits.
+                    if heard.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     /// Says whether the controller has been heard of; wakes watchers only if that changed.
     pub fn set_in_contact(&self, in_contact: bool) {
         self.in_contact.send_if_modified(|before| std::mem::replace(before, in_contact) != in_contact);
+    }
+
+    /// The log directories that failed since the start.
+    pub fn offline_directories(&self) -> BTreeSet<DirectoryId> {
+        self.offline_directories.borrow().clone()
+    }
+
+    /// Notes that a log directory failed; the controller hears of it at once.
+    pub fn directory_offline(&self, directory: DirectoryId) {
+        self.offline_directories.send_if_modified(|offline| offline.insert(directory));
+    }
+
+    pub(super) fn offline_directory_changes(&self) -> watch::Receiver<BTreeSet<DirectoryId>> {
+        self.offline_directories.subscribe()
     }
 
     /// Whether this broker is on its way out.

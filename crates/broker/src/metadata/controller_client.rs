@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use raftsman_rpc::controller::controller_client::ControllerClient as Rpc;
 use raftsman_rpc::controller::{
-    AdministerReply, AdministerRequest, AllocateProducerIdsRequest, RegisterBrokerReply, RegisterBrokerRequest,
-    ReportUnreachableRequest, Sender, administer_request,
+    AdministerReply, AdministerRequest, AllocateProducerIdsRequest, AlterPartitionReply, AlterPartitionRequest,
+    RegisterBrokerReply, RegisterBrokerRequest, ReportUnreachableRequest, Sender, administer_request,
 };
 use raftsman_types::{BrokerId, ErrorCode};
 use tokio::runtime::Handle;
@@ -14,14 +14,16 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-use super::controller_link::{AttemptError, ControllerLink, Purpose, classify, max_reply_bytes};
-use super::{ControllerError, IsrOutcome, IsrProposal, isr};
+use super::ControllerError;
+use super::controllers::{AttemptError, Controllers, Purpose, classify, max_reply_bytes};
 use crate::lifecycle::BrokerIdentity;
 
 /// How long one controller may take over one request before another is asked.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long requests of the broker itself go on searching.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// A report that comes later than this is no news.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The way to the active controller, whoever that is. Cheap to clone; may be called from any thread, since the
 /// connections live on a runtime of their own.
@@ -33,7 +35,7 @@ pub struct ControllerClient {
 struct Inner {
     runtime: Handle,
     identity: Arc<BrokerIdentity>,
-    link: Arc<ControllerLink>,
+    controllers: Arc<Controllers>,
 }
 
 /// Whether a request whose outcome is unknown may be sent again.
@@ -48,12 +50,16 @@ enum Repeat {
 impl ControllerClient {
     /// A client that dials from `runtime` and knows these controllers (host, port) to begin with.
     pub fn new(runtime: Handle, identity: Arc<BrokerIdentity>, endpoints: Vec<(String, u16)>) -> ControllerClient {
-        let link = Arc::new(ControllerLink::new(endpoints));
-        ControllerClient { inner: Arc::new(Inner { runtime, identity, link }) }
+        let controllers = Arc::new(Controllers::new(endpoints));
+        ControllerClient { inner: Arc::new(Inner { runtime, identity, controllers }) }
     }
 
-    pub(crate) fn link(&self) -> &Arc<ControllerLink> {
-        &self.inner.link
+    pub(crate) fn controllers(&self) -> &Arc<Controllers> {
+        &self.inner.controllers
+    }
+
+    pub(super) fn identity(&self) -> &Arc<BrokerIdentity> {
+        &self.inner.identity
     }
 
     /// Who is asking: the first field of every request.
@@ -78,19 +84,17 @@ impl ControllerClient {
         .await
     }
 
-    /// Proposes new in-sync replicas; one outcome for each proposal.
-    ///
-    /// # Errors
-    /// [`ControllerError`]; after `Unknown` the proposals may be in force, which the metadata will show.
-    pub async fn alter_partition(&self, proposals: Vec<IsrProposal>) -> Result<Vec<IsrOutcome>, ControllerError> {
-        let request = isr::request(self.sender(), &proposals);
-        let reply = self
-            .call(REQUEST_TIMEOUT, Repeat::Harmless, move |mut rpc| {
-                let request = request.clone();
-                async move { rpc.alter_partition(request).await }
-            })
-            .await?;
-        isr::outcomes(reply)
+    /// Sends proposals for in-sync replicas. Not repeated once the outcome is unknown.
+    pub(super) async fn send_alter_partition(
+        &self,
+        request: AlterPartitionRequest,
+        timeout: Duration,
+    ) -> Result<AlterPartitionReply, ControllerError> {
+        self.call(timeout, Repeat::Never, move |mut rpc| {
+            let request = request.clone();
+            async move { rpc.alter_partition(request).await }
+        })
+        .await
     }
 
     /// A block of producer ids that no other broker has or gets.
@@ -109,18 +113,20 @@ impl ControllerClient {
         Ok(reply.first_producer_id..reply.first_producer_id.saturating_add(i64::from(reply.count)))
     }
 
-    /// Tells the controller that a connection to a peer broke, so that it looks for itself.
-    ///
-    /// # Errors
-    /// [`ControllerError`]; the controller will notice by heartbeats all the same.
-    pub async fn report_unreachable(&self, peer: BrokerId) -> Result<(), ControllerError> {
+    /// Tells the controller, in the background, that a connection to a peer broke, so that it looks for itself. If
+    /// that fails it will notice by the peer's heartbeats all the same.
+    pub(super) fn report_peer(&self, peer: BrokerId) {
         let request = ReportUnreachableRequest { sender: Some(self.sender()), unreachable_broker: peer.0 };
-        self.call(REQUEST_TIMEOUT, Repeat::Harmless, move |mut rpc| {
-            let request = request.clone();
-            async move { rpc.report_unreachable(request).await }
-        })
-        .await?;
-        Ok(())
+        let client = self.clone();
+        self.inner.runtime.spawn(async move {
+            let reported = client.call(REPORT_TIMEOUT, Repeat::Harmless, move |mut rpc| {
+                let request = request.clone();
+                async move { rpc.report_unreachable(request).await }
+            });
+            if let Err(error) = reported.await {
+                tracing::debug!(%peer, "not reported as unreachable: {error}");
+            }
+        });
     }
 
     /// Forwards an administrator's change and answers what became of each part of it.
@@ -149,16 +155,17 @@ impl ControllerClient {
         A: Fn(Rpc<Channel>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Response<T>, Status>> + Send + 'static,
     {
-        let link = self.inner.link.clone();
+        let controllers = self.inner.controllers.clone();
         let deadline = Instant::now() + timeout;
-        let task = self.inner.runtime.spawn(async move { search_and_call(&link, deadline, repeat, attempt).await });
+        let task =
+            self.inner.runtime.spawn(async move { search_and_call(&controllers, deadline, repeat, attempt).await });
         // The task ends without an answer only if the runtime is shutting down under it.
         task.await.unwrap_or_else(|_| Err(ControllerError::Unknown("this broker is shutting down".to_owned())))
     }
 }
 
 async fn search_and_call<T, A, F>(
-    link: &ControllerLink,
+    controllers: &Controllers,
     deadline: Instant,
     repeat: Repeat,
     attempt: A,
@@ -167,11 +174,11 @@ where
     A: Fn(Rpc<Channel>) -> F,
     F: Future<Output = Result<Response<T>, Status>>,
 {
-    let mut search = link.search();
+    let mut search = controllers.search();
     let mut last = None;
     let mut sent_without_answer = false;
-    while let Some(address) = link.next_address(&mut search, deadline).await {
-        let error = match link.connect(Purpose::Requests, &address).await {
+    while let Some(address) = controllers.next_address(&mut search, deadline).await {
+        let error = match controllers.connect(Purpose::Requests, &address).await {
             Err(error) => error,
             Ok(channel) => {
                 let rpc = Rpc::new(channel).max_decoding_message_size(max_reply_bytes());
@@ -180,7 +187,7 @@ where
                     if repeat == Repeat::Never { deadline } else { deadline.min(Instant::now() + ATTEMPT_TIMEOUT) };
                 match tokio::time::timeout_at(until, attempt(rpc)).await {
                     Ok(Ok(reply)) => {
-                        link.answered(&address);
+                        controllers.answered(&address);
                         return Ok(reply.into_inner());
                     }
                     Ok(Err(status)) => classify(&address, &status),
@@ -188,16 +195,16 @@ where
                 }
             }
         };
-        link.failed(Purpose::Requests, &address, &error, &mut search);
-        if let AttemptError::Unknown(why) = &error {
-            if repeat == Repeat::Never {
-                return Err(ControllerError::Unknown(why.clone()));
-            }
-            sent_without_answer = true;
+        controllers.failed(Purpose::Requests, &address, &error, &mut search);
+        match &error {
+            AttemptError::Unknown(why) if repeat == Repeat::Never => return Err(ControllerError::Unknown(why.clone())),
+            AttemptError::Unknown(_) => sent_without_answer = true,
+            AttemptError::Denied(why) => return Err(ControllerError::Definite(why.clone())),
+            AttemptError::NotActive(_) | AttemptError::Unsent(_) => {}
         }
         last = Some(error);
     }
-    match link.exhausted(last) {
+    match controllers.exhausted(last) {
         ControllerError::Definite(why) if sent_without_answer => Err(ControllerError::Unknown(why)),
         error => Err(error),
     }

@@ -1,67 +1,72 @@
-use raftsman_metadata::PartitionImage;
-use raftsman_rpc::{ConvertError, controller as pb};
-use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicIdPartition};
+//! How the replicas' wishes for their ISR reach the controller.
 
-use super::ControllerError;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// A leader's wish to change its partition's ISR (AlterPartition, KIP-497 and KIP-903).
-#[derive(Debug, Clone, PartialEq)]
-pub struct IsrProposal {
-    /// Which partition.
-    pub at: TopicIdPartition,
-    /// The epoch in which this broker leads it.
-    pub leader_epoch: LeaderEpoch,
-    /// The partition epoch the wish was made on.
-    pub partition_epoch: PartitionEpoch,
-    /// The new in-sync replicas with the broker epoch each was seen in.
-    pub new_isr: Vec<(BrokerId, BrokerEpoch)>,
-    /// Whether the leader has recovered from an unclean election.
-    pub recovered: bool,
-}
+use raftsman_rpc::{ConvertError, controller as pb, partition_from_pb};
+use raftsman_types::{BrokerId, DirectoryId, ErrorCode, TopicIdPartition};
 
-/// The controller's word on one proposal.
-#[derive(Debug, Clone, PartialEq)]
-pub struct IsrOutcome {
-    /// Which partition.
-    pub at: TopicIdPartition,
-    /// `None` if the ISR is now as proposed.
-    pub error: ErrorCode,
-    /// The partition as it is now, where it exists.
-    pub state: Option<PartitionImage>,
-}
+use super::{ControllerClient, ControllerError};
+use crate::replica::{BoxFuture, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult};
 
-pub(super) fn request(sender: pb::Sender, proposals: &[IsrProposal]) -> pb::AlterPartitionRequest {
-    let partitions = proposals
-        .iter()
-        .map(|proposal| pb::PartitionIsr {
-            at: Some(proposal.at.into()),
-            leader_epoch: proposal.leader_epoch.0,
-            partition_epoch: proposal.partition_epoch.0,
-            new_isr: proposal
-                .new_isr
-                .iter()
-                .map(|(id, epoch)| pb::IsrMember { broker_id: id.0, broker_epoch: epoch.0 })
-                .collect(),
-            recovered: proposal.recovered,
+/// What a leader waits for the controller before it looks at its partition again.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+impl ControllerLink for ControllerClient {
+    fn alter_partition(
+        &self,
+        changes: Vec<IsrChange>,
+    ) -> BoxFuture<'_, Result<Vec<IsrChangeResult>, IsrChangeFailure>> {
+        Box::pin(async move {
+            let request = request(self.sender(), &changes);
+            let reply = self.send_alter_partition(request, TIMEOUT).await.map_err(|error| match error {
+                ControllerError::Definite(why) => IsrChangeFailure::NotTaken(why),
+                ControllerError::Refused(code) => IsrChangeFailure::NotTaken(code.to_string()),
+                ControllerError::Unknown(why) => IsrChangeFailure::Unknown(why),
+            })?;
+            results(reply)
         })
-        .collect();
-    pb::AlterPartitionRequest { sender: Some(sender), partitions }
+    }
+
+    fn report_unreachable(&self, broker: BrokerId) {
+        self.report_peer(broker);
+    }
+
+    fn directory_offline(&self, directory: DirectoryId) {
+        self.identity().directory_offline(directory);
+    }
 }
 
-pub(super) fn outcomes(reply: pb::AlterPartitionReply) -> Result<Vec<IsrOutcome>, ControllerError> {
-    super::controller_client::check(reply.error_code)?;
-    reply.results.into_iter().map(outcome).collect::<Result<_, _>>().map_err(|e: ConvertError| {
-        // The controller has decided; only its words cannot be read.
-        ControllerError::Unknown(format!("its AlterPartition answer is malformed: {e}"))
-    })
+fn request(sender: pb::Sender, changes: &[IsrChange]) -> pb::AlterPartitionRequest {
+    let member = |(id, epoch): &(BrokerId, raftsman_types::BrokerEpoch)| pb::IsrMember {
+        broker_id: id.0,
+        broker_epoch: epoch.0,
+    };
+    let partitions = changes.iter().map(|change| pb::PartitionIsr {
+        at: Some(change.at.into()),
+        leader_epoch: change.leader_epoch.0,
+        partition_epoch: change.partition_epoch.0,
+        new_isr: change.new_isr.iter().map(member).collect(),
+        recovered: change.recovered,
+    });
+    pb::AlterPartitionRequest { sender: Some(sender), partitions: partitions.collect() }
 }
 
-fn outcome(result: pb::PartitionIsrResult) -> Result<IsrOutcome, ConvertError> {
+fn results(reply: pb::AlterPartitionReply) -> Result<Vec<IsrChangeResult>, IsrChangeFailure> {
+    if let Err(error) = super::controller_client::check(reply.error_code) {
+        return Err(IsrChangeFailure::NotTaken(error.to_string()));
+    }
+    // The controller has decided; if its words cannot be read, the metadata will tell.
+    let unreadable = |error: ConvertError| IsrChangeFailure::Unknown(format!("its answer is malformed: {error}"));
+    reply.results.into_iter().map(result).collect::<Result<_, _>>().map_err(unreadable)
+}
+
+fn result(result: pb::PartitionIsrResult) -> Result<IsrChangeResult, ConvertError> {
     let at = result.at.as_ref().ok_or(ConvertError::Missing("results.at"))?;
     let code = i16::try_from(result.error_code).unwrap_or(ErrorCode::UnknownServerError.code());
-    Ok(IsrOutcome {
+    Ok(IsrChangeResult {
         at: TopicIdPartition::try_from(at)?,
         error: ErrorCode::from_code(code),
-        state: result.state.as_ref().map(raftsman_rpc::partition_from_pb).transpose()?,
+        state: result.state.as_ref().map(partition_from_pb).transpose()?.map(Arc::new),
     })
 }

@@ -3,12 +3,17 @@
 mod cache;
 mod controller_client;
 mod controller_error;
-mod controller_link;
+mod controllers;
 mod isr;
 mod producer_ids;
+mod publisher;
+mod watch;
 
 pub use cache::MetadataCache;
 pub use controller_client::ControllerClient;
 pub use controller_error::ControllerError;
-pub use isr::{IsrOutcome, IsrProposal};
+pub(crate) use controllers::{AttemptError, Purpose, classify};
 pub use producer_ids::ProducerIds;
+pub use publisher::MetadataSubscriber;
+pub(crate) use publisher::Publisher;
+pub(crate) use watch::MetadataWatch;

@@ -17,7 +17,7 @@ pub(crate) struct Pipeline {
 
 enum Slot {
     Waiting { request: Dispatched, charge: Charge },
-    Running { answer: Answer, overlaps: bool, charge: Charge },
+    Running { answer: Answer, overlaps: bool, _charge: Charge },
     Complete { response: Result<Option<Frame>, Close> },
 }
 
@@ -85,7 +85,7 @@ impl Slot {
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         *self = match std::mem::replace(self, Slot::Complete { response: Ok(None) }) {
             Slot::Waiting { request, charge } => {
-                Slot::Running { answer: request.answer, overlaps: request.overlaps, charge }
+                Slot::Running { answer: request.answer, overlaps: request.overlaps, _charge: charge }
             }
             slot => slot,
         };

@@ -32,14 +32,16 @@ pub(crate) enum Purpose {
 pub(crate) enum AttemptError {
     /// The controller said that it is not active; perhaps who is.
     NotActive(Option<String>),
-    /// The request never left this node.
+    /// The request never left this node, or was turned away unread.
     Unsent(String),
+    /// The controller refuses such a request, and so will any other.
+    Denied(String),
     /// The request was sent and nothing is known of it.
     Unknown(String),
 }
 
 /// Finds the active controller and keeps connections to controllers.
-pub(crate) struct ControllerLink {
+pub(crate) struct Controllers {
     endpoints: Vec<String>,
     channels: Mutex<HashMap<(Purpose, String), Channel>>,
     active: Mutex<Option<String>>,
@@ -52,10 +54,10 @@ pub(crate) struct Search {
     hint: Option<String>,
 }
 
-impl ControllerLink {
-    pub(crate) fn new(endpoints: Vec<(String, u16)>) -> ControllerLink {
+impl Controllers {
+    pub(crate) fn new(endpoints: Vec<(String, u16)>) -> Controllers {
         let endpoints = endpoints.into_iter().map(|(host, port)| format_address(&host, port)).collect();
-        ControllerLink { endpoints, channels: Mutex::default(), active: Mutex::default() }
+        Controllers { endpoints, channels: Mutex::default(), active: Mutex::default() }
     }
 
     /// Starts a search at the controller that answered last.
@@ -124,6 +126,7 @@ impl ControllerLink {
             AttemptError::NotActive(hint) => {
                 search.hint = hint.clone().filter(|hint| hint != address && search.tried <= 8)
             }
+            AttemptError::Denied(_) => {}
             AttemptError::Unsent(_) | AttemptError::Unknown(_) => {
                 self.channels.lock().remove(&(purpose, address.to_owned()));
             }
@@ -140,7 +143,7 @@ impl ControllerLink {
             None if self.endpoints.is_empty() => "no controller is configured".to_owned(),
             None => "the time was up before a controller could be asked".to_owned(),
             Some(AttemptError::NotActive(_)) => "no controller is active at the moment".to_owned(),
-            Some(AttemptError::Unsent(why) | AttemptError::Unknown(why)) => why,
+            Some(AttemptError::Unsent(why) | AttemptError::Unknown(why) | AttemptError::Denied(why)) => why,
         })
     }
 }
@@ -152,15 +155,20 @@ pub(crate) fn max_reply_bytes() -> usize {
 
 /// Sorts a gRPC status into what it tells about the request.
 pub(crate) fn classify(address: &str, status: &Status) -> AttemptError {
-    let deliberate = status.source().is_none();
-    if deliberate && status.message().starts_with("Service was not ready") {
-        return AttemptError::Unsent(format!("{address}: {}", status.message()));
-    }
-    if deliberate && status.code() == Code::Unavailable {
-        let hint = status.metadata().get(ACTIVE_CONTROLLER_KEY).and_then(|v| v.to_str().ok());
-        return AttemptError::NotActive(hint.filter(|h| !h.is_empty()).map(str::to_owned));
-    }
     let text = format!("{address}: {}", chain(status));
+    // A status without a cause was sent by the controller itself; the others are made here of what went wrong.
+    if status.source().is_none() {
+        match status.code() {
+            Code::Unavailable => {
+                let hint = status.metadata().get(ACTIVE_CONTROLLER_KEY).and_then(|v| v.to_str().ok());
+                return AttemptError::NotActive(hint.filter(|h| !h.is_empty()).map(str::to_owned));
+            }
+            Code::InvalidArgument | Code::FailedPrecondition => return AttemptError::Denied(text),
+            Code::ResourceExhausted => return AttemptError::Unsent(text),
+            _ if status.message().starts_with("Service was not ready") => return AttemptError::Unsent(text),
+            _ => {}
+        }
+    }
     if is_connect_error(status) { AttemptError::Unsent(text) } else { AttemptError::Unknown(text) }
 }
 

@@ -1,0 +1,243 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use raftsman_log::dir::LogDirectory;
+use raftsman_log::fs::RealFs;
+use raftsman_metadata::{Listener, MetadataDelta, MetadataImage};
+use raftsman_types::{BrokerEpoch, IncarnationId, Uuid};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::watch;
+use tower::util::BoxCloneSyncService;
+
+use super::handle::BrokerHandle;
+use super::parts::Parts;
+use super::{BoundListener, StartError};
+use crate::api::BrokerState;
+use crate::api::registry::Registry;
+use crate::config::BrokerConfig;
+use crate::coordinator::CoordinatorService;
+use crate::lifecycle::{BrokerIdentity, Lifecycle, LifecycleObserver, LifecycleStatus, Registration, kernel_boot_id};
+use crate::metadata::{ControllerClient, MetadataCache, MetadataSubscriber, MetadataWatch, ProducerIds, Publisher};
+use crate::net::{Acceptor, ByteBudget, ConnectionLimits, NetworkThreads, Shared};
+use crate::replica::{ReplicaConfig, ReplicaManager};
+
+/// Threads for replication streams, loading groups and timers.
+const MOST_BACKGROUND_THREADS: usize = 4;
+
+pub(super) fn start(mut config: BrokerConfig, listeners: Vec<BoundListener>) -> Result<BrokerHandle, StartError> {
+    settle_listeners(&mut config, &listeners)?;
+    // Heartbeats and requests to the controller have a thread that nothing else can keep busy.
+    let lifecycle = runtime("lifecycle", 1)?;
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let background = runtime("background", available.clamp(1, MOST_BACKGROUND_THREADS))?;
+    let config = Arc::new(config);
+    let incarnation = IncarnationId(Uuid::from_random(rand::random()));
+    let identity = Arc::new(BrokerIdentity::new(config.node_id, incarnation, config.cluster_id.clone()));
+    let endpoints = config.controller_endpoints.clone();
+    let controller = ControllerClient::new(lifecycle.handle().clone(), identity.clone(), endpoints);
+    let replicas = open_replicas(&config, &controller, background.handle())?;
+    let coordinator = CoordinatorService::new(&config, replicas.clone(), background.handle().clone());
+    let state = Arc::new(BrokerState {
+        config: config.clone(),
+        identity,
+        metadata: MetadataCache::default(),
+        producer_ids: ProducerIds::new(controller.clone()),
+        controller,
+        replicas,
+        coordinator,
+    });
+    let budget = ByteBudget::new(config.network.queued_max_bytes);
+    let dispatcher = Arc::new(Registry::new(state.clone()));
+    let shared = Shared { dispatcher, config: Arc::new(config.network.clone()), budget };
+    let threads = Arc::new(NetworkThreads::start(&shared)?);
+    let (status, statuses) = watch::channel(LifecycleStatus::default());
+    let (wants_shutdown, wishes) = watch::channel(false);
+    let (doors, ready) = watch::channel(false);
+    let (addresses, acceptors) = {
+        let _context = lifecycle.enter();
+        acceptors(&state, listeners, &threads)?
+    };
+    let publisher = follow_metadata(&state, &lifecycle, status.clone())?;
+    join_cluster(&state, &lifecycle, status, wishes);
+    let opening = lifecycle.spawn(open_doors(acceptors, statuses.clone(), doors));
+    let parts = Parts { state, threads, opening, lifecycle, background, publisher };
+    Ok(BrokerHandle::new(parts, addresses, statuses, ready, wants_shutdown))
+}
+
+/// Every configured listener has a socket, and the other way round; an advertised port of 0 is the socket's.
+fn settle_listeners(config: &mut BrokerConfig, bound: &[BoundListener]) -> Result<(), StartError> {
+    for listener in &mut config.listeners {
+        let socket = bound.iter().find(|b| b.name == listener.name);
+        let socket = socket.ok_or_else(|| StartError::Listener(listener.name.clone()))?;
+        if listener.advertised_port == 0 {
+            listener.advertised_port = socket.listener.local_addr()?.port();
+        }
+    }
+    let is_configured = |name: &str| config.listener(name).is_some();
+    let mut names = bound.iter().map(|b| &b.name).chain([&config.inter_broker_listener]);
+    match names.find(|name| !is_configured(name)) {
+        Some(unknown) => Err(StartError::Listener(unknown.clone())),
+        None => Ok(()),
+    }
+}
+
+fn runtime(name: &str, threads: usize) -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name(name).enable_all().build()
+}
+
+fn open_replicas(
+    config: &BrokerConfig,
+    controller: &ControllerClient,
+    runtime: &Handle,
+) -> Result<ReplicaManager, StartError> {
+    let mut directories = Vec::new();
+    for path in &config.log_dirs {
+        let opened = LogDirectory::open(Arc::new(RealFs), path.clone());
+        directories.push(opened.map_err(|error| StartError::Directory { path: path.clone(), error })?);
+    }
+    let replica_config = ReplicaConfig {
+        replica_lag_time_max: Duration::from_millis(config.replica_lag_time_max_ms),
+        session_timeout: Duration::from_millis(config.session_timeout_ms),
+        file: Arc::new(config.raw.clone()),
+        ..ReplicaConfig::new(config.node_id)
+    };
+    Ok(ReplicaManager::open(replica_config, directories, Arc::new(controller.clone()), runtime.clone())?)
+}
+
+type Bound = Vec<(Arc<str>, std::net::SocketAddr)>;
+
+/// Prepares an acceptor for each listener. Must be called within a runtime.
+fn acceptors(
+    state: &Arc<BrokerState>,
+    listeners: Vec<BoundListener>,
+    threads: &Arc<NetworkThreads>,
+) -> Result<(Bound, Vec<Acceptor>), StartError> {
+    let network = &state.config.network;
+    let limits = Arc::new(ConnectionLimits::new(network.max_connections, network.max_connections_per_ip));
+    let replication = BoxCloneSyncService::new(state.replicas.service().server());
+    let (mut addresses, mut acceptors) = (Bound::new(), Vec::new());
+    for bound in listeners {
+        bound.listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(bound.listener)?;
+        addresses.push((bound.name.clone(), listener.local_addr()?));
+        acceptors.push(Acceptor {
+            grpc: (bound.name == state.config.inter_broker_listener).then(|| replication.clone()),
+            name: bound.name,
+            listener,
+            limits: limits.clone(),
+            threads: threads.clone(),
+        });
+    }
+    Ok((addresses, acceptors))
+}
+
+/// Accepts connections once this broker knows the cluster and the cluster counts on it: until then clients wait in the
+/// sockets' queues instead of being told of a cluster without topics.
+async fn open_doors(
+    acceptors: Vec<Acceptor>,
+    mut statuses: watch::Receiver<LifecycleStatus>,
+    doors: watch::Sender<bool>,
+) {
+    if statuses.wait_for(|status| status.unfenced).await.is_err() {
+        return;
+    }
+    let mut accepting = tokio::task::JoinSet::new();
+    for acceptor in acceptors {
+        accepting.spawn(acceptor.accept_all());
+    }
+    doors.send_replace(true);
+    accepting.join_all().await;
+}
+
+/// Starts the metadata watch, and the thread that publishes what it brings.
+fn follow_metadata(
+    state: &Arc<BrokerState>,
+    lifecycle: &Runtime,
+    status: watch::Sender<LifecycleStatus>,
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    let controllers = state.controller.controllers().clone();
+    let (watch, images) = MetadataWatch::new(controllers, state.identity.clone());
+    lifecycle.spawn(async move {
+        let failure = watch.follow().await;
+        status.send_modify(|status| status.failure = Some(failure));
+    });
+    let subscribers: Vec<Arc<dyn MetadataSubscriber>> =
+        vec![Arc::new(Replicas(state.clone())), Arc::new(Groups(state.clone()))];
+    let publisher = Publisher::new(state.metadata.clone(), subscribers);
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let thread = std::thread::Builder::new().name("metadata".to_owned());
+    Ok(thread.spawn(move || runtime.block_on(publisher.run(images)))?)
+}
+
+fn join_cluster(
+    state: &Arc<BrokerState>,
+    lifecycle: &Runtime,
+    status: watch::Sender<LifecycleStatus>,
+    wants_shutdown: watch::Receiver<bool>,
+) {
+    let identity = state.identity.clone();
+    lifecycle.spawn(async move { identity.watch_contact().await });
+    let session = Lifecycle {
+        client: state.controller.clone(),
+        identity: state.identity.clone(),
+        cache: state.metadata.clone(),
+        registration: registration(state),
+        observer: Arc::new(Replicas(state.clone())),
+        heartbeat_interval: Duration::from_millis(state.config.heartbeat_interval_ms.max(1)),
+        session_timeout: Duration::from_millis(state.config.session_timeout_ms),
+        wants_shutdown,
+        status,
+    };
+    lifecycle.spawn(session.run());
+}
+
+fn registration(state: &BrokerState) -> Registration {
+    let config = &state.config;
+    let endpoint = |l: &crate::config::ListenerConfig| Listener {
+        name: l.name.clone(),
+        host: l.advertised_host.clone(),
+        port: l.advertised_port,
+        security_protocol: l.security_protocol.code(),
+    };
+    let mut listeners: Vec<Listener> = config.listeners.iter().map(endpoint).collect();
+    listeners.sort_by_key(|listener| listener.name != config.inter_broker_listener);
+    Registration {
+        listeners,
+        inter_broker_listener: config.inter_broker_listener.clone(),
+        rack: config.rack.clone(),
+        directories: state.replicas.directory_ids(),
+        boot_id: kernel_boot_id(),
+        clean_shutdown_epoch: state.replicas.clean_shutdown_epoch(),
+        min_insync_replicas: config.min_insync_replicas,
+        damaged: state.replicas.damaged(),
+        durability: config.durability,
+    }
+}
+
+/// The replicas, as those see them who tell them things.
+struct Replicas(Arc<BrokerState>);
+
+impl LifecycleObserver for Replicas {
+    fn registered(&self, epoch: BrokerEpoch) {
+        self.0.replicas.registered(epoch);
+    }
+
+    fn controller_heard(&self, sent: std::time::Instant) {
+        self.0.replicas.controller_heard(sent);
+    }
+}
+
+impl MetadataSubscriber for Replicas {
+    fn publish(&self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
+        self.0.replicas.publish(delta, image);
+    }
+}
+
+/// The group coordinator, told after the replicas whose partitions it reads.
+struct Groups(Arc<BrokerState>);
+
+impl MetadataSubscriber for Groups {
+    fn publish(&self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
+        self.0.coordinator.publish(delta, image);
+    }
+}
