@@ -131,7 +131,10 @@ pub(super) fn snapshot_meta_from_pb(meta: &pb::SnapshotMeta) -> Result<SnapshotM
     })
 }
 
-pub(super) fn append_to_pb(request: &AppendEntriesRequest<TypeConfig>, envelope: pb::Envelope) -> pb::AppendEntriesRequest {
+pub(super) fn append_to_pb(
+    request: &AppendEntriesRequest<TypeConfig>,
+    envelope: pb::Envelope,
+) -> pb::AppendEntriesRequest {
     pb::AppendEntriesRequest {
         envelope: Some(envelope),
         vote: Some(vote_to_pb(&request.vote)),

@@ -120,7 +120,10 @@ mod tests {
         assert!(matches!(feed.read_from(2, 10), FeedRead::UpToDate));
         assert!(matches!(feed.read_from(9, 10), FeedRead::UpToDate), "a watcher may be ahead of this controller");
         feed.advance(image(3), vec![batch(2)]);
-        assert!(matches!(feed.read_from(0, 10), FeedRead::Snapshot(i) if i.version == 3), "the first batch was dropped");
+        assert!(
+            matches!(feed.read_from(0, 10), FeedRead::Snapshot(i) if i.version == 3),
+            "the first batch was dropped"
+        );
         assert_eq!(versions(feed.read_from(1, 10)), [1, 2]);
         feed.replace(image(7));
         assert!(matches!(feed.read_from(3, 10), FeedRead::Snapshot(i) if i.version == 7));

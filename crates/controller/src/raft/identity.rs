@@ -25,7 +25,9 @@ pub(crate) enum IdentityError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The store was made by another node.
-    #[error("it belongs to node.id {found}, but this node's is {expected}: check node.id, or give this node a directory of its own")]
+    #[error(
+        "it belongs to node.id {found}, but this node's is {expected}: check node.id, or give this node a directory of its own"
+    )]
     OtherNode {
         /// The `node.id` in the store.
         found: BrokerId,
@@ -33,7 +35,9 @@ pub(crate) enum IdentityError {
         expected: BrokerId,
     },
     /// The store was made in another log directory.
-    #[error("it belongs to directory id {found}, but meta.properties says {expected}: the directory was copied or meta.properties replaced; put the original back")]
+    #[error(
+        "it belongs to directory id {found}, but meta.properties says {expected}: the directory was copied or meta.properties replaced; put the original back"
+    )]
     OtherDirectory {
         /// The directory id in the store.
         found: DirectoryId,
@@ -41,7 +45,9 @@ pub(crate) enum IdentityError {
         expected: DirectoryId,
     },
     /// The store is of another cluster.
-    #[error("it belongs to cluster {found}, but meta.properties says {expected}: check that this directory is mounted on the right node")]
+    #[error(
+        "it belongs to cluster {found}, but meta.properties says {expected}: check that this directory is mounted on the right node"
+    )]
     OtherCluster {
         /// The cluster id in the store.
         found: String,
@@ -90,7 +96,7 @@ impl Identity {
     ///
     /// # Errors
     /// The store is unreadable, or it is another node's, directory's or cluster's.
-    pub fn open(
+    pub(super) fn open(
         store: Arc<dyn MetaStore>,
         commit: Arc<GroupCommit>,
         node_id: BrokerId,
@@ -154,7 +160,10 @@ impl Identity {
     ///
     /// # Errors
     /// The store cannot be written; the binding is unchanged then.
-    pub async fn rebind(&self, decide: impl FnOnce(Option<&Binding>) -> Option<Binding>) -> io::Result<Option<Binding>> {
+    pub async fn rebind(
+        &self,
+        decide: impl FnOnce(Option<&Binding>) -> Option<Binding>,
+    ) -> io::Result<Option<Binding>> {
         let changed = {
             let _changing = self.changing.lock();
             let next = decide(self.binding.borrow().as_ref());

@@ -85,7 +85,7 @@ impl Partial {
 
 impl LogStore {
     /// A log in this store.
-    pub fn new(store: Arc<dyn MetaStore>, commit: Arc<GroupCommit>) -> LogStore {
+    pub(super) fn new(store: Arc<dyn MetaStore>, commit: Arc<GroupCommit>) -> LogStore {
         LogStore { store, commit }
     }
 
@@ -174,6 +174,11 @@ impl LogStore {
             }
         };
         Ok(LogState { last_purged_log_id, last_log_id: last.or(last_purged_log_id) })
+    }
+
+    /// The newest entry's id, or the newest purged one's.
+    pub fn last_log_id(&self) -> io::Result<Option<LogId>> {
+        Ok(self.state()?.last_log_id)
     }
 
     /// Whether neither a vote nor an entry was ever stored.

@@ -2,18 +2,33 @@
 //!
 //! Bottom up: `store/` keeps keys and values on the disk, `log_store` makes Raft's log and vote of them, `state_machine`
 //! replays entries into the image and hands it to the `feed`; `network` and `service` carry Raft's messages; `formation` finds
-//! or makes the cluster, `membership` lets members in, `election` replaces a dead leader quickly. `node` ties them together.
+//! or makes the cluster, `membership` lets members in, `election` replaces a dead leader quickly. `quorum` ties them together.
 
 mod convert;
+mod directory;
+mod election;
 mod feed;
+mod formation;
 mod identity;
 mod log_store;
+mod membership;
+mod network;
+mod peers;
+mod quorum;
+mod service;
 mod snapshot_file;
 mod state_machine;
 mod storage;
-mod store;
 #[cfg(test)]
 mod storage_tests;
+mod store;
 mod types;
 
+pub(crate) use feed::{FeedRead, MetadataFeed};
+pub(crate) use identity::Binding;
+pub(crate) use peers::{Dial, dial};
+pub(crate) use quorum::{Proposal, Quorum, QuorumState};
+pub(crate) use service::RaftService;
+pub(crate) use snapshot_file::parts as snapshot_parts;
 use storage::what_to_do;
+pub(crate) use storage::{OpenError, Storage};

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::{Buf, Bytes};
 use prost::Message;
@@ -158,11 +158,6 @@ impl SnapshotDirectory {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 #[cfg(test)]
@@ -209,9 +204,10 @@ mod tests {
         let log_id = super::super::types::LogId::new(openraft::CommittedLeaderId::new(1, 1), 12);
         let later = SnapshotMeta { last_log_id: Some(log_id), ..SnapshotMeta::default() };
         directory.write(&later, b"second").unwrap();
-        fs::write(directory.path().join("00000000000000000099.tmp"), b"torn").unwrap();
-        let reopened = SnapshotDirectory::open(directory.path().to_owned()).unwrap();
+        let path = home.path().join("snapshots");
+        fs::write(path.join("00000000000000000099.tmp"), b"torn").unwrap();
+        let reopened = SnapshotDirectory::open(path.clone()).unwrap();
         assert_eq!(reopened.read_current().unwrap().as_deref(), Some(&b"second"[..]));
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(path).unwrap().count(), 1);
     }
 }

@@ -32,7 +32,7 @@ impl StateMachine {
     ///
     /// # Errors
     /// The snapshot cannot be read. Its log may be purged already: there is no older state to go back to.
-    pub fn open(snapshots: SnapshotDirectory, feed: Arc<MetadataFeed>) -> io::Result<StateMachine> {
+    pub(super) fn open(snapshots: SnapshotDirectory, feed: Arc<MetadataFeed>) -> io::Result<StateMachine> {
         let mut state = Applying::default();
         if let Some(bytes) = snapshots.read_current()? {
             let (meta, image) = snapshot_file::decode(&bytes)?;

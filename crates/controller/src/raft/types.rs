@@ -51,13 +51,6 @@ pub(crate) struct QuorumNode {
     pub port: u16,
 }
 
-impl QuorumNode {
-    /// `host:port`, with brackets around an IPv6 address.
-    pub fn address(&self) -> String {
-        format_address(&self.host, self.port)
-    }
-}
-
 /// `host:port`, with brackets around an IPv6 address.
 pub(crate) fn format_address(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }

@@ -10,10 +10,10 @@ mod sled_store;
 use std::io;
 use std::ops::ControlFlow;
 
+pub(super) use checksum::crc32c;
 pub(super) use group_commit::GroupCommit;
 #[cfg(test)]
 pub(super) use memory_store::MemoryStore;
-pub(super) use checksum::crc32c;
 pub(super) use sealed::{MAX_VALUE_BYTES, seal, seal_chunks, unseal, unseal_chunk};
 pub(super) use sled_store::SledStore;
 

@@ -1,0 +1,239 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::error::{ClientWriteError, Fatal, RaftError};
+use openraft::{Config, ServerState, SnapshotPolicy};
+use raftsman_metadata::{EntryOutcome, MetadataEntry};
+use raftsman_rpc::metadata::Batch;
+use raftsman_types::BrokerId;
+use tokio::sync::{Notify, watch};
+
+use super::directory::Directory;
+use super::feed::MetadataFeed;
+use super::identity::Identity;
+use super::log_store::LogStore;
+use super::network::NetworkFactory;
+use super::peers::Peers;
+use super::storage::Storage;
+use super::types::{Applied, EncodedEntry, Metrics, QuorumNode, Raft, RaftId};
+use crate::config::{ControllerConfig, RaftTimings};
+
+/// How long a proposal may take before its outcome counts as unknown.
+const PROPOSAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// This controller's part in the quorum: Raft, and what is needed around it.
+pub(crate) struct Quorum {
+    pub(super) raft: Raft,
+    pub(super) log: LogStore,
+    pub(super) identity: Arc<Identity>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) peers: Peers,
+    pub(super) feed: Arc<MetadataFeed>,
+    /// A peer has seen the leader dead: look at once.
+    pub(super) leader_suspected: Notify,
+    /// Why this controller stops for good.
+    pub(super) failure: watch::Sender<Option<String>>,
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proposal {
+    /// Committed and applied.
+    Applied {
+        /// Whether it took effect.
+        outcome: EntryOutcome,
+        /// The image's version after it.
+        version: u64,
+    },
+    /// Definitely not, and never to be, in the log.
+    Refused,
+    /// It may or may not be committed.
+    Unknown,
+}
+
+fn raft_config(timings: &RaftTimings) -> Result<Config, openraft::ConfigError> {
+    let config = Config {
+        cluster_name: "raftsman".to_owned(),
+        heartbeat_interval: timings.heartbeat_ms,
+        election_timeout_min: timings.election_timeout_min_ms,
+        election_timeout_max: timings.election_timeout_max_ms,
+        // The last part of a snapshot is answered when it is installed and flushed.
+        install_snapshot_timeout: 10_000,
+        snapshot_max_chunk_size: 256 << 10,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(timings.snapshot_after_entries),
+        max_in_snapshot_log_to_keep: timings.entries_kept,
+        replication_lag_threshold: timings.snapshot_after_entries,
+        ..Config::default()
+    };
+    config.validate()
+}
+
+impl Quorum {
+    /// Starts Raft on the runtime of the caller.
+    ///
+    /// # Errors
+    /// The timings contradict each other, or the store cannot be read.
+    pub async fn start(config: &ControllerConfig, storage: Storage) -> Result<Arc<Quorum>, String> {
+        let raft_config = raft_config(&config.raft).map_err(|e| format!("Raft's timings do not fit together: {e}"))?;
+        let identity = Arc::new(storage.identity);
+        let directory = Arc::new(Directory::new(config));
+        let network = NetworkFactory { identity: identity.clone(), directory: directory.clone() };
+        let log = storage.log.clone();
+        let raft = Raft::new(identity.raft_id(), Arc::new(raft_config), network, storage.log, storage.state_machine)
+            .await
+            .map_err(|e| format!("Raft cannot start: {e}"))?;
+        Ok(Arc::new(Quorum {
+            raft,
+            log,
+            identity,
+            directory,
+            peers: Peers::default(),
+            feed: storage.feed,
+            leader_suspected: Notify::new(),
+            failure: watch::Sender::new(None),
+        }))
+    }
+
+    /// Who this controller is.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// This controller's `node.id`.
+    pub fn node_id(&self) -> BrokerId {
+        self.directory.own().node_id
+    }
+
+    /// What has been applied.
+    pub fn feed(&self) -> &Arc<MetadataFeed> {
+        &self.feed
+    }
+
+    /// Why this controller stops for good, once it does.
+    pub fn watch_failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+
+    /// Notes why this controller stops for good; the first reason counts.
+    pub(super) fn fail(&self, reason: String) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            if first {
+                tracing::error!("{reason}");
+                *failure = Some(reason);
+            }
+            first
+        });
+    }
+
+    /// Raft's state as it changes.
+    pub(super) fn metrics(&self) -> watch::Receiver<Metrics> {
+        self.raft.metrics()
+    }
+
+    /// Proposes an entry and waits until it is applied here.
+    pub async fn propose(&self, entry: &MetadataEntry) -> Proposal {
+        let encoded = EncodedEntry(Batch::from(entry).to_bytes());
+        match tokio::time::timeout(PROPOSAL_TIMEOUT, self.raft.client_write(encoded)).await {
+            Ok(Ok(written)) => match written.data {
+                Applied::Entry { outcome, version } => Proposal::Applied { outcome, version },
+                Applied::Nothing => Proposal::Unknown,
+            },
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Proposal::Refused,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a metadata entry's outcome is unknown");
+                Proposal::Unknown
+            }
+            Err(_) => Proposal::Unknown,
+        }
+    }
+
+    /// The quorum's state and its changes.
+    pub fn watch_state(self: &Arc<Quorum>) -> watch::Receiver<QuorumState> {
+        let sender = watch::Sender::new(self.state());
+        let receiver = sender.subscribe();
+        let quorum = self.clone();
+        tokio::spawn(async move {
+            let mut metrics = quorum.metrics();
+            while metrics.changed().await.is_ok() && !sender.is_closed() {
+                let state = quorum.state();
+                sender.send_if_modified(|before| {
+                    let changed = *before != state;
+                    *before = state;
+                    changed
+                });
+                let stopped = metrics.borrow().running_state.clone().err();
+                match stopped {
+                    None => {}
+                    Some(Fatal::Stopped) => break,
+                    Some(fatal) => quorum.fail(format!("the metadata quorum stopped on this node: {fatal}")),
+                }
+            }
+        });
+        receiver
+    }
+
+    /// Who leads and who is a member, now.
+    pub fn state(&self) -> QuorumState {
+        let metrics = self.metrics().borrow().clone();
+        let membership = metrics.membership_config.membership().clone();
+        let voters: std::collections::BTreeSet<RaftId> = membership.voter_ids().collect();
+        let members = membership
+            .nodes()
+            .map(|(id, node)| Member {
+                node: node.clone(),
+                address: self.directory.address_of(node),
+                is_voter: voters.contains(id),
+                last_log_index: self.known_log_index(*id, &metrics),
+            })
+            .collect();
+        let leader = metrics.current_leader.and_then(|id| membership.get_node(&id).cloned());
+        QuorumState {
+            leads_in_term: (metrics.state == ServerState::Leader).then_some(metrics.current_term),
+            leader_address: leader.as_ref().map(|node| self.directory.address_of(node)),
+            leader,
+            members,
+        }
+    }
+
+    fn known_log_index(&self, id: RaftId, metrics: &Metrics) -> u64 {
+        if id == metrics.id {
+            return metrics.last_log_index.unwrap_or(0);
+        }
+        let matched = metrics.replication.as_ref().and_then(|r| r.get(&id).copied().flatten());
+        matched.map_or(0, |log_id| log_id.index)
+    }
+
+    /// Stops Raft. Everything acknowledged is on the disk already.
+    pub async fn stop(&self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "Raft did not stop in order");
+        }
+    }
+}
+
+/// The quorum as this controller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QuorumState {
+    /// The term in which this controller leads, if it does.
+    pub leads_in_term: Option<u64>,
+    /// Who leads, where known.
+    pub leader: Option<QuorumNode>,
+    /// Where the leader is.
+    pub leader_address: Option<String>,
+    /// All members.
+    pub members: Vec<Member>,
+}
+
+/// A member of the quorum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// Who it is.
+    pub node: QuorumNode,
+    /// Where it is.
+    pub address: String,
+    /// Whether it votes.
+    pub is_voter: bool,
+    /// How far its log is known to go: of others only the leader knows, else 0.
+    pub last_log_index: u64,
+}

@@ -1,0 +1,6 @@
+//! Controllers with real sockets, threads and disks in one process. Everything waits on conditions.
+
+mod brokers;
+mod cluster;
+mod failover;
+mod formation;
