@@ -11,6 +11,8 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod election;
+#[cfg(test)]
+mod election_tests;
 mod formation;
 mod outcome;
 mod placement;

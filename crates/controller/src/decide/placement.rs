@@ -87,3 +87,110 @@ impl Placement {
         replicas
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use raftsman_metadata::{BrokerRegistration, Durability, MetadataRecord};
+    use raftsman_types::{BrokerEpoch, IncarnationId};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    /// Brokers 1, 2, … by rack and state.
+    fn image(brokers: &[(Option<&str>, BrokerState)]) -> MetadataImage {
+        let mut image = MetadataImage::default();
+        for (at, (rack, state)) in brokers.iter().enumerate() {
+            image.replay_record(&MetadataRecord::RegisterBroker(Arc::new(BrokerRegistration {
+                id: BrokerId(at as i32 + 1),
+                broker_epoch: BrokerEpoch(1),
+                incarnation: IncarnationId::ZERO,
+                listeners: Vec::new(),
+                inter_broker_listener: "L".into(),
+                rack: rack.map(Into::into),
+                directories: Vec::new(),
+                state: *state,
+                features: Vec::new(),
+                boot_id: "".into(),
+                log_durability: Durability::Flushed,
+            })));
+        }
+        image
+    }
+
+    fn place(image: &MetadataImage, partitions: usize, factor: usize, seed: u64) -> Vec<Vec<BrokerId>> {
+        let mut placement = Placement::new(image, &mut StdRng::seed_from_u64(seed));
+        assert_eq!(placement.problem(factor), None);
+        (0..partitions).map(|_| placement.place(factor)).collect()
+    }
+
+    fn spread(counts: &BTreeMap<BrokerId, usize>) -> usize {
+        counts.values().max().unwrap_or(&0) - counts.values().min().unwrap_or(&0)
+    }
+
+    #[test]
+    fn leaders_and_replicas_are_even_and_no_broker_is_twice_in_a_partition() {
+        let brokers = [(None, BrokerState::Unfenced); 5];
+        for seed in 0..50 {
+            let (mut leaders, mut replicas) = (BTreeMap::new(), BTreeMap::new());
+            for partition in place(&image(&brokers), 20, 3, seed) {
+                assert_eq!(partition.iter().collect::<BTreeSet<_>>().len(), 3, "{partition:?}");
+                *leaders.entry(partition[0]).or_default() += 1;
+                for id in partition {
+                    *replicas.entry(id).or_default() += 1;
+                }
+            }
+            assert!(spread(&leaders) == 0 && spread(&replicas) <= 1, "leaders {leaders:?}, replicas {replicas:?}");
+        }
+    }
+
+    #[test]
+    fn replicas_are_on_as_many_racks_as_there_are() {
+        let rack = |name| (Some(name), BrokerState::Unfenced);
+        let image = image(&[rack("a"), rack("a"), rack("a"), rack("b"), rack("c")]);
+        for seed in 0..50 {
+            for partition in place(&image, 10, 3, seed) {
+                let racks: BTreeSet<_> = partition.iter().map(|id| image.brokers[id].rack.clone()).collect();
+                assert_eq!(racks.len(), 3, "{partition:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_else_decides_it_is_by_chance() {
+        let image = image(&[(None, BrokerState::Unfenced); 3]);
+        let firsts: BTreeSet<BrokerId> = (0..50).map(|seed| place(&image, 1, 1, seed)[0][0]).collect();
+        assert_eq!(firsts.len(), 3);
+        assert_eq!(place(&image, 6, 2, 9), place(&image, 6, 2, 9), "one seed, one placement");
+    }
+
+    #[test]
+    fn fenced_brokers_never_lead_and_follow_only_where_others_are_missing() {
+        use BrokerState::{Fenced, Unfenced};
+        let image = image(&[(None, Fenced), (None, Unfenced), (None, Unfenced)]);
+        for seed in 0..20 {
+            assert!(place(&image, 4, 2, seed).iter().all(|partition| !partition.contains(&BrokerId(1))));
+            assert!(place(&image, 4, 3, seed).iter().all(|partition| partition[2] == BrokerId(1)));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_placed_is_said_in_kafkas_words() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let few = Placement::new(&image(&[(None, BrokerState::Unfenced)]), &mut rng);
+        assert_eq!(
+            few.problem(2).as_deref(),
+            Some(
+                "Unable to replicate the partition 2 time(s): The target replication factor of 2 cannot be reached because \
+                 only 1 broker(s) are registered."
+            )
+        );
+        let fenced = Placement::new(&image(&[(None, BrokerState::Fenced)]), &mut rng);
+        assert_eq!(
+            fenced.problem(1).as_deref(),
+            Some("Unable to replicate the partition 1 time(s): All brokers are currently fenced.")
+        );
+    }
+}

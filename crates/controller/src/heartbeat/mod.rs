@@ -6,6 +6,8 @@
 
 mod event;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
