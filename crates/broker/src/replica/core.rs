@@ -123,13 +123,18 @@ impl Attention {
         self.changed.notify_one();
     }
 
+    /// Ends the thread; what was wanted is let go.
     pub fn stop(&self) {
-        self.add(|wanted| wanted.stop = true);
+        let left = std::mem::replace(&mut *self.wanted.lock(), Wanted { stop: true, ..Default::default() });
+        drop(left);
         self.changed.notify_one();
     }
 
     fn add(&self, add: impl FnOnce(&mut Wanted)) {
         let mut wanted = self.wanted.lock();
+        if wanted.stop {
+            return;
+        }
         let idle = wanted.is_empty();
         add(&mut wanted);
         drop(wanted);

@@ -79,12 +79,15 @@ impl FetchStream {
         self.changed.notify_one();
     }
 
-    /// Ends the stream's task.
+    /// Ends the stream's task and lets go of its partitions.
     pub fn stop(&self) {
         let mut state = self.state.lock();
         state.stopped = true;
         state.generation += 1;
+        state.forget_connection();
+        let partitions = std::mem::take(&mut state.partitions);
         drop(state);
+        drop(partitions);
         self.waker.wake();
         self.changed.notify_one();
     }
@@ -92,6 +95,9 @@ impl FetchStream {
     /// Takes a partition in, and says whether it can subscribe at once.
     pub fn add(&self, partition: &Arc<Partition>) -> bool {
         let mut state = self.state.lock();
+        if state.stopped {
+            return false;
+        }
         state.partitions.insert(partition.at, Arc::clone(partition));
         let connected = state.connected;
         drop(state);

@@ -30,6 +30,11 @@ impl IsrQueue {
         self.wake.notify_one();
     }
 
+    /// Lets go of what was not sent.
+    pub fn clear(&self) {
+        self.waiting.lock().clear();
+    }
+
     fn take(&self) -> Vec<(Arc<Partition>, IsrProposal)> {
         let mut waiting = self.waiting.lock();
         let keys: Vec<TopicIdPartition> = waiting.keys().take(BATCH_MAX).copied().collect();

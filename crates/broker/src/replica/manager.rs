@@ -258,14 +258,7 @@ impl ReplicaManager {
                 return false;
             }
         }
-        for (_, stream) in self.inner.streams.lock().drain() {
-            stream.stop();
-        }
-        self.inner.isr_task.abort();
-        self.inner.core.attention.stop();
-        for directory in &self.inner.directories {
-            directory.flushes.stop();
-        }
+        self.inner.stop_working();
         for thread in self.inner.threads.lock().drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the replica manager had panicked");
@@ -302,16 +295,24 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // Without a shutdown nothing is marked clean, but the threads and tasks end.
+impl Inner {
+    /// Ends the tasks and the threads, and lets go of everything they hold.
+    fn stop_working(&self) {
+        for (_, stream) in self.streams.lock().drain() {
+            stream.stop();
+        }
         self.isr_task.abort();
+        self.core.isr_queue.clear();
         self.core.attention.stop();
         for directory in &self.directories {
             directory.flushes.stop();
         }
-        for stream in self.streams.get_mut().values() {
-            stream.stop();
-        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without a shutdown nothing is marked clean, but all work ends and the directories are unlocked.
+        self.stop_working();
     }
 }
