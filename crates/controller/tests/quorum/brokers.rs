@@ -84,12 +84,12 @@ pub async fn watch(client: &mut ControllerClient<Channel>, reached: impl Fn(&Met
 }
 
 /// A broker's session stream that sends a heartbeat every 50 ms until it is dropped.
-struct Session {
+pub struct Session {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     replies: tonic::Streaming<pb::BrokerHeartbeatReply>,
 }
 
-async fn session(client: &mut ControllerClient<Channel>, broker: i32, epoch: i64) -> Session {
+pub async fn session(client: &mut ControllerClient<Channel>, broker: i32, epoch: i64) -> Session {
     let (heartbeats, receiver) = mpsc::channel(4);
     let (stop, mut stopped) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
@@ -100,7 +100,7 @@ async fn session(client: &mut ControllerClient<Channel>, broker: i32, epoch: i64
                 _ = &mut stopped => return,
             }
             let sender = Some(pb::Sender { cluster_id: String::new(), broker_id: broker, broker_epoch: epoch });
-            let heartbeat = pb::BrokerHeartbeat { sender, metadata_version: u64::MAX, ..Default::default() };
+            let heartbeat = pb::BrokerHeartbeat { sender, metadata_version: epoch as u64, ..Default::default() };
             if heartbeats.send(heartbeat).await.is_err() {
                 return;
             }
@@ -111,7 +111,7 @@ async fn session(client: &mut ControllerClient<Channel>, broker: i32, epoch: i64
 }
 
 impl Session {
-    async fn until_unfenced(&mut self) {
+    pub async fn until_unfenced(&mut self) {
         let waiting = async {
             loop {
                 let reply = self.replies.message().await.unwrap().expect("the session goes on");

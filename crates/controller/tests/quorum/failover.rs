@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use raftsman_rpc::controller as pb;
 
-use crate::brokers::{create_topic, register};
+use crate::brokers::{create_topic, register, session};
 use crate::cluster::Quorum;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +33,10 @@ async fn everything_survives_when_all_stop_and_start_again() {
     let active = quorum.active().await;
     let mut client = quorum.nodes[active].client().await;
     let epoch = register(&mut client, 1).await;
+    let mut session = session(&mut client, 1, epoch).await;
+    session.until_unfenced().await;
     create_topic(&mut client, 1, epoch, "kept").await;
+    drop(session);
     let version = quorum.nodes[active].health().metadata_version;
     for node in &mut quorum.nodes {
         node.stop();
