@@ -13,6 +13,7 @@ use raftsman_protocol::messages::fetch::{
 use raftsman_types::{ErrorCode, LeaderEpoch, TopicId, TopicIdPartition};
 use tokio::time::Instant;
 
+use super::authorize::{Operation, Resource};
 use super::leader_hints::LeaderHints;
 use super::{Close, Context};
 use crate::replica::{FetchRead, Fetched, Isolation};
@@ -89,6 +90,10 @@ fn resolve(ctx: &Context, topics: Vec<FetchTopic>, version: i16) -> Vec<(Fetchab
             } else {
                 image.topic_by_name(&topic.topic).ok_or(ErrorCode::UnknownTopicOrPartition)
             };
+            let found = found.and_then(|topic| {
+                let readable = ctx.is_authorized(Operation::Read, Resource::Topic(&topic.name));
+                if readable { Ok(topic) } else { Err(ErrorCode::TopicAuthorizationFailed) }
+            });
             let wanted = topic
                 .partitions
                 .into_iter()
@@ -100,8 +105,7 @@ fn resolve(ctx: &Context, topics: Vec<FetchTopic>, version: i16) -> Vec<(Fetchab
                     partition,
                 })
                 .collect();
-            let answer =
-                FetchableTopicResponse { topic: topic.topic, topic_id: topic.topic_id, ..Default::default() };
+            let answer = FetchableTopicResponse { topic: topic.topic, topic_id: topic.topic_id, ..Default::default() };
             (answer, wanted)
         })
         .collect()
@@ -150,7 +154,12 @@ fn epoch(value: i32) -> Option<LeaderEpoch> {
     (value >= 0).then_some(LeaderEpoch(value))
 }
 
-fn respond(ctx: &Context, topics: Vec<(FetchableTopicResponse, Vec<Wanted>)>, pass: Pass, version: i16) -> FetchResponse {
+fn respond(
+    ctx: &Context,
+    topics: Vec<(FetchableTopicResponse, Vec<Wanted>)>,
+    pass: Pass,
+    version: i16,
+) -> FetchResponse {
     let image = ctx.state.metadata.load();
     let mut hints = LeaderHints::new(ctx, &image, version >= LEADER_HINTS_FROM);
     let mut results = pass.results.into_iter();
@@ -170,11 +179,7 @@ fn respond(ctx: &Context, topics: Vec<(FetchableTopicResponse, Vec<Wanted>)>, pa
     FetchResponse { responses, node_endpoints, ..Default::default() }
 }
 
-fn partition_data(
-    wanted: &Wanted,
-    result: Result<Fetched, ErrorCode>,
-    hints: &mut LeaderHints<'_>,
-) -> PartitionData {
+fn partition_data(wanted: &Wanted, result: Result<Fetched, ErrorCode>, hints: &mut LeaderHints<'_>) -> PartitionData {
     let partition_index = wanted.partition.partition;
     match result {
         Ok(fetched) => PartitionData {

@@ -6,6 +6,7 @@ use raftsman_protocol::messages::list_offsets::{
 };
 use raftsman_types::{ErrorCode, LeaderEpoch, TopicIdPartition};
 
+use super::authorize::{Operation, Resource};
 use super::{Close, Context};
 use crate::replica::{Isolation, ListedOffset};
 
@@ -76,6 +77,9 @@ fn list(
 ) -> Result<ListedOffset, ErrorCode> {
     if version < lowest_version(asked.timestamp) || asked.timestamp < -6 {
         return Err(ErrorCode::UnsupportedVersion);
+    }
+    if !ctx.is_authorized(Operation::Describe, Resource::Topic(topic)) {
+        return Err(ErrorCode::TopicAuthorizationFailed);
     }
     let image = ctx.state.metadata.load();
     let topic = image.topic_by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;

@@ -6,6 +6,7 @@ use raftsman_protocol::messages::offset_for_leader_epoch::{
 };
 use raftsman_types::{ErrorCode, LeaderEpoch, TopicIdPartition};
 
+use super::authorize::{Operation, Resource};
 use super::{Close, Context};
 
 /// Answers for every partition on its own.
@@ -32,7 +33,13 @@ fn answer(ctx: &Context, topic: &str, asked: &OffsetForLeaderPartition) -> Epoch
     let partition = asked.partition;
     let image = ctx.state.metadata.load();
     let found = image.topic_by_name(topic).filter(|topic| topic.partition(partition).is_some());
-    let result = found.ok_or(ErrorCode::UnknownTopicOrPartition).and_then(|topic| {
+    let describable = ctx.is_authorized(Operation::Describe, Resource::Topic(topic));
+    let found = if describable {
+        found.ok_or(ErrorCode::UnknownTopicOrPartition)
+    } else {
+        Err(ErrorCode::TopicAuthorizationFailed)
+    };
+    let result = found.and_then(|topic| {
         let at = TopicIdPartition { topic_id: topic.id, partition };
         let known = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
         let wanted = LeaderEpoch(asked.leader_epoch);

@@ -12,6 +12,7 @@ use raftsman_protocol::messages::produce::{
 use raftsman_types::{ErrorCode, TopicId, TopicIdPartition, is_internal_topic};
 use tokio::time::Instant;
 
+use super::authorize::{Operation, Resource};
 use super::leader_hints::LeaderHints;
 use super::{Close, Context};
 use crate::replica::{Acks, AppendError, AppendOrigin, Appended};
@@ -64,7 +65,7 @@ pub async fn handle(ctx: &Context, request: ProduceRequest, version: i16) -> Res
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms.max(0) as u64);
     let mut topics = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
-        let target = target(&image, &topic.name, TopicId(topic.topic_id), version);
+        let target = target(ctx, &image, &topic.name, TopicId(topic.topic_id), version);
         let mut appends = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
             let at = TopicIdPartition {
@@ -108,12 +109,21 @@ pub async fn handle(ctx: &Context, request: ProduceRequest, version: i16) -> Res
 }
 
 /// Which topic is meant, or why none is.
-fn target(image: &MetadataImage, name: &str, topic_id: TopicId, version: i16) -> Result<TopicId, ErrorCode> {
+fn target(
+    ctx: &Context,
+    image: &MetadataImage,
+    name: &str,
+    topic_id: TopicId,
+    version: i16,
+) -> Result<TopicId, ErrorCode> {
     let topic = if version >= TOPIC_IDS_FROM {
         image.topic(topic_id).ok_or(ErrorCode::UnknownTopicId)?
     } else {
         image.topic_by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)?
     };
+    if !ctx.is_authorized(Operation::Write, Resource::Topic(&topic.name)) {
+        return Err(ErrorCode::TopicAuthorizationFailed);
+    }
     if is_internal_topic(&topic.name) { Err(ErrorCode::InvalidTopicException) } else { Ok(topic.id) }
 }
 
@@ -187,8 +197,5 @@ fn respond(append: Append, hints: &mut LeaderHints<'_>) -> PartitionProduceRespo
 }
 
 fn node_endpoints(hints: &LeaderHints<'_>) -> Vec<NodeEndpoint> {
-    hints
-        .endpoints()
-        .map(|e| NodeEndpoint { node_id: e.node.0, host: e.host, port: e.port, rack: e.rack })
-        .collect()
+    hints.endpoints().map(|e| NodeEndpoint { node_id: e.node.0, host: e.host, port: e.port, rack: e.rack }).collect()
 }
