@@ -3,4 +3,7 @@
 mod all_killed;
 mod bad_input;
 mod bad_start;
+mod cluster_command;
+mod command;
+mod demo;
 mod wire;
