@@ -23,6 +23,8 @@ const REPLICATION_FACTOR: i16 = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between two looks at a state that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Clients look for a new leader this often: the gap shown is to be the cluster's and not that of a client's patience.
+const RETRY_BACKOFF: Duration = Duration::from_millis(10);
 /// How long a killed node stays away at least, so that the others are seen to go on.
 const AWAY: Duration = Duration::from_secs(1);
 
@@ -39,6 +41,12 @@ pub struct Plan {
     pub calm: Duration,
     /// The fault to put into what is read back.
     pub tamper: Option<Tamper>,
+}
+
+/// A cluster in which all is well.
+struct Settled {
+    partitions: Vec<PartitionState>,
+    controller: i32,
 }
 
 /// The demo as it is played.
@@ -124,10 +132,11 @@ impl Story {
     async fn kill_in_turn(&mut self) -> Result<Vec<KillReport>, String> {
         let mut reports: Vec<KillReport> = Vec::new();
         for index in 0..self.plan.kills {
-            let partitions = self.wait_until_settled().await?;
+            self.wait_until_settled().await?;
             self.calm().await?;
+            let settled = self.wait_until_settled().await?;
             let victims: Vec<i32> = reports.iter().map(|report| report.node).collect();
-            let report = self.kill(index, &partitions, &victims).await?;
+            let report = self.kill(index, &settled, &victims).await?;
             reports.push(report);
         }
         self.wait_until_settled().await?;
@@ -136,16 +145,11 @@ impl Story {
     }
 
     /// Kills one node, waits until all goes on without it, and brings it back.
-    async fn kill(
-        &mut self,
-        index: usize,
-        partitions: &[PartitionState],
-        victims: &[i32],
-    ) -> Result<KillReport, String> {
+    async fn kill(&mut self, index: usize, settled: &Settled, victims: &[i32]) -> Result<KillReport, String> {
         let kind = KillKind::in_turn(index);
         let ids = self.ids();
-        let controller = judge(&ask_each(&self.addresses()).await)?;
-        let victim = choose(kind, &ids, partitions, controller, victims)
+        let Settled { partitions, controller } = settled;
+        let victim = choose(kind, &ids, partitions, *controller, victims)
             .ok_or_else(|| format!("the active controller, {controller}, is none of the nodes {ids:?}"))?;
         let led = leading(&ids, partitions).get(&victim).copied().unwrap_or(0);
         let affected = affected_by(victim, partitions);
@@ -194,14 +198,14 @@ impl Story {
     }
 
     /// Waits until every replica is in sync, leadership is spread and all nodes know it.
-    async fn wait_until_settled(&mut self) -> Result<Vec<PartitionState>, String> {
+    async fn wait_until_settled(&mut self) -> Result<Settled, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.check_all()?;
             let why_not = match self.look().await {
-                Ok(partitions) => {
+                Ok(settled) => {
                     self.progress.lock().phase.clear();
-                    return Ok(partitions);
+                    return Ok(settled);
                 }
                 Err(why_not) => why_not,
             };
@@ -212,9 +216,9 @@ impl Story {
         }
     }
 
-    /// The partitions, if all is well; else what is not.
-    async fn look(&self) -> Result<Vec<PartitionState>, String> {
-        judge(&ask_each(&self.addresses()).await)?;
+    /// The state of things, if all is well; else what is not.
+    async fn look(&self) -> Result<Settled, String> {
+        let controller = judge(&ask_each(&self.addresses()).await)?;
         let mut views = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let failed = |error: ClientError| format!("node {} does not describe the topic: {error}", node.id());
@@ -223,7 +227,8 @@ impl Story {
             views.push(states_of(&metadata, TOPIC));
         }
         let partitions = usize::try_from(self.plan.partitions).unwrap_or_default();
-        judge_settled(&views, &self.ids(), partitions)
+        let partitions = judge_settled(&views, &self.ids(), partitions)?;
+        Ok(Settled { partitions, controller })
     }
 
     /// Lets everything run undisturbed for a while, in which nothing may end.
@@ -293,7 +298,12 @@ impl Story {
 
     fn client(&self, id: &str) -> Result<Client, String> {
         let layouts: Vec<_> = self.nodes.iter().map(|node| node.layout().clone()).collect();
-        let options = ClientOptions { client_id: id.to_owned(), ..ClientOptions::default() };
+        let options = ClientOptions {
+            client_id: id.to_owned(),
+            retry_backoff: RETRY_BACKOFF,
+            retry_backoff_max: RETRY_BACKOFF,
+            ..ClientOptions::default()
+        };
         Client::unconnected(&bootstrap_servers(&layouts), options).map_err(|error| error.to_string())
     }
 
