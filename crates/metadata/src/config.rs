@@ -1,4 +1,8 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Dynamic settings of one resource: values by Kafka's key.
+pub type Settings = BTreeMap<Arc<str>, Arc<str>>;
 
 /// What a dynamic configuration belongs to (Kafka's ConfigResource types).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

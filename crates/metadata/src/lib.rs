@@ -13,7 +13,7 @@ mod replay;
 mod settings;
 mod snapshot;
 
-pub use config::{ConfigResource, ConfigResourceType};
+pub use config::{ConfigResource, ConfigResourceType, Settings};
 pub use delta::{MetadataDelta, PartitionDelta};
 pub use entry::{EntryOutcome, MetadataEntry};
 pub use image::{

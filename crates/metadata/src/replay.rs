@@ -3,7 +3,6 @@
 //! A record whose target is unknown leaves no effect. A record that would break an invariant of the image
 //! (a leader outside the ISR, an ISR outside the replicas, an epoch that falls) is a bug in `decide`, and stops the process.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -11,7 +10,7 @@ use raftsman_types::{BrokerEpoch, BrokerId, TopicId, TopicIdPartition};
 
 use crate::{
     BrokerRegistration, BrokerState, ConfigResource, EntryOutcome, MetadataEntry, MetadataImage, MetadataRecord,
-    PartitionChange, PartitionImage, TopicImage,
+    PartitionChange, PartitionImage, Settings, TopicImage,
 };
 
 impl MetadataImage {
@@ -132,7 +131,7 @@ impl MetadataImage {
     }
 
     fn set_config(&mut self, resource: &ConfigResource, key: &Arc<str>, value: Option<&Arc<str>>) {
-        let mut settings = self.configs.get(resource).map_or_else(BTreeMap::new, |settings| (**settings).clone());
+        let mut settings = self.configs.get(resource).map_or_else(Settings::new, |settings| (**settings).clone());
         match value {
             Some(value) => settings.insert(key.clone(), value.clone()),
             None => settings.remove(key),

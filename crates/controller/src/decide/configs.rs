@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use raftsman_metadata::{
     BrokerConfigScope, ConfigResource, ConfigResourceType, DynamicBrokerConfig, InvalidConfig, MetadataImage,
-    MetadataRecord, TopicConfig,
+    MetadataRecord, Settings, TopicConfig,
 };
 use raftsman_types::{BrokerId, ErrorCode, TopicId};
 
@@ -22,9 +22,6 @@ const MAX_VALUE_BYTES: usize = 32 * 1024;
 
 /// The most bytes that one request may change of one resource.
 const MAX_RESOURCE_BYTES: usize = 64 * 1024;
-
-/// A resource's settings by key.
-type Settings = BTreeMap<Arc<str>, Arc<str>>;
 
 pub(super) fn alter_configs(situation: &Situation<'_>, request: &AlterConfigs) -> Outcome {
     if let Err(error) = check_sender(situation.image, request.sender) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raftsman_metadata::{ConfigResource, MetadataImage, MetadataRecord, TopicConfig};
+use raftsman_metadata::{ConfigResource, MetadataImage, MetadataRecord, Settings, TopicConfig};
 use raftsman_types::{BrokerId, ErrorCode, TopicId, Uuid, validate_topic_name};
 use rand::Rng;
 
@@ -17,7 +17,7 @@ use super::{CreateTopics, NewTopic, OperationResult, Reply, RequestError, Situat
 /// A topic that was checked and placed.
 struct Plan {
     replicas: Vec<Vec<BrokerId>>,
-    configs: Vec<(Arc<str>, Arc<str>)>,
+    configs: Settings,
     warning: Option<String>,
 }
 
@@ -97,10 +97,9 @@ fn plan(
     *room -= replicas.len();
     let replication_factor = replicas.first().map_or(0, Vec::len);
     let warning = configs
-        .iter()
-        .find(|(key, _)| &**key == "min.insync.replicas")
-        .filter(|(_, value)| value.trim().parse::<usize>().is_ok_and(|value| value > replication_factor))
-        .map(|(_, value)| {
+        .get("min.insync.replicas")
+        .filter(|value| value.trim().parse::<usize>().is_ok_and(|value| value > replication_factor))
+        .map(|value| {
             format!("min.insync.replicas is {value} with a replication factor of {replication_factor}: it counts as {replication_factor}")
         });
     Ok(Plan { replicas, configs, warning })
@@ -127,18 +126,17 @@ fn check_name(image: &MetadataImage, name: &str) -> Result<(), RequestError> {
     Ok(())
 }
 
-fn check_configs(topic: &NewTopic) -> Result<Vec<(Arc<str>, Arc<str>)>, RequestError> {
+fn check_configs(topic: &NewTopic) -> Result<Settings, RequestError> {
     let invalid = |message: String| refusal(ErrorCode::InvalidConfig, message);
-    let mut configs: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(topic.configs.len().min(TopicConfig::KEYS.len()));
+    let mut configs = Settings::new();
     for (key, value) in &topic.configs {
         let Some(value) = value else {
             return Err(invalid(format!("Null value not supported for topic configs: {key}")));
         };
         TopicConfig::validate(key, value).map_err(|error| invalid(error.to_string()))?;
-        if configs.iter().any(|(other, _)| other == key) {
+        if configs.insert(key.clone(), value.clone()).is_some() {
             return Err(refusal(ErrorCode::InvalidRequest, format!("Error due to duplicate config keys: {key}")));
         }
-        configs.push((key.clone(), value.clone()));
     }
     check_size(configs.iter().map(|(key, value)| (&**key, &**value)))?;
     Ok(configs)

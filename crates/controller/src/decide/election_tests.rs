@@ -139,6 +139,13 @@ fn a_member_leaves_the_isr() {
             after: (&[], &[2], 0, 2),
             ..CASE
         },
+    ];
+    cases.iter().for_each(check);
+}
+
+#[test]
+fn who_misses_data_neither_leads_nor_stays_eligible() {
+    let cases = [
         Case {
             name: "nobody clean, unclean allowed",
             before: (&[2], &[], 2, 0),

@@ -2,7 +2,6 @@ mod broker;
 mod partition;
 mod topic;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -12,7 +11,7 @@ pub use broker::{BrokerRegistration, BrokerState, Listener};
 pub use partition::{Durability, PartitionImage, RecoveryState};
 pub use topic::TopicImage;
 
-use crate::ConfigResource;
+use crate::{ConfigResource, Settings};
 
 /// All metadata at one version. Made of persistent maps: a clone costs the same whatever the cluster's size.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,7 +31,7 @@ pub struct MetadataImage {
     /// Topic ids by name, in the order of names.
     pub topic_ids: OrdMap<Arc<str>, TopicId>,
     /// Dynamic settings.
-    pub configs: OrdMap<ConfigResource, Arc<BTreeMap<Arc<str>, Arc<str>>>>,
+    pub configs: OrdMap<ConfigResource, Arc<Settings>>,
     /// The first producer id that no block holds.
     pub next_producer_id: i64,
 }
