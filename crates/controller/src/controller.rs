@@ -190,6 +190,7 @@ impl RaftThread {
         tasks.spawn(quorum.clone().stand_again_when_deposed());
         tasks.spawn(quorum.clone().keep_membership());
         tasks.spawn(quorum.clone().become_member(self.config.cluster_id.clone()));
+        let last_health = self.health.clone();
         tasks.spawn(publish_health(self.config, quorum.clone(), states, self.active, self.health));
         tokio::select! {
             served = serve(listener, routes) => {
@@ -202,6 +203,11 @@ impl RaftThread {
             () = failed(quorum.watch_failure()) => {}
         }
         tasks.shutdown().await;
+        let failure = quorum.watch_failure().borrow().clone();
+        last_health.send_modify(|health| {
+            health.is_active = false;
+            health.failure = failure;
+        });
         quorum.stop().await;
     }
 }

@@ -36,11 +36,12 @@ impl Quorum {
     /// Watches the leader, whoever it is, until Raft stops.
     pub async fn watch_leaders(self: Arc<Quorum>) {
         let mut metrics = self.metrics();
+        let mut stood_on = None;
         loop {
             let leader = self.other_leader(&metrics.borrow_and_update());
             let alive = match leader {
                 None => metrics.changed().await.is_ok(),
-                Some((id, node)) => self.follow(id, &node).await,
+                Some((id, node)) => self.follow(id, &node, &mut stood_on).await,
             };
             if !alive {
                 return;
@@ -55,15 +56,17 @@ impl Quorum {
 
     /// Stands on a leader's stream until another one leads, or this one is dead and replaced, or the stream has to be opened
     /// again. False when Raft has stopped.
-    async fn follow(&self, leader: RaftId, node: &QuorumNode) -> bool {
+    async fn follow(&self, leader: RaftId, node: &QuorumNode, stood_on: &mut Option<RaftId>) -> bool {
         let mut metrics = self.metrics();
-        tokio::select! {
-            () = self.stand(leader, node) => {}
-            () = self.leader_suspected.notified() => {}
+        let somebody_else = tokio::select! {
+            somebody_else = self.stand(leader, node, stood_on) => somebody_else,
+            () = self.leader_suspected.notified() => false,
             changed = metrics.wait_for(|m| m.current_leader != Some(leader)) => return changed.is_ok(),
-        }
+        };
         let (host, port) = self.directory.host_and_port(node);
-        if is_dead(host, port).await {
+        // A leader that lost its disk is answered for by the new member in its place.
+        let is_gone = somebody_else && *stood_on == Some(leader);
+        if is_gone || is_dead(host, port).await {
             tracing::info!(leader = %node.node_id, "the active controller is dead");
             self.replace(leader).await;
         } else {
@@ -72,13 +75,19 @@ impl Quorum {
         true
     }
 
-    /// Returns when the leader's stream has ended or could not be opened.
-    async fn stand(&self, leader: RaftId, node: &QuorumNode) {
-        let Ok(mut client) = self.peers.client(&self.directory.address_of(node)) else { return };
+    /// Returns when the leader's stream has ended or could not be opened; true if somebody else answers in its place.
+    async fn stand(&self, leader: RaftId, node: &QuorumNode, stood_on: &mut Option<RaftId>) -> bool {
+        let Ok(mut client) = self.peers.client(&self.directory.address_of(node)) else { return false };
         let request = pb::StandRequest { envelope: Some(self.envelope(leader)) };
-        if let Ok(Ok(stream)) = timeout(OPEN_TIMEOUT, client.stand(request)).await {
-            let mut stream = stream.into_inner();
-            while let Ok(Some(_)) = stream.message().await {}
+        match timeout(OPEN_TIMEOUT, client.stand(request)).await {
+            Ok(Ok(stream)) => {
+                *stood_on = Some(leader);
+                let mut stream = stream.into_inner();
+                while let Ok(Some(_)) = stream.message().await {}
+                false
+            }
+            Ok(Err(status)) => status.code() == tonic::Code::FailedPrecondition,
+            Err(_) => false,
         }
     }
 

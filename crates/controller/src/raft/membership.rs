@@ -52,6 +52,12 @@ impl Quorum {
                 if let Some(taken) = self.lives_elsewhere(membership, &node).await {
                     return Joining::Refused(taken);
                 }
+                let learners: BTreeSet<RaftId> = membership.learner_ids().collect();
+                let namesakes = membership.nodes().filter(|(id, n)| n.node_id == node.node_id && learners.contains(id));
+                let gone: BTreeSet<RaftId> = namesakes.map(|(id, _)| *id).collect();
+                if !gone.is_empty() && !self.change(ChangeMembers::RemoveNodes(gone)).await {
+                    return Joining::NotLeader(None);
+                }
                 ChangeMembers::AddNodes(BTreeMap::from([(raft_id, node)]))
             }
         };
@@ -127,11 +133,6 @@ impl Quorum {
                 let mut next: BTreeSet<RaftId> = voters.difference(&namesakes).copied().collect();
                 next.insert(*learner);
                 return Some(ChangeMembers::ReplaceAllVoters(next));
-            }
-            // A learner that lost its disk twice: its older id will never answer again.
-            let newer = learners.iter().any(|other| node_of(other) == Some(node_id) && self.is_close(*other, metrics));
-            if newer && !self.is_close(*learner, metrics) {
-                return Some(ChangeMembers::RemoveNodes(BTreeSet::from([*learner])));
             }
         }
         None

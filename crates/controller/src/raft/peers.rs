@@ -9,13 +9,15 @@ use tonic::transport::{Channel, Endpoint};
 
 /// How long a dialled node has to answer: a killed container never refuses.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a connection may take to be made, the resolving of a name included.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
 /// What one message between controllers holds at most: entries of 256 KiB, or a part of a snapshot, and what frames it.
 pub(super) const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
 /// Settings of every connection between controllers. Nothing is sent over them that is larger than some hundred KiB.
 pub(super) fn endpoint(address: &str) -> Result<Endpoint, tonic::transport::Error> {
     Ok(Endpoint::from_shared(format!("http://{address}"))?
-        .connect_timeout(DIAL_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(1))
         .keep_alive_timeout(Duration::from_secs(2))

@@ -51,7 +51,7 @@ pub(crate) enum Proposal {
     Unknown,
 }
 
-fn raft_config(timings: &RaftTimings) -> Result<Config, openraft::ConfigError> {
+fn raft_config(timings: &RaftTimings) -> Result<Config, String> {
     let config = Config {
         cluster_name: "raftsman".to_owned(),
         heartbeat_interval: timings.heartbeat_ms,
@@ -65,7 +65,7 @@ fn raft_config(timings: &RaftTimings) -> Result<Config, openraft::ConfigError> {
         replication_lag_threshold: timings.snapshot_after_entries,
         ..Config::default()
     };
-    config.validate()
+    config.validate().map_err(|e| format!("Raft's timings do not fit together: {e}"))
 }
 
 impl Quorum {
@@ -74,7 +74,7 @@ impl Quorum {
     /// # Errors
     /// The timings contradict each other, or the store cannot be read.
     pub async fn start(config: &ControllerConfig, storage: Storage) -> Result<Arc<Quorum>, String> {
-        let raft_config = raft_config(&config.raft).map_err(|e| format!("Raft's timings do not fit together: {e}"))?;
+        let raft_config = raft_config(&config.raft)?;
         let identity = Arc::new(storage.identity);
         let directory = Arc::new(Directory::new(config));
         let network = NetworkFactory { identity: identity.clone(), directory: directory.clone() };

@@ -77,15 +77,27 @@ fn pull<M: Message + Default>(bytes: &mut Bytes) -> io::Result<M> {
     M::decode(bytes.split_to(length)).map_err(damaged)
 }
 
-/// The image in a snapshot's bytes, and what Raft knows of it.
-pub(super) fn decode(bytes: &[u8]) -> io::Result<(SnapshotMeta, MetadataImage)> {
+/// A snapshot's head, and the parts behind it, after a look at the checksum.
+fn open(bytes: &[u8]) -> io::Result<(pb::SnapshotMeta, Bytes)> {
     let body = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not start as one"))?;
     let (body, crc) = body.split_last_chunk::<4>().ok_or_else(|| damaged("it ends early"))?;
     if u32::from_be_bytes(*crc) != crc32c(&[MAGIC, body]) {
         return Err(damaged("its checksum is wrong"));
     }
     let mut rest = Bytes::copy_from_slice(body);
-    let head: pb::SnapshotMeta = pull(&mut rest)?;
+    let head = pull(&mut rest)?;
+    Ok((head, rest))
+}
+
+/// What Raft knows of a snapshot.
+pub(super) fn decode_meta(bytes: &[u8]) -> io::Result<SnapshotMeta> {
+    let (head, _) = open(bytes)?;
+    snapshot_meta_from_pb(&head).map_err(damaged)
+}
+
+/// The image in a snapshot's bytes, and what Raft knows of it.
+pub(super) fn decode(bytes: &[u8]) -> io::Result<(SnapshotMeta, MetadataImage)> {
+    let (head, mut rest) = open(bytes)?;
     let mut records: Vec<MetadataRecord> = Vec::new();
     loop {
         let part: SnapshotPart = pull(&mut rest)?;

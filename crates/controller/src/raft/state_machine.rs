@@ -125,7 +125,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let snapshots = self.snapshots.clone();
         let current = off_thread(move || {
             let Some(bytes) = snapshots.read_current()? else { return Ok(None) };
-            let (meta, _) = snapshot_file::decode(&bytes)?;
+            let meta = snapshot_file::decode_meta(&bytes)?;
             Ok(Some(Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) }))
         });
         Ok(current.await.map_err(|e| StorageIOError::read_snapshot(None, &e))?)

@@ -28,12 +28,14 @@ pub(crate) enum Input {
         /// Where its answer goes; nobody may wait for it any more.
         answer: oneshot::Sender<Answer>,
     },
-    /// A session stream was opened. The driver ends it by dropping the sender.
+    /// A session stream was opened. The driver ends it by dropping both senders.
     StreamOpened {
         /// Its number.
         stream: StreamId,
         /// Where its answers go.
         replies: mpsc::Sender<HeartbeatReply>,
+        /// Held while the stream may stay.
+        open: oneshot::Sender<()>,
     },
     /// Something about sessions.
     Session(SessionEvent),
@@ -55,7 +57,7 @@ pub(crate) struct Driver {
     done: mpsc::UnboundedSender<Done>,
     answers: HashMap<RequestId, oneshot::Sender<Answer>>,
     next_request: u64,
-    streams: HashMap<StreamId, mpsc::Sender<HeartbeatReply>>,
+    streams: HashMap<StreamId, (mpsc::Sender<HeartbeatReply>, oneshot::Sender<()>)>,
     leads_in_term: Option<u64>,
     effects: Vec<Effect>,
 }
@@ -180,9 +182,9 @@ impl Driver {
                 self.answers.insert(id, answer);
                 self.step(Event::Request { id, request });
             }
-            Input::StreamOpened { stream, replies } => {
+            Input::StreamOpened { stream, replies, open } => {
                 if self.actor.is_some() {
-                    self.streams.insert(stream, replies);
+                    self.streams.insert(stream, (replies, open));
                 }
             }
             Input::Session(event) => {
@@ -216,7 +218,7 @@ impl Driver {
             }
             Effect::AnswerHeartbeat { stream, reply } => {
                 // A broker that does not read its answers loses the oldest chance to hear, not its session.
-                if let Some(replies) = self.streams.get(&stream)
+                if let Some((replies, _)) = self.streams.get(&stream)
                     && replies.try_send(reply).is_err()
                 {
                     tracing::debug!(?stream, "a broker does not read the answers to its heartbeats");

@@ -2,7 +2,7 @@ use std::pin::Pin;
 
 use futures::{Stream, StreamExt, stream};
 use raftsman_rpc::controller as pb;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -26,13 +26,13 @@ pub(super) async fn open(
     ended: impl Fn() -> Status + Send + 'static,
 ) -> Result<Replies, Status> {
     let (replies, answers) = mpsc::channel(REPLIES_LIMIT);
-    let closed = replies.clone();
-    inputs.send(Input::StreamOpened { stream, replies }).await.map_err(|_| reply::not_active(None))?;
-    let closed = closed.downgrade();
+    let (open, closed) = oneshot::channel();
+    inputs.send(Input::StreamOpened { stream, replies, open }).await.map_err(|_| reply::not_active(None))?;
     tokio::spawn(async move {
         tokio::select! {
             () = carry(stream, heartbeats, &inputs) => {}
-            () = driver_ended(closed) => {}
+            // The driver has dropped its end.
+            _ = closed => {}
         }
         // The driver is gone only with the controller.
         let _ = inputs.send(Input::Session(SessionEvent::StreamBroken { stream })).await;
@@ -55,13 +55,5 @@ async fn carry(stream: StreamId, mut heartbeats: Streaming<pb::BrokerHeartbeat>,
         if inputs.send(Input::Session(SessionEvent::Heartbeat { stream, heartbeat })).await.is_err() {
             return;
         }
-    }
-}
-
-/// Returns when the driver has dropped its sender.
-async fn driver_ended(replies: mpsc::WeakSender<crate::heartbeat::HeartbeatReply>) {
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(100));
-    while replies.upgrade().is_some() {
-        look.tick().await;
     }
 }

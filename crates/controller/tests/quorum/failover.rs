@@ -85,4 +85,9 @@ async fn a_controller_that_is_far_behind_gets_a_snapshot() {
     quorum.nodes[behind].stop();
     quorum.start(behind);
     quorum.nodes[behind].until("restored", |h| h.metadata_version >= version).await;
+    // It has no batches from before its snapshot: a new watcher gets the image in parts.
+    let mut client = quorum.nodes[behind].client().await;
+    let image = crate::brokers::watch_until(&mut client, version).await;
+    assert_eq!(image.broker_epoch(raftsman_types::BrokerId(1)).map(|e| e.0), Some(epoch));
+    assert!(image.next_producer_id > 0);
 }
