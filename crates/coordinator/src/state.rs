@@ -110,7 +110,9 @@ mod tests {
     fn tombstones_leave_nothing_behind() {
         let mut state = State::default();
         let group = |value| Record::Group { group: "g".into(), value };
-        for record in [offset("a", Some(1)), offset("a", Some(2)), offset("b", Some(3)), group(Some(Default::default()))] {
+        for record in
+            [offset("a", Some(1)), offset("a", Some(2)), offset("b", Some(3)), group(Some(Default::default()))]
+        {
             state.replay(&record);
         }
         assert_eq!(state.group("g").map(|stored| stored.offsets().count()), Some(2));

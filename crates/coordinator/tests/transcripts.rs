@@ -101,9 +101,8 @@ fn run(bench: &mut Bench, line: &Line, out: &mut String) -> Vec<Seen> {
             bench.reload();
             Vec::new()
         }
-        "topic-deleted" => {
-            bench.delete_topics(&[DeletedTopic { name: line.subject.clone(), id: topic_id(line.number("topic-id", 0)) }])
-        }
+        "topic-deleted" => bench
+            .delete_topics(&[DeletedTopic { name: line.subject.clone(), id: topic_id(line.number("topic-id", 0)) }]),
         unknown => panic!("{unknown} is no command"),
     }
 }

@@ -22,7 +22,10 @@ impl Group {
     /// A member asks to join, or to join again. `random` makes its id if it has none.
     pub(crate) fn join(&mut self, turn: &mut Turn<'_>, caller: &Caller, request: &JoinGroupRequest, random: u128) {
         if let Err(refusal) = self.admit(turn, caller, request, random) {
-            turn.reply(caller.request, Reply::JoinGroup(refused_join(caller.version, refusal.error, refusal.member_id)));
+            turn.reply(
+                caller.request,
+                Reply::JoinGroup(refused_join(caller.version, refusal.error, refusal.member_id)),
+            );
         }
     }
 
@@ -66,9 +69,7 @@ impl Group {
             GroupState::PreparingRebalance => {
                 member.is_some_and(|m| m.awaiting_join.is_some()) || self.joined < max_size
             }
-            GroupState::CompletingRebalance | GroupState::Stable => {
-                member.is_some() || self.members.len() < max_size
-            }
+            GroupState::CompletingRebalance | GroupState::Stable => member.is_some() || self.members.len() < max_size,
         }
     }
 

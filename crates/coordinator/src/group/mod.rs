@@ -22,9 +22,9 @@ use raftsman_types::{MonotonicTime, WallTime};
 pub(crate) use describe::{describe_absent, describe_stored, list_stored};
 pub(crate) use join::refused_join;
 pub(crate) use leave::{answer_to, left};
-pub(crate) use sync::refused_sync;
 use member::Member;
 use rebalance::JoinPhase;
+pub(crate) use sync::refused_sync;
 
 use crate::shard::RequestId;
 

@@ -76,7 +76,8 @@ impl Group {
     /// Somebody joined: the delay before the very first generation may be extended.
     pub(super) fn extend_initial_delay(&mut self) {
         if self.generation == 0
-            && let Some(initial) = self.join_phase.as_mut().and_then(|phase| phase.initial.as_mut()) {
+            && let Some(initial) = self.join_phase.as_mut().and_then(|phase| phase.initial.as_mut())
+        {
             initial.somebody_came = true;
         }
     }

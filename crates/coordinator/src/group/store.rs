@@ -92,7 +92,11 @@ fn restored(stored: &MemberMetadata, protocol: Option<&Str>, turn: &Turn<'_>) ->
         client_id: stored.client_id.clone(),
         client_host: stored.client_host.clone(),
         // The oldest records have no rebalance timeout.
-        rebalance_timeout: if stored.rebalance_timeout < 0 { session_timeout } else { millis(stored.rebalance_timeout) },
+        rebalance_timeout: if stored.rebalance_timeout < 0 {
+            session_timeout
+        } else {
+            millis(stored.rebalance_timeout)
+        },
         session_timeout,
         protocols: protocol.map(|name| (name.clone(), stored.subscription.clone())).into_iter().collect(),
         assignment: stored.assignment.clone(),

@@ -45,13 +45,12 @@ fn find<'a>(
 }
 
 fn all_topics(stored: &StoredGroup) -> Vec<OffsetFetchResponseTopics> {
-    let topic = |(name, partitions): (&Str, &std::collections::BTreeMap<i32, OffsetCommitValue>)| {
-        OffsetFetchResponseTopics {
+    let topic =
+        |(name, partitions): (&Str, &std::collections::BTreeMap<i32, OffsetCommitValue>)| OffsetFetchResponseTopics {
             topic_id: partitions.values().next().map(|value| value.topic_id).unwrap_or_default(),
             name: name.clone(),
             partitions: partitions.iter().map(|(index, value)| answer(*index, Some(value))).collect(),
-        }
-    };
+        };
     stored.offsets.iter().map(topic).collect()
 }
 

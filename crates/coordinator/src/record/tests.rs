@@ -55,8 +55,7 @@ fn golden_bytes_are_kafkas() {
     };
     let (key, value) = Record::Group { group: "g".into(), value: Some(group) }.encode().unwrap();
     assert_eq!(key[..], [0, 2, 0, 1, b'g']);
-    let expected =
-        [0, 3, 0, 1, b'c', 0, 0, 0, 2, 0, 1, b'r', 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0];
+    let expected = [0, 3, 0, 1, b'c', 0, 0, 0, 2, 0, 1, b'r', 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0];
     assert_eq!(value.unwrap()[..], expected);
 }
 

@@ -108,9 +108,7 @@ impl Request {
     /// The answer that the request as a whole failed.
     pub fn refusal(&self, version: i16, error: ErrorCode) -> Reply {
         match self {
-            Request::JoinGroup(request) => {
-                Reply::JoinGroup(refused_join(version, error, request.member_id.clone()))
-            }
+            Request::JoinGroup(request) => Reply::JoinGroup(refused_join(version, error, request.member_id.clone())),
             Request::SyncGroup(_) => Reply::SyncGroup(refused_sync(error)),
             Request::Heartbeat(_) => {
                 Reply::Heartbeat(HeartbeatResponse { error_code: error.code(), ..HeartbeatResponse::default() })

@@ -116,6 +116,11 @@ impl Bench {
         all
     }
 
+    /// The id that the next request gets.
+    pub fn next_request(&self) -> u64 {
+        self.next_request
+    }
+
     pub fn now_ms(&self) -> u64 {
         self.now_ms
     }

@@ -111,7 +111,8 @@ impl Line {
     }
 
     fn assignments(&self) -> Vec<SyncGroupRequestAssignment> {
-        let assignment = |(member_id, given): (Str, Str)| SyncGroupRequestAssignment { member_id, assignment: blob(&given) };
+        let assignment =
+            |(member_id, given): (Str, Str)| SyncGroupRequestAssignment { member_id, assignment: blob(&given) };
         self.pairs("assign").into_iter().map(assignment).collect()
     }
 
@@ -195,9 +196,12 @@ pub fn show(seen: &Seen) -> String {
 
 fn show_record(record: &Record) -> String {
     match record {
-        Record::Offset { group, topic, partition, value: None } => format!("offset {group} {topic}-{partition} tombstone"),
+        Record::Offset { group, topic, partition, value: None } => {
+            format!("offset {group} {topic}-{partition} tombstone")
+        }
         Record::Offset { group, topic, partition, value: Some(value) } => {
-            let mut text = format!("offset {group} {topic}-{partition} = {} at={}", value.offset, value.commit_timestamp);
+            let mut text =
+                format!("offset {group} {topic}-{partition} = {} at={}", value.offset, value.commit_timestamp);
             if value.leader_epoch >= 0 {
                 text += &format!(" epoch={}", value.leader_epoch);
             }
@@ -252,9 +256,10 @@ fn show_reply(reply: &Reply) -> String {
         Reply::SyncGroup(sync) => format!("sync assignment={}", ascii(&sync.assignment)),
         Reply::Heartbeat(heartbeat) => format!("heartbeat {}", error(heartbeat.error_code)),
         Reply::LeaveGroup(leave) => {
-            let members = leave.members.iter().map(|m| {
-                format!(" {}/{}:{}", m.member_id, option(m.group_instance_id.as_ref()), error(m.error_code))
-            });
+            let members = leave
+                .members
+                .iter()
+                .map(|m| format!(" {}/{}:{}", m.member_id, option(m.group_instance_id.as_ref()), error(m.error_code)));
             format!("leave {}{}", error(leave.error_code), members.collect::<String>())
         }
         Reply::DeleteGroup(code) => format!("delete {code}"),
@@ -285,7 +290,13 @@ fn show_offsets_or_description(reply: &Reply) -> String {
         }
         Reply::DescribeGroup(group) => {
             let members = group.members.iter().map(|m| {
-                format!(" {}@{}:{}:{}", m.member_id, m.client_host, ascii(&m.member_metadata), ascii(&m.member_assignment))
+                format!(
+                    " {}@{}:{}:{}",
+                    m.member_id,
+                    m.client_host,
+                    ascii(&m.member_metadata),
+                    ascii(&m.member_assignment)
+                )
             });
             format!(
                 "describe {} {} type={} protocol={}{}",
