@@ -60,6 +60,9 @@ impl TailCache {
     /// Takes in what was just appended. If there is no room even without the older appends, the cache
     /// is left empty: a gap would be a lie.
     pub(crate) fn push(&mut self, base_offset: Offset, next_offset: Offset, bytes: Bytes, limit_bytes: usize) {
+        if self.appends.back().is_some_and(|last| last.next_offset > base_offset) {
+            self.clear();
+        }
         while !self.appends.is_empty() && self.bytes + bytes.len() > limit_bytes {
             self.pop_front();
         }
@@ -85,12 +88,16 @@ impl TailCache {
         Some(self.appends.range(first..).map(|append| (append.base_offset, append.next_offset, &append.bytes)))
     }
 
-    /// Forgets what ends past `end_offset`.
+    /// Forgets what ends past `end_offset`, which is the log's end now; everything, if an append of
+    /// several batches was cut apart.
     pub(crate) fn truncate(&mut self, end_offset: Offset) {
         while self.appends.back().is_some_and(|last| last.next_offset > end_offset) {
             if let Some(last) = self.appends.pop_back() {
                 self.release(last.bytes.len());
             }
+        }
+        if self.appends.back().is_some_and(|last| last.next_offset < end_offset) {
+            self.clear();
         }
     }
 

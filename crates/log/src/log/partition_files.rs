@@ -122,6 +122,8 @@ impl Log {
         }
         let removed = remove_if_there(&*self.place.fs, &cap_path(&self.place));
         self.latch(removed)?;
+        // Durable with the next flush; a note that comes back until then costs a longer check only.
+        self.names_changed += 1;
         self.recovery_point_is_capped = false;
         Ok(())
     }

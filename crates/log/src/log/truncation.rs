@@ -18,6 +18,7 @@ impl Log {
             self.reset_to(offset.max(0))?;
             return Ok(self.log_end_offset);
         }
+        let mut cut_at = offset;
         if offset < self.log_end_offset {
             let cut = self.cut(offset);
             self.latch(cut)?;
@@ -27,8 +28,10 @@ impl Log {
                 debug_assert!(latched.is_err());
             }
             producers?;
+            cut_at = self.log_end_offset;
         }
-        if self.epochs.truncate_from_end(offset) {
+        // After a cut within a batch that is below `offset`.
+        if self.epochs.truncate_from_end(offset.min(cut_at)) {
             self.epoch_version += 1;
         }
         self.write_epochs()?;

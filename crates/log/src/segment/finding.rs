@@ -45,14 +45,19 @@ impl Segment {
     ) -> Result<Option<(u64, BatchHeader)>, FindError> {
         let path = self.path(place);
         let from = self.floor_position(place, offset)?;
-        match self.find_from(file, &path, from, offset) {
-            // An index entry that leads nowhere: look from the start, the batches themselves tell.
-            Err(FindError::Damaged { position, .. }) if from > 0 && position == from => {
-                tracing::warn!(segment = %path.display(), offset, "an index entry points at no batch");
-                self.find_from(file, &path, 0, offset)
-            }
-            found => found,
+        let found = self.find_from(file, &path, from, offset);
+        // The batch an entry points at ends at or before what the entry was looked up for.
+        let misled = match &found {
+            Ok(Some((position, header))) => *position == from && header.last_offset() > offset,
+            Ok(None) => false,
+            Err(FindError::Damaged { position, .. }) => *position == from,
+            Err(FindError::Storage(_)) => return found,
+        };
+        if from > 0 && misled {
+            tracing::warn!(segment = %path.display(), offset, "an index entry is wrong; looking from the segment's start");
+            return self.find_from(file, &path, 0, offset);
         }
+        found
     }
 
     fn find_from(

@@ -3,8 +3,9 @@ use std::ops::ControlFlow;
 use raftsman_records::{BatchError, BatchHeader, NO_TIMESTAMP};
 use raftsman_types::{Offset, WallTime};
 
-use super::{LOOKUP_BLOCK_BYTES, MAX_PENDING_ENTRIES, Segment, WALK_BLOCK_BYTES};
+use super::{FindError, LOOKUP_BLOCK_BYTES, MAX_PENDING_ENTRIES, Segment, WALK_BLOCK_BYTES};
 use crate::error::StorageError;
+use crate::fs::File;
 use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
 use crate::place::Place;
 use crate::scanner::{BatchScanner, Depth, Scanned, WalkEnd, walk};
@@ -56,11 +57,22 @@ impl Segment {
         segment.time_index = time_index;
         segment.index_is_new = false;
         let (end, next_offset) = segment.walk_from(place, position, Depth::Headers, index_interval_bytes, |_| ())?;
-        if next_offset <= segment.offset_of_max_timestamp && next_offset > base_offset {
-            tracing::warn!(segment = %path.display(), "rebuilding a time index that goes past its segment");
+        if end.problem.is_none() && !segment.time_index_fits(place, &*file)? {
+            tracing::warn!(segment = %path.display(), "rebuilding a time index that does not fit its segment");
             return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
         }
         Ok((segment, end, next_offset))
+    }
+
+    /// Whether the largest timestamp of the time index stands where it says.
+    fn time_index_fits(&self, place: &Place, file: &dyn File) -> Result<bool, StorageError> {
+        let Some(time) = self.time_index.last() else { return Ok(true) };
+        let offset = self.base_offset + i64::from(time.relative_offset);
+        match self.find(place, file, offset) {
+            Ok(Some((_, header))) => Ok(header.last_offset() == offset && header.max_timestamp == time.timestamp),
+            Ok(None) | Err(FindError::Damaged { .. }) => Ok(false),
+            Err(FindError::Storage(error)) => Err(error),
+        }
     }
 
     /// Makes both indexes anew from the log, showing each good batch's header to `visit`.

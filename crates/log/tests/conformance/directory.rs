@@ -1,0 +1,204 @@
+//! The directory that logs live in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, MetaProperties};
+use raftsman_log::fs::{FileSystem, MemoryFs, OpenMode};
+use raftsman_log::{Log, LogConfig, LogError};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, TopicId, TopicPartition, Uuid};
+
+use super::rig::{NOW, TOPIC_ID, open};
+
+fn directory(fs: &MemoryFs) -> LogDirectory {
+    LogDirectory::open(Arc::new(fs.clone()), "/data").expect("opened")
+}
+
+fn put(fs: &MemoryFs, path: &str, content: &[u8]) {
+    fs.open(Path::new(path), OpenMode::Truncate).expect("opened").write_all_at(content, 0).expect("written");
+}
+
+fn make_log(fs: &MemoryFs, directory: &LogDirectory, topic: &str, partition: i32, id: TopicId) -> Log {
+    let path = directory.partition_path(topic, partition);
+    Log::open(Arc::new(fs.clone()), path, id, LogConfig::default(), true, 0, NOW).expect("a log").0
+}
+
+fn partition(topic: &str, partition: i32) -> TopicPartition {
+    TopicPartition { topic: topic.into(), partition }
+}
+
+#[test]
+fn only_one_at_a_time() {
+    let fs = MemoryFs::new();
+    let first = directory(&fs);
+    let second = LogDirectory::open(Arc::new(fs.clone()), "/data").expect_err("in use");
+    assert!(matches!(second, DirectoryError::InUse { .. }), "{second}");
+    drop(first);
+    let again = directory(&fs);
+    fs.kill();
+    directory(&fs);
+    drop(again);
+}
+
+#[test]
+fn checkpoints_are_kafkas_and_survive() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    assert!(dir.read_recovery_points().expect("none").is_empty());
+    let offsets = BTreeMap::from([(partition("a", 0), 5), (partition("a", 11), 7), (partition("b.c-d", 1), 1 << 40)]);
+    dir.write_recovery_points(&offsets).expect("written");
+    dir.write_high_watermarks(&offsets).expect("written");
+    dir.write_log_start_offsets(&offsets).expect("written");
+    fs.crash();
+    let dir = directory(&fs);
+    assert_eq!(dir.read_recovery_points().expect("read"), offsets);
+    assert_eq!(dir.read_high_watermarks().expect("read"), offsets);
+    assert_eq!(dir.read_log_start_offsets().expect("read"), offsets);
+    let path = Path::new("/data/recovery-point-offset-checkpoint");
+    let mut text = [0; 100];
+    let length = fs.open(path, OpenMode::Read).expect("there").read_at(&mut text, 0).expect("read");
+    assert_eq!(String::from_utf8_lossy(&text[..length]), "0\n3\na 0 5\na 11 7\nb.c-d 1 1099511627776\n");
+}
+
+#[test]
+fn broken_checkpoints_are_named() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    for broken in ["", "1\n0\n", "0\nx\n", "0\n2\na 0 5\n", "0\n1\na 0\n", "0\n1\na b 5\n", "\u{0}\u{0}\u{0}"] {
+        put(&fs, "/data/replication-offset-checkpoint", broken.as_bytes());
+        let error = dir.read_high_watermarks().expect_err(broken);
+        assert!(matches!(error, DirectoryError::Log(LogError::MalformedFile { .. })), "{broken:?}: {error}");
+        assert!(error.to_string().contains("replication-offset-checkpoint"), "{error}");
+    }
+}
+
+#[test]
+fn a_directory_knows_whose_it_is() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    assert_eq!(dir.read_meta_properties().expect("none"), None);
+    let properties = MetaProperties {
+        cluster_id: Some("kVTQiJDNRlSb4ZNXo2IT5A".to_owned()),
+        node_id: BrokerId(3),
+        directory_id: Some(DirectoryId(Uuid([9; 16]))),
+    };
+    dir.write_meta_properties(&properties).expect("written");
+    fs.crash();
+    assert_eq!(directory(&fs).read_meta_properties().expect("read"), Some(properties));
+
+    put(&fs, "/data/meta.properties", b"#\n#Thu Jan 01 00:00:00 UTC 2026\nversion=0\nbroker.id=4\ncluster.id = abc\n");
+    let old = directory(&fs).read_meta_properties().expect("read").expect("there");
+    assert_eq!((old.cluster_id.as_deref(), old.node_id, old.directory_id), (Some("abc"), BrokerId(4), None));
+    for broken in ["", "cluster.id=a\n", "cluster.id=a\nnode.id=x\n", "cluster.id=a\nnode.id=1\ndirectory.id=?\n"] {
+        put(&fs, "/data/meta.properties", broken.as_bytes());
+        assert!(directory(&fs).read_meta_properties().is_err(), "{broken:?}");
+    }
+}
+
+#[test]
+fn the_clean_mark_is_good_for_one_start() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    assert_eq!(dir.take_clean_shutdown().expect("none"), None);
+    let mark = CleanShutdown { broker_epoch: BrokerEpoch(77) };
+    dir.mark_clean_shutdown(mark).expect("marked");
+    fs.crash();
+    let dir = directory(&fs);
+    assert_eq!(dir.take_clean_shutdown().expect("taken"), Some(mark));
+    fs.crash();
+    assert_eq!(directory(&fs).take_clean_shutdown().expect("gone"), None);
+    for (kafkas, epoch) in
+        [(&b"{ \"version\" : 0, \"brokerEpoch\" : 12 }"[..], 12), (b"", -1), (b"{\"version\":0}", -1)]
+    {
+        put(&fs, "/data/.kafka_cleanshutdown", kafkas);
+        let taken = directory(&fs).take_clean_shutdown().expect("taken");
+        assert_eq!(taken, Some(CleanShutdown { broker_epoch: BrokerEpoch(epoch) }));
+    }
+}
+
+#[test]
+fn partitions_are_found_by_their_names() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    make_log(&fs, &dir, "orders", 0, TOPIC_ID);
+    make_log(&fs, &dir, "with-dash.and_more", 12, TOPIC_ID);
+    let others = ["__cluster_metadata-0", "orders-x", "orders", "orders-0.abc-stray", "or ders-1", "orders-1-future"];
+    for other in others {
+        fs.create_directories(&Path::new("/data").join(other)).expect("made");
+    }
+    put(&fs, "/data/file-0", b"no directory");
+    let found = dir.partitions().expect("listed");
+    let names: Vec<(&str, i32, Option<TopicId>)> =
+        found.iter().map(|p| (p.topic.as_str(), p.partition, p.topic_id)).collect();
+    assert_eq!(names, [("orders", 0, Some(TOPIC_ID)), ("with-dash.and_more", 12, Some(TOPIC_ID))]);
+    assert_eq!(found[1].path, dir.partition_path("with-dash.and_more", 12));
+}
+
+#[test]
+fn deletion_is_one_step_and_finished_after_a_crash() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    make_log(&fs, &dir, "a", 0, TOPIC_ID);
+    make_log(&fs, &dir, "a", 1, TOPIC_ID);
+    let offsets = BTreeMap::from([(partition("a", 0), 5), (partition("a", 1), 7)]);
+    dir.write_recovery_points(&offsets).expect("written");
+    dir.delete_partition(&dir.partition_path("a", 0)).expect("deleted");
+    assert_eq!(dir.read_recovery_points().expect("read"), BTreeMap::from([(partition("a", 1), 7)]));
+    let names: Vec<String> = dir.partitions().expect("listed").into_iter().map(|p| p.topic).collect();
+    assert_eq!(names, ["a"]);
+    // The removal itself was not synced: the renamed directory is back, and goes at the next open.
+    fs.crash();
+    let before = fs.list(Path::new("/data")).expect("listed");
+    assert!(before.iter().any(|entry| entry.name.ends_with("-delete")), "{before:?}");
+    let dir = directory(&fs);
+    let after = fs.list(Path::new("/data")).expect("listed");
+    assert!(!after.iter().any(|entry| entry.name.ends_with("-delete")), "{after:?}");
+    assert_eq!(dir.partitions().expect("listed").len(), 1);
+}
+
+#[test]
+fn the_longest_topic_name_can_be_deleted() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    let topic = "x".repeat(249);
+    make_log(&fs, &dir, &topic, 3, TOPIC_ID);
+    dir.delete_partition(&dir.partition_path(&topic, 3)).expect("deleted");
+    assert!(dir.partitions().expect("listed").is_empty());
+}
+
+#[test]
+fn a_topic_made_anew_is_not_taken_for_the_old_one() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    make_log(&fs, &dir, "t", 0, TOPIC_ID);
+    let config = LogConfig::default();
+    let other = TopicId(Uuid([8; 16]));
+    let path = dir.partition_path("t", 0);
+    let error =
+        Log::open(Arc::new(fs.clone()), path.clone(), other, config.clone(), true, 0, NOW).expect_err("another");
+    assert!(
+        matches!(&error, LogError::TopicIdMismatch { expected, found, .. } if *expected == other && *found == TOPIC_ID)
+    );
+    let (log, _) = Log::open(Arc::new(fs.clone()), path, TopicId::ZERO, config, true, 0, NOW).expect("adopted");
+    assert_eq!(log.topic_id(), TOPIC_ID);
+    // A recovery point left behind by the old topic says nothing about the new one.
+    dir.delete_partition(&dir.partition_path("t", 0)).expect("deleted");
+    make_log(&fs, &dir, "t", 0, other);
+    fs.kill();
+    let path = dir.partition_path("t", 0);
+    let (log, _) = Log::open(Arc::new(fs.clone()), path, other, LogConfig::default(), false, 900, NOW).expect("opened");
+    assert_eq!(log.log_end_offset(), 0);
+}
+
+#[test]
+fn a_broken_topic_id_is_named() {
+    let fs = MemoryFs::new();
+    fs.create_directories(Path::new("/data")).expect("made");
+    open(&fs, &LogConfig::default(), true, 0).expect("a new log");
+    for broken in ["", "version: 1\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n", "version: 0\n", "version: 0\ntopic_id: x\n"] {
+        put(&fs, "/data/t-0/partition.metadata", broken.as_bytes());
+        let error = open(&fs, &LogConfig::default(), true, 0).expect_err(broken);
+        assert!(error.to_string().contains("partition.metadata"), "{error}");
+    }
+}

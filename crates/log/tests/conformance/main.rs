@@ -1,0 +1,17 @@
+//! The log from outside, over a file system that forgets what was not synced.
+
+mod crash;
+mod directory;
+mod epochs;
+mod flushing;
+mod followers;
+mod indexes;
+mod model;
+mod offline;
+mod producers;
+mod real_files;
+mod retention;
+mod rig;
+mod tail_cache;
+mod timestamps;
+mod torn_tail;

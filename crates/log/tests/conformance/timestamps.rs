@@ -1,0 +1,73 @@
+//! Finding offsets by time.
+
+use raftsman_log::LogConfig;
+use raftsman_records::{BatchBuilder, Compression, TimestampType};
+use raftsman_types::{LeaderEpoch, WallTime};
+
+use super::rig::{Rig, batch_at, small_segments};
+
+/// What a walk over all records finds.
+fn expected(rig: &Rig, timestamp: i64) -> Option<(i64, i64, LeaderEpoch)> {
+    rig.all().iter().find_map(|batch| {
+        let epoch = batch.header().partition_leader_epoch;
+        batch.records().map(|record| record.expect("a record")).find_map(|record| {
+            let fits = record.timestamp >= timestamp && record.offset >= rig.log.log_start_offset();
+            fits.then_some((record.offset, record.timestamp, epoch))
+        })
+    })
+}
+
+#[test]
+fn lookups_agree_with_a_walk_over_all_records() {
+    let mut rig = Rig::new(small_segments());
+    // Timestamps that rise, fall and repeat; compressed batches among plain ones.
+    let mut random = 12_345u64;
+    for i in 0..60 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let codec = if i % 3 == 0 { Compression::Lz4 } else { Compression::None };
+        let mut builder = BatchBuilder::new(codec);
+        for k in 0..3 {
+            let timestamp = i * 50 + ((random >> (20 + k)) % 400) as i64;
+            builder.append(timestamp, None, Some(b"a value of some length"), &[]);
+        }
+        rig.append(builder.build(0, LeaderEpoch(-1)), (i / 20) as i32);
+    }
+    assert!(rig.log.segment_count() > 5);
+    for restarted in [false, true] {
+        if restarted {
+            rig.restart();
+        }
+        for timestamp in -1..3_600 {
+            let found = rig.log.offset_for_timestamp(timestamp).expect("readable");
+            assert_eq!(found, expected(&rig, timestamp), "{timestamp}");
+        }
+        let largest = rig.all().iter().map(|batch| batch.header().max_timestamp).max().expect("batches");
+        let found = rig.log.max_timestamp().expect("readable").expect("a record");
+        assert_eq!(Some((found.0, found.1)), expected(&rig, largest).map(|(offset, at, _)| (offset, at)));
+    }
+    rig.log.advance_log_start_offset(77).expect("advanced");
+    for timestamp in (-1..3_600).step_by(7) {
+        let found = rig.log.offset_for_timestamp(timestamp).expect("readable");
+        assert_eq!(found, expected(&rig, timestamp), "{timestamp} after the start moved");
+    }
+}
+
+#[test]
+fn an_empty_log_has_no_time() {
+    let rig = Rig::new(LogConfig::default());
+    assert_eq!(rig.log.max_timestamp().expect("readable"), None);
+    assert_eq!(rig.log.offset_for_timestamp(0).expect("readable"), None);
+}
+
+#[test]
+fn broker_time_stands_for_all_records() {
+    let config = LogConfig { message_timestamp_type: TimestampType::LogAppendTime, ..LogConfig::default() };
+    let mut rig = Rig::new(config);
+    let at = WallTime(5_000_000);
+    let info = rig.log.append_as_leader(batch_at(3, 0, 17), LeaderEpoch(0), at).expect("appended");
+    assert_eq!(info.log_append_time, Some(at.0));
+    let batches = rig.all();
+    let timestamps: Vec<i64> = batches[0].records().map(|record| record.expect("a record").timestamp).collect();
+    assert_eq!(timestamps, [at.0; 3]);
+    assert_eq!(rig.log.max_timestamp().expect("readable"), Some((0, at.0)));
+}

@@ -1,0 +1,148 @@
+//! What is left of a log whose last bytes did not make it to the disk.
+
+use raftsman_log::LogError;
+
+use super::rig::{NOW, Rig, batch, small_segments};
+use raftsman_log::LogConfig;
+
+const FIRST: &str = "00000000000000000000.log";
+
+fn three_batches() -> (Rig, Vec<u64>) {
+    let mut rig = Rig::new(LogConfig { tail_cache_bytes: 0, ..LogConfig::default() });
+    let mut ends = vec![0];
+    for i in 0..3 {
+        let info = rig.append(batch(2, i), 0);
+        ends.push(ends[i as usize] + info.appended_bytes as u64);
+    }
+    (rig, ends)
+}
+
+#[test]
+fn a_cut_at_any_byte_leaves_the_longest_whole_prefix() {
+    let (_, ends) = three_batches();
+    for cut in 0..=ends[3] {
+        let (mut rig, _) = three_batches();
+        rig.file(FIRST).set_length(cut).expect("cut");
+        rig.fs.kill();
+        let recovery = rig.open_again(false, 0);
+        let whole = ends.iter().filter(|end| **end <= cut).count() as i64 - 1;
+        assert_eq!(rig.log.log_end_offset(), 2 * whole, "cut at {cut}");
+        assert_eq!(recovery.truncated_bytes, cut - ends[whole as usize]);
+        assert_eq!(rig.all().len() as i64, whole);
+        // And the log goes on where it ends.
+        rig.append(batch(2, 9), 0);
+        assert_eq!(rig.all().len() as i64, whole + 1);
+    }
+}
+
+#[test]
+fn a_wrong_byte_anywhere_in_the_last_batch_cuts_it_off() {
+    let (_, ends) = three_batches();
+    for at in ends[2]..ends[3] {
+        // The first 16 bytes but the length are outside the CRC; the offset has a check of its own.
+        let in_batch = at - ends[2];
+        if (8..16).contains(&in_batch) || in_batch < 8 {
+            continue;
+        }
+        let (mut rig, _) = three_batches();
+        let byte = rig.content(FIRST)[at as usize];
+        rig.file(FIRST).write_all_at(&[byte ^ 0x40], at).expect("written");
+        rig.fs.kill();
+        rig.open_again(false, 4);
+        assert_eq!(rig.log.log_end_offset(), 4, "byte {in_batch} of the batch");
+    }
+}
+
+#[test]
+fn zeros_behind_the_last_batch_are_cut_off() {
+    for zeros in [1, 11, 12, 16, 17, 60, 61, 4096, 300_000] {
+        let (mut rig, ends) = three_batches();
+        rig.file(FIRST).set_length(ends[3] + zeros).expect("grown");
+        rig.fs.kill();
+        let recovery = rig.open_again(false, 6);
+        assert_eq!((rig.log.log_end_offset(), recovery.truncated_bytes), (6, zeros));
+        assert_eq!(rig.content(FIRST).len() as u64, ends[3]);
+    }
+}
+
+#[test]
+fn damage_below_the_recovery_point_is_told_and_nothing_is_cut() {
+    let (mut rig, ends) = three_batches();
+    rig.log.flush(NOW).expect("flushed");
+    rig.log.recovery_point_checkpointed(6).expect("noted");
+    let mut content = rig.content(FIRST);
+    content[ends[1] as usize + 70] ^= 1;
+    rig.replace(FIRST, &content);
+    let error = rig.try_open(false, 6).expect_err("damage");
+    let LogError::DamagedBelowRecoveryPoint { position, offset, recovery_point, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((position, offset, recovery_point), (ends[1], 2, 6));
+    assert_eq!(rig.content(FIRST), content, "the file must stay as it is");
+    // The same damage past the recovery point is a torn tail.
+    let (log, recovery) = rig.try_open(false, 2).expect("opened");
+    assert_eq!((log.log_end_offset(), recovery.truncated_bytes), (2, ends[3] - ends[1]));
+}
+
+#[test]
+fn flushed_data_that_is_gone_is_told() {
+    for clean in [true, false] {
+        let (mut rig, ends) = three_batches();
+        rig.log.close(NOW).expect("closed");
+        rig.log.recovery_point_checkpointed(6).expect("noted");
+        rig.file(FIRST).set_length(ends[2]).expect("cut");
+        let error = rig.try_open(clean, 6).expect_err("damage");
+        assert!(matches!(error, LogError::DamagedBelowRecoveryPoint { offset: 4, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_half_batch_behind_a_clean_mark_is_not_trusted() {
+    let (mut rig, ends) = three_batches();
+    rig.log.close(NOW).expect("closed");
+    rig.file(FIRST).write_all_at(&[1, 2, 3], ends[3]).expect("written");
+    let recovery = rig.open_again(true, 6);
+    assert_eq!((rig.log.log_end_offset(), recovery.truncated_bytes), (6, 3));
+}
+
+#[test]
+fn a_lost_segment_in_the_middle_is_told_or_cut_behind() {
+    let mut rig = Rig::new(small_segments());
+    rig.append_batches(12, 2);
+    rig.log.flush(NOW).expect("flushed");
+    rig.log.recovery_point_checkpointed(24).expect("noted");
+    let logs = rig.file_names(".log");
+    assert!(logs.len() >= 3, "{logs:?}");
+    let middle: i64 = logs[1][..20].parse().expect("an offset");
+    let lost = std::path::Path::new(super::rig::DIRECTORY).join(&logs[1]);
+    raftsman_log::fs::FileSystem::remove_file(&rig.fs, &lost).expect("removed");
+
+    let error = rig.try_open(false, 24).expect_err("flushed data is gone");
+    assert!(matches!(error, LogError::DamagedBelowRecoveryPoint { .. }), "{error}");
+    let error = rig.try_open(true, 24).expect_err("flushed data is gone");
+    assert!(matches!(error, LogError::DamagedBelowRecoveryPoint { .. }), "{error}");
+
+    let recovery = rig.open_again(false, middle);
+    assert_eq!(rig.log.log_end_offset(), middle);
+    assert_eq!(recovery.removed_segments, logs.len() - 2);
+    assert_eq!(rig.file_names(".log").len(), 1);
+    rig.append_batches(3, 2);
+    assert_eq!(rig.all().len() as i64, middle / 2 + 3);
+}
+
+#[test]
+fn segments_that_overlap_are_not_both_believed() {
+    let mut rig = Rig::new(small_segments());
+    rig.append_batches(12, 2);
+    let logs = rig.file_names(".log");
+    let second: i64 = logs[1][..20].parse().expect("an offset");
+    // The second file again, under a name whose offset the first one still covers.
+    let content = rig.content(&logs[1]);
+    rig.replace(&format!("{:020}.log", second - 2), &content);
+    rig.fs.kill();
+    rig.open_again(false, 0);
+    // The first file ends at `second`; the copy, whose batches are what it says they are not, goes.
+    assert_eq!(rig.log.log_end_offset(), second);
+    let read: Vec<i64> = rig.all().iter().map(|batch| batch.base_offset()).collect();
+    assert_eq!(read, (0..second).step_by(2).collect::<Vec<i64>>());
+}
