@@ -52,6 +52,7 @@ impl IdentitySource {
 
     async fn ask(&self) -> Result<Identity, ClientError> {
         let request = InitProducerIdRequest {
+            transactional_id: None,
             transaction_timeout_ms: i32::MAX,
             producer_id: ProducerId::NONE.0,
             producer_epoch: ProducerEpoch::NONE.0,
