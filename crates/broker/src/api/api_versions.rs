@@ -1,6 +1,6 @@
 //! ApiVersions (key 18): which APIs, versions and features this broker has. Computed from the registry alone.
 
-use raftsman_metadata::MetadataImage;
+use raftsman_metadata::{MetadataImage, features};
 use raftsman_protocol::messages::api_versions::{
     ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
 };
@@ -9,7 +9,6 @@ use raftsman_types::ErrorCode;
 
 use super::registry::APIS;
 use super::{Close, Context};
-use crate::lifecycle::SUPPORTED_FEATURES;
 
 /// From this version on a supported feature may start at level 0 (KIP-584's clients before it refused that).
 const FEATURE_LEVEL_ZERO_FROM: i16 = 4;
@@ -49,7 +48,7 @@ fn table(image: &MetadataImage, version: i16) -> ApiVersionsResponse {
     let mut api_keys: Vec<ApiVersion> =
         APIS.iter().map(|api| api_version(api.key, api.advertised_min(), api.max_version)).collect();
     api_keys.sort_by_key(|api| api.api_key);
-    let supported = SUPPORTED_FEATURES.iter().filter(|(_, min, _)| *min > 0 || version >= FEATURE_LEVEL_ZERO_FROM);
+    let supported = features::SUPPORTED.iter().filter(|(_, min, _)| *min > 0 || version >= FEATURE_LEVEL_ZERO_FROM);
     ApiVersionsResponse {
         api_keys,
         supported_features: supported

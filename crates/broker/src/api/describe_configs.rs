@@ -99,11 +99,12 @@ impl Description<'_> {
             value: Some(Str::copy_from(&in_force.topic_value())),
             read_only: false,
             config_source: in_force.source.code(),
-            is_default: in_force.source == ConfigSource::DefaultConfig,
             is_sensitive: false,
             synonyms: if self.synonyms { layers.iter().map(synonym).collect() } else { Vec::new() },
             config_type: key.kind.type_code(),
             documentation: self.documentation(key.name),
+            // Only version 0, which is not served, has `is_default`.
+            ..Default::default()
         })
     }
 
@@ -175,7 +176,6 @@ impl Description<'_> {
             value,
             read_only: DynamicBrokerConfig::topic_key(&key.name).is_none(),
             config_source: source.code(),
-            is_default: source == ConfigSource::DefaultConfig,
             is_sensitive: sensitive,
             synonyms: synonyms
                 .map(|(source, name, value)| Synonym {
@@ -186,6 +186,8 @@ impl Description<'_> {
                 .collect(),
             config_type: key.type_code,
             documentation: self.documentation(&key.name),
+            // Only version 0, which is not served, has `is_default`.
+            ..Default::default()
         }
     }
 }

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use raftsman_metadata::{Durability, Listener};
+use raftsman_metadata::{Durability, Listener, features};
 use raftsman_rpc::controller::{RegisterBrokerRequest, Sender};
 use raftsman_rpc::{id_bytes, metadata as pb};
 use raftsman_types::{BrokerEpoch, DirectoryId, TopicIdPartition};
 
-use super::{BrokerIdentity, SUPPORTED_FEATURES};
+use super::BrokerIdentity;
 
 /// What this start of the broker tells the controller of itself.
 pub(crate) struct Registration {
@@ -43,7 +43,7 @@ impl Registration {
             inter_broker_listener: self.inter_broker_listener.to_string(),
             rack: self.rack.as_deref().map(str::to_owned),
             directories: online.map(|directory| id_bytes(directory.0)).collect(),
-            features: SUPPORTED_FEATURES
+            features: features::SUPPORTED
                 .iter()
                 .map(|(name, min, max)| pb::SupportedFeature {
                     name: (*name).to_owned(),

@@ -93,7 +93,9 @@ impl Lifecycle {
                         }
                         ErrorCode::InconsistentClusterId => return Err(reply.error_message),
                         // The last start of this node may still hold its session; it ends soon if that process is gone.
-                        ErrorCode::DuplicateBrokerRegistration => (reply.error_message, RETRY),
+                        ErrorCode::DuplicateBrokerRegistration | ErrorCode::NotController => {
+                            (reply.error_message, RETRY)
+                        }
                         code => (format!("{code}: {}", reply.error_message), SLOW_RETRY),
                     }
                 }

@@ -1,5 +1,4 @@
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,11 +66,6 @@ impl Acceptor {
                 return;
             }
         }
-    }
-
-    /// Where the listener is bound.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) struct Charge {
 
 impl Charge {
     /// Bytes held.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -115,11 +115,6 @@ impl FrameReader {
         self.began.get_or_insert_with(Instant::now);
     }
 
-    /// Whether nothing of a frame has arrived.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
-    }
-
     /// When a frame that has begun must be complete, so that nobody holds memory by dribbling. Who overdraws the
     /// budget, which makes all others wait, has a third of the time.
     pub(crate) fn deadline(&self, allowance: Duration) -> Option<Instant> {
@@ -173,7 +168,7 @@ mod tests {
                 }
             }
             assert_eq!(frames, bodies, "step {step}");
-            assert!(reader.is_empty());
+            assert!(reader.buffer.is_empty());
         }
         assert_eq!(budget.used(), 0);
     }

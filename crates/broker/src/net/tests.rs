@@ -89,8 +89,8 @@ fn serve(config: NetworkConfig) -> Net {
     let threads = Arc::new(NetworkThreads::start(&shared).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
     let acceptor = Acceptor { name: "TEST".into(), listener, grpc: None, limits, threads: threads.clone() };
-    let address = acceptor.address().unwrap();
     runtime.spawn(acceptor.accept_all());
     Net { log, address, budget, threads, _runtime: runtime }
 }
