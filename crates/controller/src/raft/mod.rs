@@ -14,6 +14,8 @@ mod log_store;
 mod membership;
 mod network;
 mod peers;
+#[cfg(test)]
+mod power_cut_tests;
 mod quorum;
 mod service;
 mod snapshot_file;
