@@ -1,6 +1,41 @@
-//! The raftsman binary.
-//
-// NOTE to helper S (remove when wiring): helper D is writing `crates/cli/src/demo/` and `crates/cli/src/cluster/` right now
-// (subcommands `demo` and `cluster`, each a module with `pub struct Arguments` (clap::Args) and `pub fn run(Arguments) -> ExitCode`).
-// You write main.rs, `server`, `kafka-topics`, `kafka-console-producer`, `kafka-console-consumer`, `health`, bin/*.sh, and wire D's two modules in.
-fn main() {}
+//! `raftsman`: a Kafka cluster and its tools in one program.
+//!
+//! Reading order: [`arguments`] (what can be typed), then one module per command.
+
+mod arguments;
+mod cluster;
+mod console_consumer;
+mod console_producer;
+mod demo;
+mod failure;
+mod health;
+mod kafka;
+mod server;
+mod topics;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let log_level = arguments.log_level.as_deref();
+    let done = match arguments.command {
+        Command::Server(command) => server::run(command, log_level),
+        Command::Cluster(command) => Ok(cluster::run(command)),
+        Command::Demo(command) => Ok(demo::run(command)),
+        Command::Health(command) => health::run(&command, log_level),
+        Command::KafkaTopics(command) => topics::run(command, log_level),
+        Command::KafkaConsoleProducer(command) => console_producer::run(command, log_level),
+        Command::KafkaConsoleConsumer(command) => console_consumer::run(command, log_level),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

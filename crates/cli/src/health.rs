@@ -1,0 +1,151 @@
+//! `raftsman health`: is a cluster well?
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use raftsman_client::{Client, ClientOptions, ClusterDescription, Metadata};
+
+use crate::arguments::HealthArguments;
+use crate::failure::Failure;
+use crate::kafka::block_on;
+
+/// Prints nodes, controller and partitions that miss replicas. Ends with 0 only if nothing is amiss.
+pub fn run(arguments: &HealthArguments, log_level: Option<&str>) -> Result<ExitCode, Failure> {
+    raftsman_server::logging::start(log_level, "error");
+    let timeout = Duration::from_millis(arguments.timeout_ms);
+    let options = ClientOptions {
+        client_id: "raftsman-health".to_owned(),
+        connect_timeout: timeout,
+        request_timeout: timeout,
+        api_timeout: timeout,
+        ..ClientOptions::default()
+    };
+    block_on(async {
+        let asked = async {
+            let client = Client::connect(&arguments.bootstrap_server, options).await?;
+            let cluster = client.describe_cluster().await?;
+            Ok::<_, Failure>((cluster, client.describe_topics(None).await?))
+        };
+        let late = |_| Failure::Said(format!("no answer within {} ms", arguments.timeout_ms));
+        let (cluster, topics) = tokio::time::timeout(timeout, asked).await.map_err(late)??;
+        let report = Report::of(&cluster, &topics);
+        report.lines(&cluster).iter().for_each(|line| println!("{line}"));
+        Ok(if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+/// What there is to say about a cluster.
+#[derive(Debug, PartialEq, Eq)]
+struct Report {
+    partitions: usize,
+    leaderless: Vec<String>,
+    under_replicated: Vec<String>,
+    fenced: Vec<i32>,
+    has_controller: bool,
+}
+
+impl Report {
+    fn of(cluster: &ClusterDescription, topics: &Metadata) -> Report {
+        let all: Vec<_> = topics.topics.iter().flat_map(|(n, t)| t.partitions.iter().map(move |p| (n, p))).collect();
+        let named =
+            |(name, p): &(&std::sync::Arc<str>, &raftsman_client::PartitionMetadata)| format!("{name}-{}", p.index);
+        Report {
+            partitions: all.len(),
+            leaderless: all.iter().filter(|(_, p)| p.leader.is_none()).map(named).collect(),
+            under_replicated: all.iter().filter(|(_, p)| p.isr.len() < p.replicas.len()).map(named).collect(),
+            fenced: cluster.brokers.iter().filter(|b| b.is_fenced).map(|b| b.node_id).collect(),
+            has_controller: cluster.controller_id.is_some(),
+        }
+    }
+
+    fn is_well(&self) -> bool {
+        self.has_controller && self.leaderless.is_empty() && self.under_replicated.is_empty() && self.fenced.is_empty()
+    }
+
+    fn lines(&self, cluster: &ClusterDescription) -> Vec<String> {
+        let controller = cluster.controller_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let mut lines = vec![format!("Cluster: {}\tController: {controller}", cluster.cluster_id)];
+        let mut brokers: Vec<_> = cluster.brokers.iter().collect();
+        brokers.sort_by_key(|broker| broker.node_id);
+        lines.extend(brokers.iter().map(|b| {
+            let state = if b.is_fenced { "fenced" } else { "up" };
+            format!("Node: {}\tAddress: {}:{}\tState: {state}", b.node_id, b.host, b.port)
+        }));
+        lines.push(format!(
+            "Partitions: {}\tUnder-replicated: {}\tWithout leader: {}",
+            self.partitions,
+            self.under_replicated.len(),
+            self.leaderless.len()
+        ));
+        for (what, partitions) in [("Under-replicated", &self.under_replicated), ("Without leader", &self.leaderless)] {
+            if !partitions.is_empty() {
+                let more = if partitions.len() > 10 { ", …" } else { "" };
+                let first: Vec<&str> = partitions.iter().take(10).map(String::as_str).collect();
+                lines.push(format!("{what}: {}{more}", first.join(", ")));
+            }
+        }
+        lines.push(if self.is_well() { "OK" } else { "NOT OK" }.to_owned());
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use raftsman_client::{NodeDescription, PartitionMetadata, TopicMetadata};
+    use raftsman_types::{ErrorCode, TopicId};
+
+    use super::*;
+
+    fn cluster(fenced: bool, controller: Option<i32>) -> ClusterDescription {
+        let broker = |node_id, is_fenced| NodeDescription { node_id, host: "h".to_owned(), port: 9092, is_fenced };
+        ClusterDescription {
+            cluster_id: "c".to_owned(),
+            controller_id: controller,
+            brokers: vec![broker(2, fenced), broker(1, false)],
+        }
+    }
+
+    fn topics(leader: Option<i32>, isr: &[i32]) -> Metadata {
+        let partition = PartitionMetadata {
+            index: 0,
+            error: ErrorCode::None,
+            leader,
+            leader_epoch: 0,
+            replicas: vec![1, 2],
+            isr: isr.to_vec(),
+            offline: Vec::new(),
+        };
+        let topic = TopicMetadata {
+            error: ErrorCode::None,
+            id: TopicId::ZERO,
+            is_internal: false,
+            partitions: vec![partition],
+        };
+        Metadata { topics: [(Arc::from("t"), topic)].into(), ..Metadata::default() }
+    }
+
+    #[test]
+    fn anything_amiss_is_not_ok() {
+        assert!(Report::of(&cluster(false, Some(1)), &topics(Some(1), &[1, 2])).is_well());
+        for (cluster, topics) in [
+            (cluster(true, Some(1)), topics(Some(1), &[1, 2])),
+            (cluster(false, None), topics(Some(1), &[1, 2])),
+            (cluster(false, Some(1)), topics(Some(1), &[1])),
+            (cluster(false, Some(1)), topics(None, &[1, 2])),
+        ] {
+            let report = Report::of(&cluster, &topics);
+            assert!(!report.is_well());
+            assert_eq!(report.lines(&cluster).last().unwrap(), "NOT OK");
+        }
+    }
+
+    #[test]
+    fn nodes_are_listed_in_order() {
+        let report = Report::of(&cluster(false, Some(1)), &topics(Some(1), &[1]));
+        let lines = report.lines(&cluster(false, Some(1)));
+        assert!(lines[1].starts_with("Node: 1\t") && lines[2].starts_with("Node: 2\t"), "{lines:?}");
+        assert!(lines.contains(&"Under-replicated: t-0".to_owned()), "{lines:?}");
+    }
+}

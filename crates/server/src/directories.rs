@@ -1,0 +1,255 @@
+//! Data directories: whose they are (`meta.properties`), formatted at the first start, checked at every other.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use raftsman_log::dir::{DirectoryError, LogDirectory, MetaProperties};
+use raftsman_log::fs::RealFs;
+use raftsman_types::{BrokerId, DirectoryId, Uuid};
+
+/// Why a data directory cannot be used. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoriesError {
+    /// The directory is locked, not writable, or its files are damaged.
+    #[error("data directory {path}: {error}; check that this user may write there and that the disk has room", path = path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: DirectoryError,
+    },
+    /// Another process works in it.
+    #[error(
+        "data directory {path} is in use by another process: stop that one, or give this node a directory of its own in log.dirs",
+        path = path.display()
+    )]
+    Locked {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The directory belongs to another node.
+    #[error(
+        "{path}/meta.properties says node.id={found}, but this node is node.id={configured}: set node.id={found}, or give \
+         node {configured} a directory of its own in log.dirs",
+        path = path.display()
+    )]
+    WrongNode {
+        /// Which.
+        path: PathBuf,
+        /// The id in the file.
+        found: i32,
+        /// The id of this node.
+        configured: i32,
+    },
+    /// Two directories belong to different clusters.
+    #[error(
+        "{one}/meta.properties says cluster.id={one_id} and {other}/meta.properties says cluster.id={other_id}: take out of \
+         log.dirs the one that does not belong to this node's cluster",
+        one = one.display(), other = other.display()
+    )]
+    TwoClusters {
+        /// One directory.
+        one: PathBuf,
+        /// Its cluster.
+        one_id: String,
+        /// Another directory.
+        other: PathBuf,
+        /// Its cluster.
+        other_id: String,
+    },
+    /// Two directories have one id: one was copied from the other.
+    #[error(
+        "{one} and {other} have the same directory.id={id} in meta.properties: one is a copy of the other; take one out of log.dirs",
+        one = one.display(), other = other.display()
+    )]
+    Copied {
+        /// One directory.
+        one: PathBuf,
+        /// The other.
+        other: PathBuf,
+        /// Their id.
+        id: DirectoryId,
+    },
+}
+
+/// A node's data directories, each formatted and known to be its own.
+#[derive(Debug, Clone)]
+pub struct Directories {
+    node_id: i32,
+    formatted: Vec<(PathBuf, MetaProperties)>,
+}
+
+impl Directories {
+    /// Opens every directory, makes and formats those that are new, and checks that all belong to this node and to one
+    /// cluster. `random` draws the ids of new ones.
+    ///
+    /// # Errors
+    /// The first directory that cannot be used, and what to do about it.
+    pub fn prepare(
+        paths: &[PathBuf],
+        node_id: i32,
+        mut random: impl FnMut() -> [u8; 16],
+    ) -> Result<Directories, DirectoriesError> {
+        let mut directories = Directories { node_id, formatted: Vec::new() };
+        for path in paths {
+            let properties = directories.prepare_one(path, &mut random)?;
+            directories.formatted.push((path.clone(), properties));
+        }
+        Ok(directories)
+    }
+
+    fn prepare_one(
+        &self,
+        path: &Path,
+        random: &mut impl FnMut() -> [u8; 16],
+    ) -> Result<MetaProperties, DirectoriesError> {
+        let unusable = |error| match error {
+            DirectoryError::InUse { path } => DirectoriesError::Locked { path },
+            error => DirectoriesError::Unusable { path: path.to_owned(), error },
+        };
+        // The lock lasts for this function: broker and controller take their own.
+        let directory = LogDirectory::open(Arc::new(RealFs), path).map_err(unusable)?;
+        let found = directory.read_meta_properties().map_err(unusable)?;
+        if let Some(properties) = &found {
+            self.check(path, properties)?;
+        }
+        let mut properties =
+            found.unwrap_or(MetaProperties { cluster_id: None, node_id: BrokerId(self.node_id), directory_id: None });
+        if properties.directory_id.is_none() {
+            properties.directory_id = Some(DirectoryId(Uuid::from_random(random())));
+            directory.write_meta_properties(&properties).map_err(unusable)?;
+            tracing::info!(directory = %path.display(), node_id = self.node_id, "formatted a data directory");
+        }
+        Ok(properties)
+    }
+
+    fn check(&self, path: &Path, properties: &MetaProperties) -> Result<(), DirectoriesError> {
+        if properties.node_id.0 != self.node_id {
+            let (found, configured) = (properties.node_id.0, self.node_id);
+            return Err(DirectoriesError::WrongNode { path: path.to_owned(), found, configured });
+        }
+        for (earlier, theirs) in &self.formatted {
+            if let (Some(one_id), Some(other_id)) = (&theirs.cluster_id, &properties.cluster_id)
+                && one_id != other_id
+            {
+                return Err(DirectoriesError::TwoClusters {
+                    one: earlier.clone(),
+                    one_id: one_id.clone(),
+                    other: path.to_owned(),
+                    other_id: other_id.clone(),
+                });
+            }
+            if let Some(id) = properties.directory_id.filter(|id| theirs.directory_id == Some(*id)) {
+                return Err(DirectoriesError::Copied { one: earlier.clone(), other: path.to_owned(), id });
+            }
+        }
+        Ok(())
+    }
+
+    /// The cluster the directories belong to, if any of them knows.
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.formatted.iter().find_map(|(_, properties)| properties.cluster_id.as_deref())
+    }
+
+    /// The id of one directory.
+    pub fn directory_id(&self, path: &Path) -> Option<DirectoryId> {
+        self.formatted.iter().find(|(p, _)| p == path).and_then(|(_, properties)| properties.directory_id)
+    }
+
+    /// Writes the cluster's id, now that it is known, to the directories that lack it.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn complete(&mut self, cluster_id: &str) -> Result<(), DirectoriesError> {
+        for (path, properties) in self.formatted.iter_mut().filter(|(_, p)| p.cluster_id.is_none()) {
+            properties.cluster_id = Some(cluster_id.to_owned());
+            let written = properties.write(&RealFs, path);
+            written.map_err(|error| DirectoriesError::Unusable { path: path.clone(), error })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn counting() -> impl FnMut() -> [u8; 16] {
+        let mut next = 0;
+        move || {
+            next += 1;
+            [next; 16]
+        }
+    }
+
+    fn two() -> (tempfile::TempDir, Vec<PathBuf>) {
+        let root = tempfile::tempdir().unwrap();
+        let paths = vec![root.path().join("a"), root.path().join("deep/b")];
+        (root, paths)
+    }
+
+    #[test]
+    fn empty_directories_format_themselves_once() {
+        let (_root, paths) = two();
+        let mut first = Directories::prepare(&paths, 7, counting()).unwrap();
+        assert_eq!(first.cluster_id(), None);
+        first.complete("some-cluster").unwrap();
+        let again = Directories::prepare(&paths, 7, counting()).unwrap();
+        assert_eq!(again.cluster_id(), Some("some-cluster"));
+        for path in &paths {
+            assert_eq!(again.directory_id(path), first.directory_id(path));
+            let text = fs::read_to_string(path.join("meta.properties")).unwrap();
+            for line in ["version=1", "cluster.id=some-cluster", "node.id=7", "directory.id="] {
+                assert!(text.contains(line), "{text}");
+            }
+        }
+        assert_ne!(again.directory_id(&paths[0]), again.directory_id(&paths[1]));
+    }
+
+    #[test]
+    fn another_nodes_directory_is_refused() {
+        let (_root, paths) = two();
+        Directories::prepare(&paths, 7, counting()).unwrap();
+        let error = Directories::prepare(&paths, 8, counting()).unwrap_err().to_string();
+        assert!(error.contains("node.id=7") && error.contains("node.id=8") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn directories_of_two_clusters_are_refused() {
+        let (_root, paths) = two();
+        for (path, id) in paths.iter().zip(["one", "two"]) {
+            Directories::prepare(std::slice::from_ref(path), 7, || [id.len() as u8 + id.as_bytes()[0]; 16])
+                .unwrap()
+                .complete(id)
+                .unwrap();
+        }
+        let error = Directories::prepare(&paths, 7, counting()).unwrap_err().to_string();
+        assert!(error.contains("cluster.id=one") && error.contains("cluster.id=two"), "{error}");
+    }
+
+    #[test]
+    fn a_copied_directory_is_refused() {
+        let (_root, paths) = two();
+        Directories::prepare(&paths, 7, || [5; 16]).unwrap();
+        let error = Directories::prepare(&paths, 7, counting()).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("copy"), "{error}");
+    }
+
+    #[test]
+    fn a_locked_directory_is_refused() {
+        let (_root, paths) = two();
+        let _held = LogDirectory::open(Arc::new(RealFs), paths[0].clone()).unwrap();
+        let error = Directories::prepare(&paths, 7, counting()).unwrap_err();
+        assert!(matches!(error, DirectoriesError::Locked { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_place_that_cannot_hold_a_directory_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("file"), "").unwrap();
+        let error = Directories::prepare(&[root.path().join("file/data")], 7, counting()).unwrap_err().to_string();
+        assert!(error.contains("file/data") && !error.contains('\n'), "{error}");
+    }
+}
