@@ -61,41 +61,53 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Who asked, who was answered, and which generations were seen to begin.
+/// Who asked and was answered, and who led which generation.
 #[derive(Default)]
 struct Witness {
     open: BTreeSet<RequestId>,
-    leaders: BTreeMap<(String, i32), String>,
-    group_of: BTreeMap<RequestId, String>,
+    leaders: BTreeMap<(Life, i32), String>,
+    asked_in: BTreeMap<RequestId, Life>,
+    deaths: BTreeMap<String, usize>,
 }
 
+/// A group, and how often it has died. Generations may come again after it was deleted, or in a coordinator that never
+/// read of them.
+type Life = (String, usize);
+
 impl Witness {
-    /// Generations may come again after a group was deleted, or in a coordinator that never read of them.
-    fn forget_after(&mut self, seen: &Seen) {
-        match seen {
-            Seen::Reloaded => self.leaders.clear(),
-            Seen::Wrote(Record::Group { group, value: None }) => self.leaders.retain(|(name, _), _| **group != **name),
-            _ => {}
-        }
+    fn ask(&mut self, id: RequestId, group: &str) {
+        let deaths = self.deaths.entry(group.to_owned()).or_default();
+        self.asked_in.insert(id, (group.to_owned(), *deaths));
+        self.open.insert(id);
+    }
+
+    fn everyone_died(&mut self) {
+        self.deaths.values_mut().for_each(|deaths| *deaths += 1);
     }
 
     fn take(&mut self, seen: &[Seen]) {
         for seen in seen {
-            let Seen::Answered(id, answer) = seen else {
-                self.forget_after(seen);
-                continue;
-            };
-            assert!(self.open.remove(id), "{id:?} was answered twice");
-            if let Answer::Reply(reply) = answer
-                && let Reply::JoinGroup(join) = &**reply
-                && join.error_code == 0
-                && !join.members.is_empty()
-                && !join.skip_assignment
-            {
-                let generation = (self.group_of[id].clone(), join.generation_id);
-                let leader = self.leaders.entry(generation.clone()).or_insert_with(|| join.leader.to_string());
-                assert_eq!(*leader, *join.leader, "two leaders in {generation:?}");
+            match seen {
+                Seen::Answered(id, answer) => {
+                    assert!(self.open.remove(id), "{id:?} was answered twice, or never asked");
+                    self.check_leader(*id, answer);
+                }
+                Seen::Wrote(Record::Group { group, value: None }) => {
+                    *self.deaths.entry(group.to_string()).or_default() += 1
+                }
+                Seen::Reloaded => self.everyone_died(),
+                Seen::Wrote(_) | Seen::NotWritten(_) => {}
             }
+        }
+    }
+
+    fn check_leader(&mut self, id: RequestId, answer: &Answer) {
+        let Answer::Reply(reply) = answer else { return };
+        let Reply::JoinGroup(join) = &**reply else { return };
+        if join.error_code == 0 && !join.members.is_empty() && !join.skip_assignment {
+            let generation = (self.asked_in[&id].clone(), join.generation_id);
+            let leader = self.leaders.entry(generation.clone()).or_insert_with(|| join.leader.to_string());
+            assert_eq!(*leader, *join.leader, "two leaders in {generation:?}");
         }
     }
 }
@@ -107,8 +119,7 @@ fn run(bench: &mut Bench, witness: &mut Witness, step: &Step) {
             let request = parsed.request().expect("every line is a request");
             // The request's id is only known with its answer: it is open from before.
             let id = RequestId(bench.next_request());
-            witness.open.insert(id);
-            witness.group_of.insert(id, parsed.subject.to_string());
+            witness.ask(id, &parsed.subject);
             bench.ask(*version, "c", &request).1
         }
         Step::Pass { ms } => bench.pass_to(bench.now_ms() + ms).into_iter().flat_map(|(_, seen)| seen).collect(),
@@ -124,7 +135,7 @@ fn run(bench: &mut Bench, witness: &mut Witness, step: &Step) {
         Step::Reload => {
             let seen = bench.abandon(ErrorCode::NotCoordinator);
             bench.reload();
-            witness.leaders.clear();
+            witness.everyone_died();
             seen
         }
     };
