@@ -3,23 +3,29 @@ use std::sync::{Mutex, PoisonError};
 
 use raftsman_types::LeaderEpoch;
 
-use crate::atomic_file::{read_small, write_atomically};
+use crate::atomic_file::{parent, read_small, write_atomically, write_renamed};
 use crate::checkpoint::{format_checkpoint, parse_checkpoint};
 use crate::epoch_cache::{EpochCache, EpochEntry};
-use crate::error::{LogError, StorageError};
-use crate::fs::FileSystem;
+use crate::error::{IoContext, LogError, StorageError};
+use crate::fs::{FileSystem, OpenMode};
 
 /// Kafka's `leader-epoch-checkpoint`. A flush writes it without the log's lock, so writers number their
 /// versions: an older one never lands on top of a newer one.
 #[derive(Debug)]
 pub(crate) struct EpochFile {
     path: PathBuf,
-    written_version: Mutex<u64>,
+    versions: Mutex<Versions>,
+}
+
+#[derive(Debug, Default)]
+struct Versions {
+    written: u64,
+    durable: u64,
 }
 
 impl EpochFile {
     pub(crate) fn new(directory: &Path) -> EpochFile {
-        EpochFile { path: directory.join("leader-epoch-checkpoint"), written_version: Mutex::new(0) }
+        EpochFile { path: directory.join("leader-epoch-checkpoint"), versions: Mutex::default() }
     }
 
     /// What the file holds; `None` if it is absent or not readable, and must be rebuilt from the batches.
@@ -44,14 +50,42 @@ impl EpochFile {
         }
     }
 
-    /// Writes `entries`, unless a later version has been written already.
+    /// Writes `entries` durably, unless a later version is on disk already.
     pub(crate) fn write(&self, fs: &dyn FileSystem, version: u64, entries: &[EpochEntry]) -> Result<(), StorageError> {
-        let mut written_version = self.written_version.lock().unwrap_or_else(PoisonError::into_inner);
-        if version < *written_version {
-            return Ok(());
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if version > versions.written {
+            write_atomically(fs, &self.path, format_checkpoint(entries.iter()).as_bytes())?;
+            versions.written = version;
+            versions.durable = version;
+        } else if versions.durable < version {
+            // Written by somebody who has not synced it yet.
+            let file = fs.open(&self.path, OpenMode::Read).context("open", &self.path)?;
+            file.sync_data().context("sync", &self.path)?;
+            let directory = parent(&self.path);
+            fs.sync_directory(directory).context("sync", directory)?;
+            versions.durable = versions.written;
         }
-        write_atomically(fs, &self.path, format_checkpoint(entries.iter()).as_bytes())?;
-        *written_version = version;
         Ok(())
+    }
+
+    /// Writes `entries` for a sync of the whole volume to make durable, which the caller then reports.
+    pub(crate) fn write_unsynced(
+        &self,
+        fs: &dyn FileSystem,
+        version: u64,
+        entries: &[EpochEntry],
+    ) -> Result<(), StorageError> {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if version > versions.written {
+            write_renamed(fs, &self.path, format_checkpoint(entries.iter()).as_bytes(), false)?;
+            versions.written = version;
+        }
+        Ok(())
+    }
+
+    /// Notes that this version is durable.
+    pub(crate) fn synced(&self, version: u64) {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.durable = versions.durable.max(version);
     }
 }

@@ -51,7 +51,8 @@ impl FlushTicket {
         self.upto
     }
 
-    /// Syncs everything the ticket names. May take long; call it where blocking is allowed, and once: a
+    /// Syncs everything the ticket names, file by file; for many logs at once there is
+    /// `dir::LogDirectory::sync_tickets`. May take long; call it where blocking is allowed, and once: a
     /// repeat after an error proves nothing, so it returns the first outcome.
     ///
     /// # Errors
@@ -59,6 +60,23 @@ impl FlushTicket {
     pub fn sync(&self) -> io::Result<()> {
         let outcome = self.outcome.get_or_init(|| self.sync_all());
         outcome.clone().map_err(io::Error::other)
+    }
+
+    /// Does what a sync of the whole volume cannot do: writes what is not written yet.
+    pub(crate) fn write_out(&self) -> Result<(), StorageError> {
+        match &self.epochs {
+            Some(epochs) => epochs.file.write_unsynced(&*self.place.fs, epochs.version, &epochs.entries),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes how a sync of the whole volume went that was begun after [`FlushTicket::write_out`].
+    pub(crate) fn volume_synced(&self, outcome: Result<(), StorageError>) {
+        if let (Ok(()), Some(epochs)) = (&outcome, &self.epochs) {
+            epochs.file.synced(epochs.version);
+        }
+        // Set already only if the ticket was synced by itself, which is as good.
+        let _kept = self.outcome.set(outcome);
     }
 
     fn sync_all(&self) -> Result<(), StorageError> {

@@ -10,13 +10,14 @@ pub use clean_shutdown::CleanShutdown;
 pub use meta_properties::MetaProperties;
 pub use partitions::PartitionDirectory;
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::atomic_file::parent;
 use crate::error::{IoContext, LogError, StorageError};
-use crate::fs::{FileLock, FileSystem};
+use crate::flush::FlushTicket;
+use crate::fs::{FileLock, FileSystem, Volume};
 
 /// Why a log directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,7 @@ pub struct LogDirectory {
     path: PathBuf,
     /// Checkpoint files are read, changed and written as one step.
     checkpoints: Mutex<()>,
+    volume: Arc<dyn Volume>,
     _lock: Box<dyn FileLock>,
 }
 
@@ -66,7 +68,8 @@ impl LogDirectory {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(DirectoryError::InUse { path }),
             Err(error) => return Err(StorageError::new("lock", &lock_path, error).into()),
         };
-        let directory = LogDirectory { fs, path, checkpoints: Mutex::new(()), _lock: lock };
+        let volume = fs.open_volume(&path).context("open", &path)?;
+        let directory = LogDirectory { fs, path, checkpoints: Mutex::new(()), volume, _lock: lock };
         directory.finish_deletions()?;
         Ok(directory)
     }
@@ -79,5 +82,17 @@ impl LogDirectory {
     /// The file system it is on.
     pub fn file_system(&self) -> &Arc<dyn FileSystem> {
         &self.fs
+    }
+
+    /// Carries out many tickets of logs in this directory with one sync of the volume: cheaper than file
+    /// by file from about eight dirty files on, dearer below. `Log::complete_flush` then takes each.
+    ///
+    /// # Errors
+    /// What failed; every ticket has failed then, and its log goes offline with `complete_flush`.
+    pub fn sync_tickets(&self, tickets: &[&FlushTicket]) -> io::Result<()> {
+        let written = tickets.iter().try_for_each(|ticket| ticket.write_out());
+        let outcome = written.and_then(|()| self.volume.sync().context("sync the volume of", &self.path));
+        tickets.iter().for_each(|ticket| ticket.volume_synced(outcome.clone()));
+        outcome.map_err(io::Error::other)
     }
 }

@@ -42,6 +42,16 @@ pub struct DirectoryEntry {
 /// An exclusive lock on a file, held until dropped.
 pub trait FileLock: Send + Sync + fmt::Debug {}
 
+/// A handle on everything a file system holds, opened before the writes it is to sync: only so does it
+/// hear of a write-back that failed in between.
+pub trait Volume: Send + Sync + fmt::Debug {
+    /// Makes every write and every change of names so far survive a power cut, whoever made it.
+    ///
+    /// # Errors
+    /// The system's; as final as that of [`File::sync_data`].
+    fn sync(&self) -> io::Result<()>;
+}
+
 /// A tree of directories and files.
 pub trait FileSystem: Send + Sync + fmt::Debug {
     /// Opens a file.
@@ -97,6 +107,12 @@ pub trait FileSystem: Send + Sync + fmt::Debug {
     /// # Errors
     /// The system's.
     fn modified(&self, path: &Path) -> io::Result<WallTime>;
+
+    /// Opens the volume a directory is on.
+    ///
+    /// # Errors
+    /// The system's.
+    fn open_volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>>;
 
     /// Takes an exclusive lock on a file, made if absent.
     ///

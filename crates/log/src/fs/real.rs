@@ -10,7 +10,7 @@ use raftsman_types::WallTime;
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode};
+use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode, Volume};
 
 /// The operating system's files.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +32,22 @@ struct RealFile(fs::File);
 struct RealLock(#[expect(dead_code, reason = "held for its lock, which closing releases")] fs::File);
 
 impl FileLock for RealLock {}
+
+#[derive(Debug)]
+struct RealVolume(fs::File);
+
+impl Volume for RealVolume {
+    #[cfg(target_os = "linux")]
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
+    }
+
+    /// Elsewhere there is no call that waits for one file system and reports errors.
+    #[cfg(not(target_os = "linux"))]
+    fn sync(&self) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
+}
 
 impl FileSystem for RealFs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
@@ -99,6 +115,10 @@ impl FileSystem for RealFs {
         let modified = fs::metadata(path)?.modified()?;
         let since_1970 = modified.duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
         Ok(WallTime(since_1970.as_millis() as i64))
+    }
+
+    fn open_volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>> {
+        Ok(Arc::new(RealVolume(fs::File::open(path)?)))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>> {

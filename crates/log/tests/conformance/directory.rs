@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, MetaProperties};
-use raftsman_log::fs::{FileSystem, MemoryFs, OpenMode};
+use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, FileSystem, MemoryFs, OpenMode};
 use raftsman_log::{Log, LogConfig, LogError};
-use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, TopicId, TopicPartition, Uuid};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, TopicId, TopicPartition, Uuid};
 
 use super::rig::{NOW, TOPIC_ID, open};
 
@@ -200,5 +200,50 @@ fn a_broken_topic_id_is_named() {
         put(&fs, "/data/t-0/partition.metadata", broken.as_bytes());
         let error = open(&fs, &LogConfig::default(), true, 0).expect_err(broken);
         assert!(error.to_string().contains("partition.metadata"), "{error}");
+    }
+}
+
+#[test]
+fn one_sync_of_the_volume_flushes_many_logs() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    let mut logs: Vec<Log> = (0..20).map(|i| make_log(&fs, &dir, "many", i, TOPIC_ID)).collect();
+    for round in 0..3 {
+        for log in &mut logs {
+            log.append_as_leader(super::rig::batch(3, round), LeaderEpoch(round as i32), NOW).expect("appended");
+        }
+        let tickets: Vec<_> = logs.iter_mut().map(|log| log.begin_flush().expect("something to flush")).collect();
+        dir.sync_tickets(&tickets.iter().collect::<Vec<_>>()).expect("synced");
+        for (log, ticket) in logs.iter_mut().zip(tickets) {
+            assert_eq!(log.complete_flush(ticket).expect("completed"), 3 * (round + 1));
+            assert!(log.begin_flush().is_none());
+        }
+    }
+    fs.crash();
+    let dir = directory(&fs);
+    for found in dir.partitions().expect("listed") {
+        let fs: Arc<dyn FileSystem> = Arc::new(fs.clone());
+        let (log, recovery) = Log::open(fs, found.path, TOPIC_ID, LogConfig::default(), false, 9, NOW).expect("opened");
+        assert_eq!((log.log_end_offset(), recovery.truncated_bytes), (9, 0));
+        assert_eq!(log.end_offset_for(LeaderEpoch(1)), Some((LeaderEpoch(1), 6)));
+    }
+}
+
+#[test]
+fn a_failed_sync_of_the_volume_fails_every_ticket() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    let mut logs: Vec<Log> = (0..3).map(|i| make_log(&fs, &dir, "many", i, TOPIC_ID)).collect();
+    for log in &mut logs {
+        log.append_as_leader(super::rig::batch(3, 0), LeaderEpoch(0), NOW).expect("appended");
+    }
+    let tickets: Vec<_> = logs.iter_mut().map(|log| log.begin_flush().expect("something to flush")).collect();
+    let fault = Fault::Error(std::io::ErrorKind::StorageFull);
+    fs.inject(FaultPlan { target: FaultTarget::Sync, skip: 0, fault });
+    assert!(dir.sync_tickets(&tickets.iter().collect::<Vec<_>>()).is_err());
+    for (log, ticket) in logs.iter_mut().zip(tickets) {
+        assert!(ticket.sync().is_err(), "the ticket remembers");
+        assert!(log.complete_flush(ticket).is_err());
+        assert!(log.offline_error().is_some());
     }
 }

@@ -53,6 +53,10 @@ fn a_life_on_a_real_disk() {
     assert_eq!(log.log_end_offset(), half + 2);
     assert_eq!(read_all(&log).len(), batches.iter().filter(|b| b.last_offset() < half).count() + 1);
     assert_eq!(log.flush(NOW).expect("flushed"), half + 2);
+    log.append_as_leader(batch(2, 2), LeaderEpoch(2), NOW).expect("appended");
+    let ticket = log.begin_flush().expect("something to flush");
+    directory.sync_tickets(&[&ticket]).expect("synced");
+    assert_eq!(log.complete_flush(ticket).expect("completed"), half + 4);
     assert!(log.release_files());
     drop(log);
     directory.delete_partition(&directory.partition_path("real", 0)).expect("deleted");

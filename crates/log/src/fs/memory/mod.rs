@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use raftsman_types::WallTime;
 
 use self::state::{Content, Inode, ROOT, State, names};
-use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode};
+use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode, Volume};
 
 pub use self::fault::{Fault, FaultPlan, FaultTarget, Survival};
 
@@ -196,6 +196,13 @@ impl FileSystem for MemoryFs {
         Ok(state.file_mut(id)?.modified)
     }
 
+    fn open_volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>> {
+        let state = self.state();
+        state.check_power()?;
+        state.directory(state.find(path)?)?;
+        Ok(Arc::new(MemoryVolume { state: Arc::clone(&self.state), life: state.life }))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>> {
         self.open(path, OpenMode::Create)?;
         let mut state = self.state();
@@ -205,6 +212,24 @@ impl FileSystem for MemoryFs {
         let life = state.life;
         drop(state);
         Ok(Box::new(MemoryLock { state: Arc::clone(&self.state), path: path.to_owned(), life }))
+    }
+}
+
+#[derive(Debug)]
+struct MemoryVolume {
+    state: Arc<Mutex<State>>,
+    life: u64,
+}
+
+impl Volume for MemoryVolume {
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.life != self.life {
+            return Err(io::Error::other("the volume was opened before a crash"));
+        }
+        state.change(FaultTarget::Sync)?;
+        state.sync_all();
+        Ok(())
     }
 }
 

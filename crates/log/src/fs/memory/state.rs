@@ -99,6 +99,15 @@ impl State {
         self.locked.clear();
     }
 
+    pub(super) fn sync_all(&mut self) {
+        for inode in self.inodes.values_mut() {
+            match inode {
+                Inode::Directory { current, durable } => durable.clone_from(current),
+                Inode::File(content) => content.sync(),
+            }
+        }
+    }
+
     pub(super) fn remove_unreachable(&mut self) {
         let mut seen = BTreeSet::new();
         let mut pending = vec![ROOT];
