@@ -1,6 +1,6 @@
 //! A leader changes its in-sync replicas (KIP-497, KIP-903, KIP-966). Epochs are compared before anything else.
 
-use raftsman_metadata::{BrokerState, MetadataImage, MetadataRecord, PartitionImage, RecoveryState};
+use raftsman_metadata::{BrokerState, MetadataImage, MetadataRecord, PartitionChange, PartitionImage, RecoveryState};
 use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode};
 
 use super::election::{Electorate, Wanted, change_between};
@@ -14,7 +14,14 @@ pub(super) fn alter_partition(situation: &Situation<'_>, request: &AlterPartitio
     let mut draft = Draft::new(situation.image);
     let mut errors = Vec::with_capacity(request.partitions.len());
     for wanted in &request.partitions {
-        errors.push(alter_one(situation, &mut draft, request.sender, wanted).err().unwrap_or(ErrorCode::None));
+        errors.push(match alter_one(situation, draft.image(), request.sender, wanted) {
+            Ok(change) => {
+                change.into_iter().for_each(|change| draft.push(MetadataRecord::ChangePartition(change)));
+                draft.may_split();
+                ErrorCode::None
+            }
+            Err(error) => error,
+        });
     }
     let results = request.partitions.iter().zip(errors);
     let results = results
@@ -29,20 +36,19 @@ pub(super) fn alter_partition(situation: &Situation<'_>, request: &AlterPartitio
 
 fn alter_one(
     situation: &Situation<'_>,
-    draft: &mut Draft,
+    image: &MetadataImage,
     sender: BrokerReference,
     wanted: &PartitionIsr,
-) -> Result<(), ErrorCode> {
-    let image = draft.image().clone();
+) -> Result<Option<PartitionChange>, ErrorCode> {
     let topic = image.topic(wanted.at.topic_id).ok_or(ErrorCode::UnknownTopicId)?;
     let before = topic.partition(wanted.at.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     check_epochs(sender.broker, before, wanted)?;
-    check_members(&image, sender, before, wanted)?;
+    check_members(image, sender, before, wanted)?;
     let isr: Vec<BrokerId> = wanted.new_isr.iter().map(|member| member.broker).collect();
     let is_same = isr.len() == before.isr.len() && isr.iter().all(|id| before.isr.contains(id));
     let isr = if is_same { before.isr.clone() } else { isr };
     let electorate = Electorate {
-        image: &image,
+        image,
         unclean_default: situation.settings.unclean_leader_election,
         // The leader was just checked, and stays even while it is stopping in an orderly way.
         acceptable: &|id| id == sender.broker,
@@ -52,11 +58,7 @@ fn alter_one(
     if wanted.recovered {
         after.recovery_state = RecoveryState::Recovered;
     }
-    if let Some(change) = change_between(topic, wanted.at.partition, before, &after) {
-        draft.push(MetadataRecord::ChangePartition(change));
-        draft.may_split();
-    }
-    Ok(())
+    Ok(change_between(topic, wanted.at.partition, before, &after))
 }
 
 fn check_epochs(sender: BrokerId, before: &PartitionImage, wanted: &PartitionIsr) -> Result<(), ErrorCode> {

@@ -61,9 +61,9 @@ fn leave_isrs(situation: &Situation<'_>, draft: &mut Draft, broker: BrokerId) {
     for (topic, partition) in concerned {
         let Some(before) = topic.partition(partition) else { continue };
         let wanted = Wanted { isr: without(&before.isr, broker), ..Wanted::default() };
-        let image = draft.image().clone();
+        let image = draft.image();
         let electorate = Electorate {
-            image: &image,
+            image,
             unclean_default: situation.settings.unclean_leader_election,
             acceptable: &|id| id != broker && image.is_active(id),
         };
@@ -97,9 +97,9 @@ pub(super) fn elect_leaderless(
 ) {
     for (topic, partition) in partitions_where(draft.image(), |p| p.leader.is_none() && concerned(p)) {
         let Some(before) = topic.partition(partition) else { continue };
-        let image = draft.image().clone();
+        let image = draft.image();
         let electorate = Electorate {
-            image: &image,
+            image,
             unclean_default: situation.settings.unclean_leader_election,
             acceptable: &|id| image.is_active(id),
         };
@@ -129,9 +129,9 @@ pub(super) fn directories_offline(
     let mut draft = Draft::new(situation.image);
     for (topic, partition) in partitions_where(situation.image, |p| in_use(p) && is_offline(p)) {
         let Some(before) = topic.partition(partition) else { continue };
-        let image = draft.image().clone();
+        let image = draft.image();
         let electorate = Electorate {
-            image: &image,
+            image,
             unclean_default: situation.settings.unclean_leader_election,
             acceptable: &|other| other != id && image.is_active(other),
         };

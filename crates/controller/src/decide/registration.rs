@@ -152,16 +152,16 @@ fn take_out(
             Place::Unsure => wanted.unsure.push(id),
             Place::Lost => wanted.lost.push(id),
         }
-        let image = draft.image().clone();
+        let image = draft.image();
         let electorate = Electorate {
-            image: &image,
+            image,
             unclean_default: situation.settings.unclean_leader_election,
             acceptable: &|other| other != id && image.is_active(other),
         };
         let settled = electorate.settle(&topic, partition, before, &wanted);
         let mut after = settled.as_ref().map_or_else(|| before.as_ref().clone(), |change| change.applied_to(before));
         record_directory(&mut after, request);
-        let weakest = image.durability_of(&topic.name, &after.replicas).min(weakened(&image, &topic.name, request));
+        let weakest = image.durability_of(&topic.name, &after.replicas).min(weakened(image, &topic.name, request));
         after.durability = before.durability.min(weakest);
         if let Some(change) = change_between(&topic, partition, before, &after) {
             draft.push(MetadataRecord::ChangePartition(change));
