@@ -127,3 +127,26 @@ async fn create_offsets_topic(ctx: &Context) {
     }
     auto_topics::create(&ctx.state, &[OFFSETS_TOPIC.into()]).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use raftsman_protocol::{Message, Writer};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_fits_every_version() {
+        for version in 0..=6 {
+            let refusal = || Err(refuse(ErrorCode::CoordinatorNotAvailable, "The coordinator is not available."));
+            let response = if version < SEVERAL_KEYS_FROM {
+                respond_one(refusal(), version)
+            } else {
+                let coordinators = vec![coordinator("g".into(), refusal())];
+                FindCoordinatorResponse { coordinators, error_message: None, ..Default::default() }
+            };
+            response.encode(&mut Writer::new(), version).expect("every version can carry its own form");
+            let code = response.coordinators.first().map_or(response.error_code, |c| c.error_code);
+            assert_eq!(code, ErrorCode::CoordinatorNotAvailable.code());
+        }
+    }
+}

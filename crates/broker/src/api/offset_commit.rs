@@ -104,3 +104,31 @@ fn merge(
     }
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(errors: &[ErrorCode]) -> OffsetCommitResponseTopic {
+        let partition = |(index, error): (usize, &ErrorCode)| OffsetCommitResponsePartition {
+            partition_index: index as i32,
+            error_code: error.code(),
+        };
+        OffsetCommitResponseTopic {
+            partitions: errors.iter().enumerate().map(partition).collect(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn results_go_where_nothing_was_refused() {
+        use ErrorCode::{
+            None, OffsetMetadataTooLarge as TooLarge, UnknownServerError, UnknownTopicOrPartition as Unknown,
+        };
+        let answer = vec![topic(&[Unknown]), topic(&[None, Unknown, None]), topic(&[None])];
+        let merged = merge(answer.clone(), vec![topic(&[]), topic(&[TooLarge, None]), topic(&[None])]);
+        assert_eq!(merged, [topic(&[Unknown]), topic(&[TooLarge, Unknown, None]), topic(&[None])]);
+        let merged = merge(answer, vec![topic(&[None, None])]);
+        assert_eq!(merged[2], topic(&[UnknownServerError]), "a missing result is no success");
+    }
+}

@@ -157,3 +157,38 @@ fn one_topic(topic: OffsetFetchResponseTopics, version: i16) -> OffsetFetchRespo
     };
     OffsetFetchResponseTopic { name: topic.name, partitions: topic.partitions.into_iter().map(partition).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use raftsman_protocol::{Message, Writer};
+
+    use super::*;
+
+    fn fetched(error: ErrorCode, offset: i64) -> OffsetFetchResponseGroup {
+        let partition = OffsetFetchResponsePartitions { committed_offset: offset, ..Default::default() };
+        let topic = OffsetFetchResponseTopics { name: "t".into(), partitions: vec![partition], ..Default::default() };
+        let topics = if error == ErrorCode::None { vec![topic] } else { Vec::new() };
+        OffsetFetchResponseGroup { group_id: "g".into(), topics, error_code: error.code() }
+    }
+
+    /// (offset, error of the partition, error on top) as the client of a version sees them.
+    fn seen(error: ErrorCode, offset: i64, version: i16) -> (Option<(i64, i16)>, i16) {
+        let asked = vec![OffsetFetchRequestTopic { name: "t".into(), partition_indexes: vec![0] }];
+        let response = respond_one(asked, fetched(error, offset), version);
+        response.encode(&mut Writer::new(), version).expect("every version can carry its own form");
+        let partition = response.topics.first().map(|topic| &topic.partitions[0]);
+        (partition.map(|partition| (partition.committed_offset, partition.error_code)), response.error_code)
+    }
+
+    #[test]
+    fn old_versions_say_it_in_their_own_way() {
+        let (none, loading) = (ErrorCode::None, ErrorCode::CoordinatorLoadInProgress);
+        for version in 0..=7 {
+            assert_eq!(seen(none, 5, version), (Some((5, 0)), 0));
+        }
+        assert_eq!(seen(none, -1, 0), (Some((-1, ErrorCode::UnknownTopicOrPartition.code())), 0));
+        assert_eq!(seen(none, -1, 1), (Some((-1, 0)), 0));
+        assert_eq!(seen(loading, -1, 1), (Some((-1, loading.code())), 0));
+        assert_eq!(seen(loading, -1, 2), (None, loading.code()));
+    }
+}
