@@ -36,6 +36,8 @@ mod produce;
 pub mod registry;
 mod resource_configs;
 mod sync_group;
+#[cfg(test)]
+mod tests;
 
 pub use authorize::{Operation, Resource};
 pub use close::Close;

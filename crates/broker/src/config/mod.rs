@@ -59,7 +59,8 @@ pub struct BrokerConfig {
     pub durability: Durability,
     /// `controlled.shutdown.enable`.
     pub controlled_shutdown: bool,
-    /// How long a controlled shutdown may take before the broker stops all the same, in milliseconds.
+    /// How long a controlled shutdown may take before the broker stops all the same, in milliseconds. Moving leaderships
+    /// takes milliseconds; container runtimes kill after ten seconds.
     pub controlled_shutdown_timeout_ms: u64,
     /// `delete.topic.enable`.
     pub delete_topic: bool,
@@ -91,7 +92,7 @@ impl Default for BrokerConfig {
             message_max_bytes: 1_048_588,
             durability: Durability::Flushed,
             controlled_shutdown: true,
-            controlled_shutdown_timeout_ms: 30_000,
+            controlled_shutdown_timeout_ms: 5_000,
             delete_topic: true,
             raw: BTreeMap::new(),
             known_keys: Vec::new(),
