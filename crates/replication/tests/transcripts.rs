@@ -64,11 +64,15 @@ impl<'a> Line<'a> {
         Some((LeaderEpoch(epoch.parse().expect("an epoch")), end.parse().expect("an offset")))
     }
 
+    /// `broker.stream.subscription`; its broker epoch is ten times the id unless `broker_epoch=` says otherwise.
     fn key(&self) -> SubscriptionKey {
-        let (session, subscription) = self.words[0].split_once('.').expect("session.subscription");
+        let parts: Vec<u32> = self.words[0].split('.').map(|part| part.parse().expect("a number")).collect();
+        let [broker, stream, subscription] = parts[..] else { panic!("{} is no subscription", self.words[0]) };
         SubscriptionKey {
-            session: session.parse().expect("a session"),
-            subscription: subscription.parse().expect("a subscription"),
+            broker: BrokerId(broker as i32),
+            broker_epoch: BrokerEpoch(self.number_or("broker_epoch", i64::from(broker) * 10)),
+            stream: u64::from(stream),
+            subscription,
         }
     }
 
@@ -183,22 +187,17 @@ fn leader_event(line: &Line<'_>) -> Option<LeaderEvent> {
             written_offset: line.number("written"),
             flushed_offset: line.number("flushed"),
         }),
-        "subscribe" => {
-            let broker = line.number("broker");
-            Some(LeaderEvent::Subscribed {
-                request: SubscribeRequest {
-                    key: line.key(),
-                    broker: BrokerId(broker as i32),
-                    broker_epoch: BrokerEpoch(line.number_or("broker_epoch", broker * 10)),
-                    leader_epoch: LeaderEpoch(line.number("epoch") as i32),
-                    log_end_offset: line.number("end"),
-                    last_epoch: LeaderEpoch(line.number("last") as i32),
-                    flushed_offset: line.number_or("flushed", line.number("end")),
-                },
-                log_start_offset: line.number_or("start", 0),
-                epoch_end: line.epoch_end("known"),
-            })
-        }
+        "subscribe" => Some(LeaderEvent::Subscribed {
+            request: SubscribeRequest {
+                key: line.key(),
+                leader_epoch: LeaderEpoch(line.number("epoch") as i32),
+                log_end_offset: line.number("end"),
+                last_epoch: LeaderEpoch(line.number("last") as i32),
+                flushed_offset: line.number_or("flushed", line.number("end")),
+            },
+            log_start_offset: line.number_or("start", 0),
+            epoch_end: line.epoch_end("known"),
+        }),
         "committed" => answered(IsrAnswer::Committed {
             isr: line.ids("isr"),
             partition_epoch: PartitionEpoch(line.number("pe") as i32),
@@ -247,7 +246,7 @@ fn follower_event(line: &Line<'_>) -> FollowerEvent {
 }
 
 fn show_leader(effect: &LeaderEffect) -> String {
-    let key = |key: &SubscriptionKey| format!("{}.{}", key.session, key.subscription);
+    let key = |key: &SubscriptionKey| format!("{}.{}.{}", key.broker, key.stream, key.subscription);
     match effect {
         LeaderEffect::Accept { key: k, from } => format!("accept {} from {from}", key(k)),
         LeaderEffect::Diverge { key: k, epoch, end_offset } => {

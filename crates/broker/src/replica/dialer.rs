@@ -81,6 +81,7 @@ async fn converse(core: &Arc<Core>, stream: &Arc<FetchStream>, target: &Target, 
         broker_id: core.me().0,
         broker_epoch: core.broker_epoch().0,
         leader_id: stream.leader.0,
+        stream: core.next_id(),
     });
     let frames = Frames { stream: Arc::clone(stream), generation };
     let mut incoming = tokio::select! {

@@ -17,7 +17,6 @@ use super::fetch_stream::FetchStream;
 use super::link::ControllerLink;
 use super::partition::Partition;
 use super::service::ReplicationService;
-use super::session::Session;
 use super::startup::{self, DamagedReplica};
 use super::{
     Acks, AppendError, AppendOrigin, Appended, FetchError, FetchRead, Fetched, Isolation, ListedOffset, PartitionState,
@@ -275,10 +274,6 @@ impl ReplicaManager {
 
     pub(super) fn partition(&self, at: TopicIdPartition) -> Option<Arc<Partition>> {
         self.inner.partitions.read().get(&at).cloned()
-    }
-
-    pub(super) fn open_session(&self, follower: BrokerId, broker_epoch: BrokerEpoch) -> Arc<Session> {
-        Session::new(self.inner.core.next_id(), follower, broker_epoch)
     }
 }
 

@@ -70,7 +70,7 @@ impl Replication for ReplicationService {
         let mut first =
             incoming.message().await?.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
         let hello = self.check_hello(first.hello.take())?;
-        let session = self.manager.open_session(BrokerId(hello.broker_id), BrokerEpoch(hello.broker_epoch));
+        let session = Session::new(BrokerId(hello.broker_id), BrokerEpoch(hello.broker_epoch), hello.stream);
         let frame_bytes = self.manager.core().config.frame_bytes;
         let stream = LeaderStream { session: Arc::clone(&session), frame_bytes };
         let manager = self.manager.clone();
@@ -138,8 +138,6 @@ fn open_subscription(manager: &ReplicaManager, session: &Arc<Session>, subscribe
     };
     let request = SubscribeRequest {
         key: session.key(subscribe.subscription),
-        broker: session.follower,
-        broker_epoch: session.broker_epoch,
         leader_epoch: LeaderEpoch(subscribe.leader_epoch),
         log_end_offset: subscribe.log_end_offset,
         last_epoch: LeaderEpoch(subscribe.last_epoch),

@@ -23,9 +23,10 @@ const PIECES_MAX: usize = 1000;
 /// Partitions put in what there is to send and wake the stream's task, which builds the frames. Nothing is copied
 /// here before the follower's credit and the transport have room for it.
 pub(super) struct Session {
-    pub id: u64,
     pub follower: BrokerId,
     pub broker_epoch: BrokerEpoch,
+    /// The number the follower gave the stream.
+    pub stream: u64,
     state: Mutex<State>,
     waker: AtomicWaker,
     attention_queued: AtomicBool,
@@ -54,11 +55,11 @@ struct Subscription {
 }
 
 impl Session {
-    pub fn new(id: u64, follower: BrokerId, broker_epoch: BrokerEpoch) -> Arc<Session> {
+    pub fn new(follower: BrokerId, broker_epoch: BrokerEpoch, stream: u64) -> Arc<Session> {
         Arc::new(Session {
-            id,
             follower,
             broker_epoch,
+            stream,
             state: Mutex::default(),
             waker: AtomicWaker::new(),
             attention_queued: AtomicBool::new(false),
@@ -66,7 +67,7 @@ impl Session {
     }
 
     pub fn key(&self, subscription: u32) -> SubscriptionKey {
-        SubscriptionKey { session: self.id, subscription }
+        SubscriptionKey { broker: self.follower, broker_epoch: self.broker_epoch, stream: self.stream, subscription }
     }
 
     /// Push this partition's records from an offset on.

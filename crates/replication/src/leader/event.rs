@@ -2,12 +2,16 @@ use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, Offset, Part
 
 use crate::Durability;
 
-/// Names one subscription of one follower to one partition.
+/// Names one subscription of one follower to one partition. A follower's later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionKey {
-    /// The stream it came over; never reused within a process.
-    pub session: u64,
-    /// The number the follower gave it, unique on that stream.
+    /// Who subscribed.
+    pub broker: BrokerId,
+    /// In which registration (KIP-903).
+    pub broker_epoch: BrokerEpoch,
+    /// The number the follower gave its stream; rises with every stream it opens.
+    pub stream: u64,
+    /// The number the follower gave it, rising on that stream.
     pub subscription: u32,
 }
 
@@ -44,12 +48,8 @@ pub struct LeadershipView {
 /// A follower's wish to be sent a partition's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubscribeRequest {
-    /// What it will be called.
+    /// Who asks, and what it will be called.
     pub key: SubscriptionKey,
-    /// Who asks.
-    pub broker: BrokerId,
-    /// In which registration (KIP-903).
-    pub broker_epoch: BrokerEpoch,
     /// The leader epoch it follows in (KIP-320).
     pub leader_epoch: LeaderEpoch,
     /// The offset after its last record.

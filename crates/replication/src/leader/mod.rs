@@ -168,6 +168,8 @@ impl Leader {
                 // What it acked stays true: its log has it. Lag, or the controller, takes it out of the ISR.
                 if let Some(replica) = self.replicas.iter_mut().find(|r| r.key == Some(key)) {
                     replica.key = None;
+                    // One about to join holds the watermark no longer.
+                    self.advance_high_watermark(now, effects);
                 }
             }
             LeaderEvent::ViewChanged(view) => self.view_changed(now, view, effects),
@@ -219,12 +221,12 @@ impl Leader {
             }
         }
         let (durability, log_end) = (self.durability, self.log.end);
-        let Some(replica) = self.replica_mut(request.broker) else { return };
+        let Some(replica) = self.replica_mut(key.broker) else { return };
         if let Some(old) = replica.key.filter(|&old| old != key) {
             effects.push(LeaderEffect::Forget { key: old });
         }
         let flushed = request.flushed_offset.min(request.log_end_offset);
-        replica.subscribed(key, request.broker_epoch, request.log_end_offset, flushed);
+        replica.subscribed(key, request.log_end_offset, flushed);
         replica.observe(durability, log_end, now);
         effects.push(LeaderEffect::Accept { key, from: request.log_end_offset });
         self.advance_high_watermark(now, effects);
@@ -239,13 +241,14 @@ impl Leader {
         if request.leader_epoch > self.leader_epoch {
             return Err(ErrorCode::UnknownLeaderEpoch);
         }
-        let Some(replica) = self.replicas.iter().find(|r| r.broker == request.broker && r.broker != self.me) else {
+        let Some(replica) = self.replicas.iter().find(|r| r.broker == request.key.broker && r.broker != self.me) else {
             return Err(ErrorCode::NotLeaderOrFollower);
         };
-        if request.broker_epoch < replica.broker_epoch {
+        if request.key.broker_epoch < replica.broker_epoch {
             return Err(ErrorCode::StaleBrokerEpoch);
         }
-        if request.log_end_offset < 0 || request.last_epoch > self.leader_epoch {
+        let late = replica.newest.is_some_and(|newest| request.key <= newest);
+        if late || request.log_end_offset < 0 || request.last_epoch > self.leader_epoch {
             return Err(ErrorCode::InvalidRequest);
         }
         Ok(())

@@ -15,6 +15,9 @@ pub(super) struct Progress {
     pub eligible: bool,
     /// The subscription its acks come under.
     pub key: Option<SubscriptionKey>,
+    /// The newest subscription it ever had. What an earlier stream still says comes too late: taken up, it would end
+    /// the newer one.
+    pub newest: Option<SubscriptionKey>,
     /// What it acked in this leader epoch, and in which registration.
     acked: Option<Acked>,
     /// When its counted offset was last at the leader's log end.
@@ -39,6 +42,7 @@ impl Progress {
             broker_epoch,
             eligible,
             key: None,
+            newest: None,
             acked: None,
             last_caught_up: None,
             mark: None,
@@ -51,9 +55,10 @@ impl Progress {
         self.last_caught_up = Some(now);
     }
 
-    pub fn subscribed(&mut self, key: SubscriptionKey, broker_epoch: BrokerEpoch, written: Offset, flushed: Offset) {
+    pub fn subscribed(&mut self, key: SubscriptionKey, written: Offset, flushed: Offset) {
         self.key = Some(key);
-        self.acked = Some(Acked { broker_epoch, written, flushed });
+        self.newest = Some(key);
+        self.acked = Some(Acked { broker_epoch: key.broker_epoch, written, flushed });
         self.mark = None;
     }
 

@@ -22,6 +22,7 @@ pub enum ToLeader {
     },
     Ack {
         subscription: u32,
+        broker_epoch: BrokerEpoch,
         written: Offset,
         flushed: Offset,
     },
@@ -147,18 +148,18 @@ impl Broker {
     }
 
     pub fn hear_follower(&mut self, now: MonotonicTime, session: u64, from: BrokerId, said: ToLeader) {
-        let key = |subscription| SubscriptionKey { session, subscription };
+        let key =
+            |broker_epoch, subscription| SubscriptionKey { broker: from, broker_epoch, stream: session, subscription };
         match said {
             ToLeader::Subscribe { subscription, broker_epoch, leader_epoch, end, last, flushed } => {
                 if !matches!(self.role, Role::Leader { .. }) {
                     let error = ErrorCode::NotLeaderOrFollower;
-                    self.answers.push_back((key(subscription), ToFollower::Refused { subscription, error }));
+                    let key = key(broker_epoch, subscription);
+                    self.answers.push_back((key, ToFollower::Refused { subscription, error }));
                     return;
                 }
                 let request = SubscribeRequest {
-                    key: key(subscription),
-                    broker: from,
-                    broker_epoch,
+                    key: key(broker_epoch, subscription),
                     leader_epoch,
                     log_end_offset: end,
                     last_epoch: last,
@@ -167,9 +168,9 @@ impl Broker {
                 let epoch_end = self.log.end_offset_for(last);
                 self.step_leader(now, LeaderEvent::Subscribed { request, log_start_offset: 0, epoch_end });
             }
-            ToLeader::Ack { subscription, written, flushed } => {
+            ToLeader::Ack { subscription, broker_epoch, written, flushed } => {
                 let (written_offset, flushed_offset) = (written, flushed);
-                let event = LeaderEvent::Acked { key: key(subscription), written_offset, flushed_offset };
+                let event = LeaderEvent::Acked { key: key(broker_epoch, subscription), written_offset, flushed_offset };
                 self.step_leader(now, event);
             }
         }
@@ -196,6 +197,19 @@ impl Broker {
             ToFollower::Watermark { subscription, high_watermark } => {
                 self.step_follower(now, FollowerEvent::Watermark { subscription, high_watermark }, &[]);
             }
+        }
+    }
+
+    /// A follower's stream has ended.
+    pub fn lose_stream(&mut self, now: MonotonicTime, from: BrokerId, stream: u64) {
+        let Role::Leader { cursors, .. } = &mut self.role else { return };
+        let lost: Vec<SubscriptionKey> =
+            cursors.keys().filter(|key| key.broker == from && key.stream == stream).copied().collect();
+        for key in lost {
+            if let Role::Leader { cursors, .. } = &mut self.role {
+                cursors.remove(&key);
+            }
+            self.step_leader(now, LeaderEvent::Unsubscribed { key });
         }
     }
 
@@ -288,7 +302,8 @@ impl Broker {
                         cut = true;
                     }
                     FollowerEffect::Ack { subscription, written_offset, flushed_offset } => {
-                        let said = ToLeader::Ack { subscription, written: written_offset, flushed: flushed_offset };
+                        let (broker_epoch, written, flushed) = (self.epoch, written_offset, flushed_offset);
+                        let said = ToLeader::Ack { subscription, broker_epoch, written, flushed };
                         self.said.extend(session.map(|session| (session, said)));
                     }
                     FollowerEffect::HighWatermarkAdvanced { to } => self.high_watermark = to,

@@ -259,7 +259,7 @@ impl World {
             }
         }
         while let Some((key, said)) = self.brokers[i].answers.pop_front() {
-            if let Some(stream) = self.streams.get_mut(&key.session).filter(|s| s.open) {
+            if let Some(stream) = self.streams.get_mut(&key.stream).filter(|s| s.open) {
                 stream.down.push_back(said);
             }
         }
@@ -271,7 +271,8 @@ impl World {
         let Some((&id, stream)) = self.streams.iter_mut().nth(choice) else { return };
         let (follower, leader) = (stream.follower, stream.leader);
         let (up, down) = (stream.up.pop_front(), stream.down.pop_front());
-        if !stream.open && stream.up.is_empty() {
+        let over = !stream.open && stream.up.is_empty();
+        if over {
             self.streams.remove(&id);
         }
         let from = self.brokers[follower].id;
@@ -279,6 +280,9 @@ impl World {
             && self.brokers[leader].up
         {
             self.brokers[leader].hear_follower(self.now, id, from, said);
+        }
+        if over && self.brokers[leader].up {
+            self.brokers[leader].lose_stream(self.now, from, id);
         }
         if let Some(said) = down
             && self.brokers[follower].up

@@ -26,6 +26,9 @@ pub struct Hello {
     /// Whom the follower means to talk to: an address may have been given to another node.
     #[prost(int32, tag = "4")]
     pub leader_id: i32,
+    /// Rises with every stream this broker opens: what an earlier one says late must not end what a later one began.
+    #[prost(uint64, tag = "5")]
+    pub stream: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Subscribe {
