@@ -51,11 +51,11 @@ impl FakeLog {
     pub fn release_commits(&self) {
         let mut inner = self.inner.lock();
         inner.commits_at_once = true;
-        self.committed.send_replace(Ok(inner.end));
+        drop(self.committed.send_replace(Ok(inner.end)));
     }
 
     pub fn fail_commits(&self, error: AppendError) {
-        self.committed.send_replace(Err(error));
+        drop(self.committed.send_replace(Err(error)));
     }
 
     pub fn fail_next_append(&self, error: AppendError) {
@@ -85,7 +85,7 @@ impl FakeLog {
         inner.end = last + 1;
         inner.batches.push((base, Bytes::from(bytes)));
         if inner.commits_at_once {
-            self.committed.send_replace(Ok(inner.end));
+            drop(self.committed.send_replace(Ok(inner.end)));
         }
         last
     }
