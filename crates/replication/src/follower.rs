@@ -1,8 +1,5 @@
 //! A follower of one partition.
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch, MonotonicTime, Offset};

@@ -4,8 +4,6 @@ mod effect;
 mod event;
 mod progress;
 mod proposals;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 
