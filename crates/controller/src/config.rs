@@ -53,6 +53,8 @@ pub struct RaftTimings {
     pub election_timeout_max_ms: u64,
     /// A snapshot is made after so many entries.
     pub snapshot_after_entries: u64,
+    /// A snapshot is made after entries of so many bytes, too.
+    pub snapshot_after_bytes: u64,
     /// How many entries before a snapshot are kept, for members that are a little behind.
     pub entries_kept: u64,
 }
@@ -64,6 +66,7 @@ impl Default for RaftTimings {
             election_timeout_min_ms: 250,
             election_timeout_max_ms: 400,
             snapshot_after_entries: 1000,
+            snapshot_after_bytes: 8 << 20,
             entries_kept: 200,
         }
     }

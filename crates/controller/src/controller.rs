@@ -189,14 +189,14 @@ impl RaftThread {
         tasks.spawn(quorum.clone().watch_leaders());
         tasks.spawn(quorum.clone().stand_again_when_deposed());
         tasks.spawn(quorum.clone().keep_membership());
+        tasks.spawn(quorum.clone().keep_log_short(self.config.raft.snapshot_after_bytes));
         tasks.spawn(quorum.clone().become_member(self.config.cluster_id.clone()));
         let last_health = self.health.clone();
         tasks.spawn(publish_health(self.config, quorum.clone(), states, self.active, self.health));
         tokio::select! {
             served = serve(listener, routes) => {
-                if let Err(error) = served {
-                    tracing::error!(%error, "the controller's listener has ended");
-                }
+                let reason = served.err().map_or_else(String::new, |error| format!(": {error}"));
+                quorum.fail(format!("the controller's listener has ended{reason}"));
             }
             // An error means that the handle was dropped, which stops as well.
             _ = stopped => {}
@@ -219,12 +219,14 @@ async fn failed(mut failure: watch::Receiver<Option<String>>) {
 
 fn health_of(config: &ControllerConfig, quorum: &Quorum, state: &QuorumState, active: bool) -> ControllerHealth {
     let voters = state.members.iter().filter(|member| member.is_voter).count();
+    let image = quorum.feed().image();
     ControllerHealth {
         node_id: config.node_id,
-        cluster_id: quorum.identity().binding().map(|binding| binding.cluster_id),
+        cluster_id: image.cluster_id,
+        bound_to: quorum.identity().binding().map(|binding| binding.cluster_id),
         active_controller: state.leader.as_ref().map(|leader| leader.node_id),
         is_active: active,
-        metadata_version: quorum.feed().image().version,
+        metadata_version: image.version,
         voters,
         learners: state.members.len() - voters,
         failure: quorum.watch_failure().borrow().clone(),

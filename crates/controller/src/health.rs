@@ -7,8 +7,10 @@ use raftsman_types::BrokerId;
 pub struct ControllerHealth {
     /// Its `node.id`.
     pub node_id: BrokerId,
-    /// The cluster it belongs to, or has promised itself to.
+    /// The cluster it belongs to, once that is formed and known here.
     pub cluster_id: Option<Arc<str>>,
+    /// The cluster it is bound to already: the same, or one that it joins or has promised to help form.
+    pub bound_to: Option<Arc<str>>,
     /// The `node.id` of the active controller, where it is known.
     pub active_controller: Option<BrokerId>,
     /// Whether this controller is active: it leads the quorum and decides.
@@ -29,6 +31,7 @@ impl ControllerHealth {
         ControllerHealth {
             node_id,
             cluster_id: None,
+            bound_to: None,
             active_controller: None,
             is_active: false,
             metadata_version: 0,

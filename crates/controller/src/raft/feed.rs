@@ -23,6 +23,8 @@ struct FeedState {
     /// Consecutive applied batches; the last one led to the image's version.
     tail: VecDeque<(Arc<Batch>, usize)>,
     tail_bytes: usize,
+    /// How many bytes of entries came since the last snapshot was asked for.
+    log_bytes: u64,
 }
 
 /// What a watcher at some version needs next.
@@ -60,6 +62,7 @@ impl MetadataFeed {
         state.image = image;
         for (batch, bytes) in batches {
             state.tail_bytes += bytes;
+            state.log_bytes += bytes as u64;
             state.tail.push_back((batch, bytes));
         }
         while state.tail_bytes > MAX_TAIL_BYTES || state.tail.len() > MAX_TAIL_BATCHES {
@@ -75,6 +78,16 @@ impl MetadataFeed {
         let version = image.version;
         *self.state.lock() = FeedState { image, ..FeedState::default() };
         self.version.send_replace(version);
+    }
+
+    /// Whether entries of so many bytes came since this was last true.
+    pub fn restart_log_bytes(&self, limit_bytes: u64) -> bool {
+        let mut state = self.state.lock();
+        let reached = state.log_bytes >= limit_bytes;
+        if reached {
+            state.log_bytes = 0;
+        }
+        reached
     }
 
     /// What a watcher that has this version needs.

@@ -9,6 +9,8 @@ mod directory;
 mod election;
 mod feed;
 mod formation;
+#[cfg(test)]
+mod formation_tests;
 mod identity;
 mod log_store;
 mod membership;

@@ -115,7 +115,7 @@ impl Quorum {
     }
 
     /// Notes why this controller stops for good; the first reason counts.
-    pub(super) fn fail(&self, reason: String) {
+    pub fn fail(&self, reason: String) {
         self.failure.send_if_modified(|failure| {
             let first = failure.is_none();
             if first {
@@ -202,6 +202,18 @@ impl Quorum {
         }
         let matched = metrics.replication.as_ref().and_then(|r| r.get(&id).copied().flatten());
         matched.map_or(0, |log_id| log_id.index)
+    }
+
+    /// Makes a snapshot whenever the entries since the last one have so many bytes: Raft itself counts entries alone.
+    pub async fn keep_log_short(self: Arc<Quorum>, limit_bytes: u64) {
+        let mut versions = self.feed.watch_version();
+        while versions.changed().await.is_ok() {
+            if self.feed.restart_log_bytes(limit_bytes)
+                && let Err(error) = self.raft.trigger().snapshot().await
+            {
+                tracing::warn!(%error, "cannot make a snapshot of the metadata");
+            }
+        }
     }
 
     /// Stops Raft. Everything acknowledged is on the disk already.

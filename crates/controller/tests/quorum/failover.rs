@@ -91,3 +91,23 @@ async fn a_controller_that_is_far_behind_gets_a_snapshot() {
     assert_eq!(image.broker_epoch(raftsman_types::BrokerId(1)).map(|e| e.0), Some(epoch));
     assert!(image.next_producer_id > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_entries_are_soon_in_a_snapshot() {
+    let mut quorum = Quorum::of(1);
+    quorum.timings.snapshot_after_bytes = 300;
+    quorum.start(0);
+    quorum.active().await;
+    let mut client = quorum.nodes[0].client().await;
+    register(&mut client, 1).await;
+    register(&mut client, 2).await;
+    register(&mut client, 3).await;
+    let directory = quorum.nodes[0].metadata_dir().join("snapshots");
+    let has_one = async {
+        let mut look = tokio::time::interval(Duration::from_millis(10));
+        while std::fs::read_dir(&directory).unwrap().count() == 0 {
+            look.tick().await;
+        }
+    };
+    tokio::time::timeout(crate::cluster::LIMIT, has_one).await.expect("a snapshot is made");
+}

@@ -10,11 +10,14 @@ async fn three_controllers_form_one_cluster_in_any_order() {
             quorum.start(index);
             if index == order[1] {
                 // A majority may form before the last one is there.
-                quorum.nodes[order[0]].until("bound", |h| h.cluster_id.is_some()).await;
+                quorum.nodes[order[0]].until("bound", |h| h.bound_to.is_some()).await;
             }
         }
         quorum.until_whole().await;
-        let ids: Vec<_> = quorum.nodes.iter().map(|node| node.health().cluster_id).collect();
+        let mut ids = Vec::new();
+        for node in &quorum.nodes {
+            ids.push(node.until("formed", |h| h.cluster_id.is_some()).await.cluster_id);
+        }
         assert!(ids[0].is_some() && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     }
 }
@@ -35,7 +38,7 @@ async fn a_node_that_names_only_itself_is_a_cluster_and_others_join_it() {
     let mut first = Node::new(1);
     let bootstrap = vec![(first.host.clone(), first.port)];
     first.try_start(ControllerConfig { bootstrap_servers: bootstrap.clone(), ..first.config() }).unwrap();
-    let health = first.until("active", |h| h.is_active && h.metadata_version > 0).await;
+    let health = first.until("active", |h| h.is_active && h.cluster_id.is_some()).await;
     assert_eq!((health.voters, health.learners), (1, 0));
 
     let mut observer = Node::new(7);
@@ -53,7 +56,7 @@ async fn the_configured_cluster_id_is_taken() {
     let config =
         ControllerConfig { bootstrap_servers, cluster_id: Some("MkU3OEVBNTcwNTJENDM2Qg".into()), ..node.config() };
     node.try_start(config.clone()).unwrap();
-    node.until("active", |h| h.is_active).await;
+    node.until("active", |h| h.is_active && h.cluster_id.is_some()).await;
     assert_eq!(node.health().cluster_id.as_deref(), Some("MkU3OEVBNTcwNTJENDM2Qg"));
     node.stop();
     let other = ControllerConfig { cluster_id: Some("another".into()), ..config };
@@ -68,7 +71,7 @@ async fn the_configured_cluster_id_is_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_cluster_stops_and_names_both() {
     let quorum = Quorum::started(1).await;
-    let ours = quorum.nodes[0].health().cluster_id.unwrap();
+    let ours = quorum.nodes[0].until("formed", |h| h.cluster_id.is_some()).await.cluster_id.unwrap();
     let mut stranger = Node::new(9);
     let bootstrap_servers = vec![(quorum.nodes[0].host.clone(), quorum.nodes[0].port)];
     let config = ControllerConfig { bootstrap_servers, cluster_id: Some("strangers".into()), ..stranger.config() };
@@ -108,7 +111,7 @@ async fn a_second_process_under_a_living_nodes_id_is_refused() {
     let mut double = Node::new(1);
     let bootstrap_servers = vec![(quorum.nodes[0].host.clone(), quorum.nodes[0].port)];
     double.try_start(ControllerConfig { bootstrap_servers, ..double.config() }).unwrap();
-    double.until("bound", |h| h.cluster_id.is_some()).await;
+    double.until("bound", |h| h.bound_to.is_some()).await;
     let joined = tokio::time::timeout(std::time::Duration::from_secs(1), double.until("in", |h| h.voters > 0)).await;
     assert!(joined.is_err(), "it must not join");
     assert_eq!(quorum.nodes[0].health().voters, 1);
