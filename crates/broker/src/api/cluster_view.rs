@@ -37,11 +37,13 @@ impl<'a> ClusterView<'a> {
         fenced.filter_map(|broker| Some((&**broker, broker.listener(&self.listener)?)))
     }
 
-    /// The broker to send changes to: any will do, since each forwards them. This one, if it can.
+    /// The broker to send changes to: the active controller's node if it is a broker too, so that tools see which one
+    /// it is. Any other will do, since each forwards them: this one, if it can.
     pub(super) fn controller(&self, this_broker: BrokerId) -> BrokerId {
         let alive: Vec<BrokerId> = self.brokers().map(|(broker, _)| broker.id).collect();
-        let this = alive.contains(&this_broker).then_some(this_broker);
-        this.or(alive.first().copied()).unwrap_or(BrokerId::NONE)
+        let if_alive = |id: BrokerId| alive.contains(&id).then_some(id);
+        let active = self.image.controller.and_then(|(id, _)| if_alive(id));
+        active.or(if_alive(this_broker)).or(alive.first().copied()).unwrap_or(BrokerId::NONE)
     }
 
     pub(super) fn is_alive(&self, id: BrokerId) -> bool {
