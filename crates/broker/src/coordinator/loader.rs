@@ -45,7 +45,10 @@ pub(super) fn spawn(shared: &Arc<Shared>, driver: Arc<ShardDriver>) {
             match load(&shared, driver.at, driver.leader_epoch).await {
                 Ok(state) => {
                     let (groups, ms) = (state.groups().count(), started.elapsed().as_millis());
-                    tracing::info!(partition = driver.at.partition, groups, ms, "group coordinator loaded");
+                    // A broker leads dozens of these, most of them empty.
+                    if groups > 0 {
+                        tracing::info!(partition = driver.at.partition, groups, ms, "group coordinator loaded");
+                    }
                     driver.activate(state);
                     return;
                 }
