@@ -52,6 +52,10 @@ pub struct HealthArguments {
     /// How long to wait for an answer.
     #[arg(long, default_value_t = 5000, value_name = "MS")]
     pub timeout_ms: u64,
+    /// Only ask whether a server answers and is in contact with its cluster, as a container's health check should:
+    /// that another node is down is no reason to call this one ill.
+    #[arg(long)]
+    pub server_only: bool,
 }
 
 /// Reads `key=value`; the value may be empty.

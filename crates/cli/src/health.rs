@@ -30,7 +30,8 @@ pub fn run(arguments: &HealthArguments, log_level: Option<&str>) -> Result<ExitC
         let (cluster, topics) = tokio::time::timeout(timeout, asked).await.map_err(late)??;
         let report = Report::of(&cluster, &topics);
         report.lines(&cluster).iter().for_each(|line| println!("{line}"));
-        Ok(if report.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let is_well = if arguments.server_only { report.has_controller } else { report.is_well() };
+        Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 

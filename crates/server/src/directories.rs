@@ -20,7 +20,7 @@ pub enum DirectoriesError {
     },
     /// Another process works in it.
     #[error(
-        "data directory {path} is in use by another process: stop that one, or give this node a directory of its own in log.dirs",
+        "data directory {path} is locked, another process uses it: stop that one, or give this node a directory of its own in log.dirs",
         path = path.display()
     )]
     Locked {
