@@ -41,7 +41,7 @@ impl ProcessNode {
         for (key, value) in &self.settings {
             command.arg("--override").arg(format!("{key}={value}"));
         }
-        command.env("RUST_LOG", std::env::var("RAFTSMAN_TEST_LOG").unwrap_or_else(|_| "info".into()));
+        command.env("RUST_LOG", std::env::var("RAFTSMAN_TEST_LOG").unwrap_or_else(|_| "info,openraft=off".into()));
         command.stdin(Stdio::null()).stdout(output.try_clone().expect("a file can be shared")).stderr(output);
         self.child = Some(command.spawn().expect("the raftsman binary can be started"));
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use raftsman_coordinator::partition_for;
-use raftsman_metadata::{BrokerState, MetadataImage};
+use raftsman_metadata::MetadataImage;
 use raftsman_protocol::Str;
 use raftsman_protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use raftsman_types::{BrokerId, ErrorCode};
@@ -102,7 +102,8 @@ fn respond_one(found: Result<Place, Refusal>, version: i16) -> FindCoordinatorRe
     FindCoordinatorResponse { error_code, error_message, node_id, host, port, ..Default::default() }
 }
 
-/// Creates the offsets topic if it is missing and enough brokers are up for its replication factor.
+/// Creates the offsets topic if it is missing and enough brokers are registered for its replication factor. As in KRaft
+/// a broker that is down just now is given its replicas all the same.
 async fn create_offsets_topic(ctx: &Context) {
     if ctx.state.metadata.load().topic_by_name(OFFSETS_TOPIC).is_some() {
         return;
@@ -113,14 +114,14 @@ async fn create_offsets_topic(ctx: &Context) {
     if image.topic_by_name(OFFSETS_TOPIC).is_some() {
         return;
     }
-    let live = image.brokers.values().filter(|broker| broker.state == BrokerState::Unfenced).count();
+    let registered = image.brokers.len();
     let wanted = ctx.state.config.groups.offsets_topic_replication_factor;
-    if usize::try_from(wanted).is_ok_and(|wanted| live < wanted) {
+    if usize::try_from(wanted).is_ok_and(|wanted| registered < wanted) {
         if last_complaint.is_none_or(|last| last.elapsed() > COMPLAINT_INTERVAL) {
             *last_complaint = Some(Instant::now());
             tracing::error!(
-                "consumer groups are not available: {OFFSETS_TOPIC} needs {wanted} brokers and {live} are up; start \
-                 more, or set offsets.topic.replication.factor={live}"
+                "consumer groups are not available: {OFFSETS_TOPIC} needs {wanted} brokers and there are {registered}; \
+                 start more, or set offsets.topic.replication.factor={registered}"
             );
         }
         return;

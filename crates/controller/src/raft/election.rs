@@ -23,7 +23,8 @@ use super::types::{LogId, Metrics, QuorumNode, RaftId};
 
 /// How long survivors have to say how far their logs go.
 const POSITION_TIMEOUT: Duration = Duration::from_millis(40);
-/// How often the best survivor calls its election again.
+/// How soon the best survivor calls its election again; then twice as long each time, lest a call outruns the two
+/// flushes that its own predecessor's votes take on a slow disk.
 const REPEAT: Duration = Duration::from_millis(12);
 /// How long the other survivors wait for the best one before they look again.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -118,8 +119,10 @@ impl Quorum {
             survivors.iter().all(|(id, last)| (own.0, std::cmp::Reverse(own.1)) > (*last, std::cmp::Reverse(*id)));
         self.elect().await;
         let deadline = Instant::now() + PATIENCE;
-        while is_best && !self.wait_until(replaced, REPEAT).await && Instant::now() < deadline {
+        let mut pause = REPEAT;
+        while is_best && !self.wait_until(replaced, pause).await && Instant::now() < deadline {
             self.elect().await;
+            pause *= 2;
         }
         self.wait_until(replaced, deadline.saturating_duration_since(Instant::now())).await;
     }
