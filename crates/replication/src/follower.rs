@@ -202,6 +202,11 @@ impl Follower {
         matches!(self.state, State::Backoff(_))
     }
 
+    /// When a record counts on a replica.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
     /// The metadata changed within the same leader epoch.
     pub fn set_durability(&mut self, durability: Durability) {
         self.durability = durability;

@@ -1,9 +1,7 @@
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
 use raftsman_log::dir::LogDirectory;
 use raftsman_types::DirectoryId;
 
@@ -15,7 +13,7 @@ pub(super) struct Directory {
     pub id: DirectoryId,
     pub path: PathBuf,
     /// Its files other than the partitions'.
-    pub files: Mutex<LogDirectory>,
+    pub files: LogDirectory,
     pub flushes: FlushQueue,
     offline: AtomicBool,
 }
@@ -25,7 +23,7 @@ impl Directory {
         Directory {
             id,
             path: files.path().to_owned(),
-            files: Mutex::new(files),
+            files,
             flushes: FlushQueue::default(),
             offline: AtomicBool::new(false),
         }
@@ -48,10 +46,5 @@ impl Directory {
         );
         core.link.directory_offline(self.id);
         core.attention.failed(Arc::clone(self));
-    }
-
-    /// Something to call `syncfs` on, if the directory can be opened.
-    pub fn handle(&self) -> Option<File> {
-        File::open(&self.path).ok()
     }
 }

@@ -1,13 +1,10 @@
 //! Group commit: one thread for each log directory flushes what is dirty, all of it together, again and again.
 
-use std::fs::File;
-use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use raftsman_log::FlushTicket;
 
-use super::core::Core;
 use super::directory::Directory;
 use super::partition::Partition;
 
@@ -31,9 +28,11 @@ struct State {
 impl FlushQueue {
     pub fn push(&self, partition: Arc<Partition>) {
         let mut state = self.state.lock();
+        if state.stop {
+            return;
+        }
         state.dirty.push(partition);
-        let wake = state.sleeping;
-        state.sleeping = false;
+        let wake = std::mem::take(&mut state.sleeping);
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -62,42 +61,31 @@ impl FlushQueue {
 }
 
 /// Flushes until the queue is stopped.
-pub(super) fn drive(core: &Core, directory: &Arc<Directory>) {
-    let mut handle = None;
+pub(super) fn drive(directory: &Directory) {
     while let Some(dirty) = directory.flushes.next() {
         if directory.is_offline() {
             continue;
         }
-        let tickets: Vec<(Arc<Partition>, FlushTicket)> = dirty
-            .into_iter()
-            .filter_map(|partition| partition.begin_flush().map(|ticket| (partition, ticket)))
-            .collect();
-        if let Err(error) = flush(directory, &mut handle, tickets) {
-            directory.fail(core, &format_args!("a flush failed: {error}"));
+        let begin = |partition: Arc<Partition>| partition.begin_flush().map(|ticket| (partition, ticket));
+        let tickets: Vec<(Arc<Partition>, FlushTicket)> = dirty.into_iter().filter_map(begin).collect();
+        let together = tickets.len() > SINGLE_SYNCS_MAX;
+        if together {
+            let all: Vec<&FlushTicket> = tickets.iter().map(|(_, ticket)| ticket).collect();
+            note(directory.files.sync_tickets(&all));
+        }
+        for (partition, ticket) in tickets {
+            if !together {
+                note(ticket.sync());
+            }
+            partition.flushed(ticket);
         }
     }
 }
 
-fn flush(
-    directory: &Directory,
-    handle: &mut Option<File>,
-    tickets: Vec<(Arc<Partition>, FlushTicket)>,
-) -> io::Result<()> {
-    if tickets.len() > SINGLE_SYNCS_MAX {
-        if handle.is_none() {
-            *handle = directory.handle();
-        }
-        if let Some(file) = handle {
-            rustix::fs::syncfs(&*file)?;
-            for (partition, ticket) in tickets {
-                partition.flushed(ticket);
-            }
-            return Ok(());
-        }
+/// Each ticket keeps its outcome, and the log it goes back to judges it: a file may be missing because the log was cut
+/// or deleted meanwhile.
+fn note(outcome: std::io::Result<()>) {
+    if let Err(error) = outcome {
+        tracing::debug!("a sync did not succeed: {error}");
     }
-    for (partition, ticket) in tickets {
-        ticket.sync()?;
-        partition.flushed(ticket);
-    }
-    Ok(())
 }

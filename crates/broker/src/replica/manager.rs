@@ -110,9 +110,9 @@ impl ReplicaManager {
     fn start_threads(&self) -> std::io::Result<()> {
         let mut threads = self.inner.threads.lock();
         for directory in &self.inner.directories {
-            let (core, directory) = (Arc::clone(&self.inner.core), Arc::clone(directory));
+            let directory = Arc::clone(directory);
             let thread = std::thread::Builder::new().name("flusher".to_owned());
-            threads.push(thread.spawn(move || flusher::drive(&core, &directory))?);
+            threads.push(thread.spawn(move || flusher::drive(&directory))?);
         }
         let inner = Arc::downgrade(&self.inner);
         let core = Arc::clone(&self.inner.core);

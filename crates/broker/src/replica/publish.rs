@@ -144,7 +144,7 @@ impl ReplicaManager {
                 if let Some(target) = target_of(image, leader) {
                     stream.set_target(target);
                 }
-                partition.follow(leader, state.leader_epoch, durability(state), &stream);
+                partition.follow(leader, state.leader_epoch, durability(topic, state, image), &stream);
             }
             None => partition.become_idle(state.leader_epoch),
         }
@@ -167,10 +167,8 @@ impl ReplicaManager {
             return None;
         };
         let settings = TopicSettings::of(&topic.name, image, &core.config);
-        let (fs, path) = {
-            let files = directory.files.lock();
-            (Arc::clone(files.file_system()), files.partition_path(&topic.name, at.partition))
-        };
+        let fs = Arc::clone(directory.files.file_system());
+        let path = directory.files.partition_path(&topic.name, at.partition);
         if let Err(error) = self.clear_place(&directory, &path, at) {
             directory.fail(core, &error);
             return None;
@@ -200,7 +198,7 @@ impl ReplicaManager {
         if counted || state.leader.is_none() || state.leader == Some(me) {
             return false;
         }
-        if let Err(error) = replica.directory.files.lock().delete_partition(&replica.path) {
+        if let Err(error) = replica.directory.files.delete_partition(&replica.path) {
             replica.directory.fail(&self.inner.core, &error);
             return false;
         }
@@ -221,7 +219,7 @@ impl ReplicaManager {
             .read()
             .values()
             .filter(|p| p.at != at && Arc::ptr_eq(&p.directory, directory))
-            .filter(|p| directory.files.lock().partition_path(&p.topic, p.at.partition) == *path)
+            .filter(|p| directory.files.partition_path(&p.topic, p.at.partition) == *path)
             .map(|p| p.at)
             .collect();
         for stray in found {
@@ -230,7 +228,7 @@ impl ReplicaManager {
         let mut damaged = self.inner.damaged.lock();
         let in_the_way = damaged.iter().find(|(other, replica)| **other != at && replica.path == *path);
         if let Some((stray, _)) = in_the_way.map(|(stray, replica)| (*stray, replica.path.clone())) {
-            directory.files.lock().delete_partition(path)?;
+            directory.files.delete_partition(path)?;
             damaged.remove(&stray);
         }
         Ok(())
@@ -259,10 +257,8 @@ impl ReplicaManager {
         if let Err(error) = partition.close() {
             tracing::debug!(partition = %partition.name(), "closing what is deleted anyway: {error}");
         }
-        let files = partition.directory.files.lock();
-        let path = files.partition_path(&partition.topic, at.partition);
-        let deleted = files.delete_partition(&path);
-        drop(files);
+        let files = &partition.directory.files;
+        let deleted = files.delete_partition(&files.partition_path(&partition.topic, at.partition));
         if let Err(error) = deleted {
             partition.directory.fail(&self.inner.core, &error);
         }
@@ -286,7 +282,7 @@ impl ReplicaManager {
         let mut damaged = self.inner.damaged.lock();
         damaged.retain(|at, replica| {
             let stays = image.partition(*at).is_some_and(|state| state.has_replica(core.me()));
-            if !stays && let Err(error) = replica.directory.files.lock().delete_partition(&replica.path) {
+            if !stays && let Err(error) = replica.directory.files.delete_partition(&replica.path) {
                 replica.directory.fail(core, &error);
             }
             stays
@@ -303,8 +299,9 @@ fn target_of(image: &MetadataImage, broker: BrokerId) -> Option<Target> {
     Some(Target { host: Arc::clone(&listener.host), port: listener.port })
 }
 
-fn durability(state: &PartitionImage) -> raftsman_replication::Durability {
-    match state.durability {
+/// What an acknowledgement means now. What is recorded with the partition is the weakest that held, for restarts.
+fn durability(topic: &TopicImage, state: &PartitionImage, image: &MetadataImage) -> raftsman_replication::Durability {
+    match image.durability_of(&topic.name, &state.replicas) {
         Durability::Written => raftsman_replication::Durability::Written,
         Durability::Flushed => raftsman_replication::Durability::Flushed,
     }
@@ -325,7 +322,7 @@ fn view(topic: &TopicImage, state: &PartitionImage, image: &MetadataImage) -> Le
         replicas: state.replicas.iter().map(standing).collect(),
         isr: state.isr.clone(),
         min_insync_replicas: image.min_insync_replicas(topic, state),
-        durability: durability(state),
+        durability: durability(topic, state, image),
         recovering: state.recovery_state == RecoveryState::Recovering,
     }
 }

@@ -121,7 +121,7 @@ fn open_log(
     settings: &TopicSettings,
 ) -> Result<Log, LogError> {
     let topic_id = replica.topic_id.unwrap_or_default();
-    let fs = Arc::clone(directory.files.lock().file_system());
+    let fs = Arc::clone(directory.files.file_system());
     let recovery_point = checkpoints.recovery_points.get(name).copied().unwrap_or(0);
     let now = Core::wall_time();
     let path = replica.path.clone();
@@ -145,8 +145,10 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
     let mut recovery_points = BTreeMap::new();
     let mut log_starts = BTreeMap::new();
     let mut high_watermarks = BTreeMap::new();
+    let mut written_down = Vec::new();
     for replica in replicas.iter().filter(|r| Arc::ptr_eq(&r.directory, directory)) {
         if let Some(checkpoint) = replica.checkpoint() {
+            written_down.push((replica, checkpoint.recovery_point));
             let name = TopicPartition { topic: Arc::clone(&replica.topic), partition: replica.at.partition };
             recovery_points.insert(name.clone(), checkpoint.recovery_point);
             if checkpoint.log_start_offset > 0 {
@@ -158,14 +160,17 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
     if directory.is_offline() {
         return;
     }
-    let files = directory.files.lock();
+    let files = &directory.files;
     let written = files
         .write_recovery_points(&recovery_points)
         .and_then(|()| files.write_log_start_offsets(&log_starts))
         .and_then(|()| files.write_high_watermarks(&high_watermarks));
-    drop(files);
     if let Err(error) = written {
         directory.fail(core, &error);
+        return;
+    }
+    for (replica, recovery_point) in written_down {
+        replica.checkpointed(recovery_point);
     }
 }
 
@@ -182,7 +187,7 @@ pub(super) fn close(inner: &Inner) -> bool {
         write_checkpoints(directory, &replicas, &inner.core);
         let mark = CleanShutdown { broker_epoch: inner.core.broker_epoch() };
         let clean = !directory.is_offline()
-            && match directory.files.lock().mark_clean_shutdown(mark) {
+            && match directory.files.mark_clean_shutdown(mark) {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::error!(directory = %directory.path.display(), "not marked as stopped cleanly: {error}");

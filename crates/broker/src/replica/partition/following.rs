@@ -75,8 +75,11 @@ impl Partition {
         };
         self.step_follower(&mut state, event, Some(data.records));
         let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
+        let flush = state.wants_flush(Core::wall_time());
         drop(state);
-        self.queue_flush();
+        if flush {
+            self.queue_flush();
+        }
         waits
     }
 

@@ -105,8 +105,11 @@ impl Partition {
                     session.has_data(key.subscription);
                 }
             }
+            let flush = state.wants_flush(now);
             drop(state);
-            self.queue_flush();
+            if flush {
+                self.queue_flush();
+            }
         }
         Ok(appended)
     }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use raftsman_log::{FlushTicket, Log};
-use raftsman_replication::{Follower, FollowerEvent, Leader, LeaderEvent, LogPosition, SubscriptionKey};
-use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition};
+use raftsman_replication::{Durability, Follower, FollowerEvent, Leader, LeaderEvent, LogPosition, SubscriptionKey};
+use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition, WallTime};
 
 use super::core::Core;
 use super::directory::Directory;
@@ -41,6 +41,8 @@ struct State {
     /// The newest leader epoch the metadata told.
     leader_epoch: LeaderEpoch,
     high_watermark: Offset,
+    /// The log end when checkpoints were last written.
+    end_at_checkpoint: Offset,
     commits: CommitWaiters,
     readers: ReadWaiters,
     standing: Standing,
@@ -93,6 +95,7 @@ impl Partition {
                 role: Role::Idle,
                 leader_epoch: LeaderEpoch::NONE,
                 high_watermark,
+                end_at_checkpoint: -1,
                 commits: CommitWaiters::default(),
                 readers: ReadWaiters::default(),
                 standing: Standing::Online,
@@ -163,14 +166,38 @@ impl Partition {
         if was == Standing::Online { state.log.close(Core::wall_time()) } else { Ok(()) }
     }
 
-    /// What the checkpoint files of its directory say of it: recovery point, log start, high watermark.
-    pub fn checkpoint(&self) -> Option<Checkpoint> {
-        let state = self.state.lock();
-        (state.standing != Standing::Offline).then(|| Checkpoint {
+    /// What the checkpoint files of its directory say of it: recovery point, log start, high watermark. A log that
+    /// was not written to since the last time lets go of its files; one that was is flushed soon, whatever its
+    /// durability, so that little has to be checked after a crash.
+    pub fn checkpoint(self: &Arc<Self>) -> Option<Checkpoint> {
+        let mut state = self.state.lock();
+        if state.standing == Standing::Offline {
+            return None;
+        }
+        let end = state.log.log_end_offset();
+        let idle = std::mem::replace(&mut state.end_at_checkpoint, end) == end;
+        let checkpoint = Checkpoint {
             recovery_point: state.log.recovery_point(),
             log_start_offset: state.log.log_start_offset(),
             high_watermark: state.high_watermark,
-        })
+        };
+        if checkpoint.recovery_point < end {
+            self.queue_flush();
+        } else if idle && state.standing == Standing::Online {
+            state.log.release_files();
+        }
+        Some(checkpoint)
+    }
+
+    /// The recovery point that [`checkpoint`](Partition::checkpoint) told is on the disk.
+    pub fn checkpointed(&self, recovery_point: Offset) {
+        let mut state = self.state.lock();
+        if state.standing == Standing::Offline {
+            return;
+        }
+        if let Err(error) = state.log.recovery_point_checkpointed(recovery_point) {
+            self.directory.fail(&self.core, &error);
+        }
     }
 
     /// Rolls and deletes segments as the topic's settings say; never past the high watermark.
@@ -231,6 +258,16 @@ impl Partition {
 }
 
 impl State {
+    /// Whether an ack or the topic's settings wait for a flush.
+    fn wants_flush(&mut self, now: WallTime) -> bool {
+        let durability = match &self.role {
+            Role::Idle => Durability::Flushed,
+            Role::Leader(leader) => leader.machine.durability(),
+            Role::Follower(follower) => follower.machine.durability(),
+        };
+        durability == Durability::Flushed || self.log.flush_is_due(now)
+    }
+
     fn position(&self) -> LogPosition {
         LogPosition {
             start: self.log.log_start_offset(),

@@ -1,14 +1,14 @@
 //! Brokers' replica managers in one process, with real streams between them and a controller that is a few lines.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use raftsman_log::dir::{LogDirectory, MetaProperties};
-use raftsman_log::fs::RealFs;
+use raftsman_log::fs::{FileSystem, RealFs};
 use raftsman_metadata::{
     BrokerRegistration, BrokerState, ConfigResource, Durability, Listener, MetadataDelta, MetadataImage,
     PartitionImage, TopicImage,
@@ -140,6 +140,8 @@ pub struct Cluster {
     pub controller: Arc<Controller>,
     pub nodes: BTreeMap<i32, Node>,
     directory: tempfile::TempDir,
+    /// The file system of each broker that is not on the real one.
+    pub file_systems: BTreeMap<i32, Arc<dyn FileSystem>>,
     configure: fn(&mut ReplicaConfig),
 }
 
@@ -150,10 +152,21 @@ impl Cluster {
     }
 
     pub fn configured(brokers: i32, min_insync_replicas: u32, configure: fn(&mut ReplicaConfig)) -> Cluster {
+        Cluster::on(brokers, min_insync_replicas, BTreeMap::new(), configure)
+    }
+
+    /// With some brokers on file systems of their own.
+    pub fn on(
+        brokers: i32,
+        min_insync_replicas: u32,
+        file_systems: BTreeMap<i32, Arc<dyn FileSystem>>,
+        configure: fn(&mut ReplicaConfig),
+    ) -> Cluster {
         let mut cluster = Cluster {
             controller: Arc::default(),
             nodes: BTreeMap::new(),
             directory: tempfile::tempdir().unwrap(),
+            file_systems,
             configure,
         };
         cluster.controller.change(|image| image.cluster_id = Some("test".into()));
@@ -182,13 +195,19 @@ impl Cluster {
         cluster
     }
 
+    fn file_system(&self, id: i32) -> Arc<dyn FileSystem> {
+        self.file_systems.get(&id).cloned().unwrap_or_else(|| Arc::new(RealFs))
+    }
+
     pub fn path(&self, id: i32) -> PathBuf {
-        self.directory.path().join(id.to_string())
+        // A disk in memory has nothing above.
+        let above = if self.file_systems.contains_key(&id) { Path::new("/") } else { self.directory.path() };
+        above.join(id.to_string())
     }
 
     /// Starts a broker, again if it ran before, and has it registered and unfenced.
     pub fn boot(&mut self, id: i32) {
-        let files = LogDirectory::open(Arc::new(RealFs), self.path(id)).unwrap();
+        let files = LogDirectory::open(self.file_system(id), self.path(id)).unwrap();
         if files.read_meta_properties().unwrap().is_none() {
             let directory_id = Some(DirectoryId(Uuid([id as u8; 16])));
             let properties =
@@ -245,7 +264,9 @@ impl Cluster {
     }
 
     fn await_unlocked(&self, id: i32) {
-        await_condition("the directory is unlocked", || LogDirectory::open(Arc::new(RealFs), self.path(id)).is_ok());
+        await_condition("the directory is unlocked", || {
+            LogDirectory::open(self.file_system(id), self.path(id)).is_ok()
+        });
     }
 
     pub fn manager(&self, id: i32) -> &ReplicaManager {
