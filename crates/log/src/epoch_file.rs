@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use raftsman_types::LeaderEpoch;
 
-use crate::atomic_file::{parent, read_small, write_atomically, write_renamed};
+use crate::atomic_file::{parent, read_small, write_renamed};
 use crate::checkpoint::{format_checkpoint, parse_checkpoint};
 use crate::epoch_cache::{EpochCache, EpochEntry};
 use crate::error::{IoContext, LogError, StorageError};
@@ -50,42 +50,48 @@ impl EpochFile {
         }
     }
 
-    /// Writes `entries` durably, unless a later version is on disk already.
+    /// Writes `entries` durably, unless a later version is there already.
     pub(crate) fn write(&self, fs: &dyn FileSystem, version: u64, entries: &[EpochEntry]) -> Result<(), StorageError> {
-        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        if version > versions.written {
-            write_atomically(fs, &self.path, format_checkpoint(entries.iter()).as_bytes())?;
-            versions.written = version;
-            versions.durable = version;
-        } else if versions.durable < version {
-            // Written by somebody who has not synced it yet.
-            let file = fs.open(&self.path, OpenMode::Read).context("open", &self.path)?;
-            file.sync_data().context("sync", &self.path)?;
+        self.write_unsynced(fs, version, entries)?;
+        if self.versions().durable < version {
+            self.sync_content(fs)?;
             let directory = parent(&self.path);
             fs.sync_directory(directory).context("sync", directory)?;
-            versions.durable = versions.written;
+            self.synced(version);
         }
         Ok(())
     }
 
-    /// Writes `entries` for a sync of the whole volume to make durable, which the caller then reports.
+    /// Writes `entries`, unless they or a later version are there already; to be made durable by
+    /// [`EpochFile::sync_content`] and a sync of the directory, or by one of the whole volume.
     pub(crate) fn write_unsynced(
         &self,
         fs: &dyn FileSystem,
         version: u64,
         entries: &[EpochEntry],
     ) -> Result<(), StorageError> {
-        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut versions = self.versions();
         if version > versions.written {
+            // A power cut before the sync may leave an empty file: the epochs are then rebuilt from the
+            // batches, and one that wrote nothing is lost, which is harmless (see `assign_epoch_start`).
             write_renamed(fs, &self.path, format_checkpoint(entries.iter()).as_bytes(), false)?;
             versions.written = version;
         }
         Ok(())
     }
 
+    pub(crate) fn sync_content(&self, fs: &dyn FileSystem) -> Result<(), StorageError> {
+        let file = fs.open(&self.path, OpenMode::Read).context("open", &self.path)?;
+        file.sync_data().context("sync", &self.path)
+    }
+
     /// Notes that this version is durable.
     pub(crate) fn synced(&self, version: u64) {
-        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut versions = self.versions();
         versions.durable = versions.durable.max(version);
+    }
+
+    fn versions(&self) -> MutexGuard<'_, Versions> {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use raftsman_types::Offset;
 
+use crate::atomic_file::parent;
 use crate::epoch_cache::EpochEntry;
 use crate::epoch_file::EpochFile;
-use crate::error::StorageError;
+use crate::error::{IoContext, StorageError};
 use crate::fs::{File, OpenMode};
 use crate::place::Place;
 
@@ -26,6 +27,8 @@ pub struct FlushTicket {
     pub(crate) side_files: Vec<PathBuf>,
     /// The count of changes of names the ticket makes durable, if there are any.
     pub(crate) names: Option<u64>,
+    /// Whether the log is new, so that the name of its own directory has to be synced.
+    pub(crate) is_new: bool,
     pub(crate) epochs: Option<TicketEpochs>,
     pub(crate) outcome: OnceLock<Result<(), StorageError>>,
 }
@@ -80,6 +83,7 @@ impl FlushTicket {
     }
 
     fn sync_all(&self) -> Result<(), StorageError> {
+        self.write_out()?;
         for file in &self.files {
             file.file.sync_data().map_err(|error| StorageError::new("sync", &file.path, error))?;
         }
@@ -92,10 +96,17 @@ impl FlushTicket {
             }
         }
         if let Some(epochs) = &self.epochs {
-            epochs.file.write(&*self.place.fs, epochs.version, &epochs.entries)?;
+            epochs.file.sync_content(&*self.place.fs)?;
         }
-        if self.names.is_some() {
+        if self.names.is_some() || self.epochs.is_some() {
             self.place.sync_directory()?;
+        }
+        if self.is_new {
+            let above = parent(&self.place.directory);
+            self.place.fs.sync_directory(above).context("sync", above)?;
+        }
+        if let Some(epochs) = &self.epochs {
+            epochs.file.synced(epochs.version);
         }
         Ok(())
     }

@@ -246,7 +246,7 @@ impl Log {
         if !active.is_dirty() {
             active.close_file();
         }
-        write_snapshot(&self.place, base_offset, &self.producers, false)?;
+        write_snapshot(&self.place, base_offset, &self.producers)?;
         self.unsynced_side_files.push(snapshot_path(&self.place, base_offset));
         self.segments.push(Segment::create(&self.place, base_offset, now)?);
         self.names_changed += 1;

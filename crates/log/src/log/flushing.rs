@@ -12,9 +12,10 @@ impl Log {
     /// offline. Cheap; the work is in [`FlushTicket::sync`].
     pub fn begin_flush(&mut self) -> Option<FlushTicket> {
         let names = (self.names_changed > self.names_synced).then_some(self.names_changed);
-        let epochs_changed = self.epoch_version > self.epoch_version_written;
+        let epochs_changed = self.epoch_version > self.epoch_version_durable;
         let nothing_to_do = self.flushed_offset >= self.log_end_offset
             && names.is_none()
+            && !self.is_new
             && !epochs_changed
             && self.unsynced_side_files.is_empty();
         if self.offline.is_some() || nothing_to_do {
@@ -47,6 +48,7 @@ impl Log {
             files,
             side_files: self.unsynced_side_files.clone(),
             names,
+            is_new: self.is_new,
             epochs,
             outcome: OnceLock::new(),
         })
@@ -77,11 +79,12 @@ impl Log {
             }
         }
         self.unsynced_side_files.retain(|path| !ticket.side_files.contains(path));
+        self.is_new &= !ticket.is_new;
         if let Some(names) = ticket.names {
             self.names_synced = self.names_synced.max(names);
         }
         if let Some(epochs) = &ticket.epochs {
-            self.epoch_version_written = self.epoch_version_written.max(epochs.version);
+            self.epoch_version_durable = self.epoch_version_durable.max(epochs.version);
         }
         self.flushed_offset = self.flushed_offset.max(ticket.upto);
         assert!(self.flushed_offset <= self.log_end_offset, "nothing past the log's end can be flushed");
@@ -130,28 +133,40 @@ impl Log {
     /// # Errors
     /// Storage. The directory must not be marked clean then.
     pub fn close(&mut self, now: WallTime) -> Result<(), LogError> {
+        self.begin_close()?;
         self.flush(now)?;
-        let place = self.place.clone();
-        let indexes = self.active().close_indexes(&place);
-        self.latch(indexes)?;
-        if self.log_end_offset > self.log_start_offset {
-            let snapshot = self.write_closing_snapshot();
-            self.latch(snapshot)?;
-        }
-        let synced = place.sync_directory();
-        self.latch(synced)?;
         self.release_files();
         Ok(())
     }
 
-    /// A snapshot at the log's end, unless there is one: it is as good, since a truncation removes those
-    /// that lie past it.
-    fn write_closing_snapshot(&self) -> Result<(), StorageError> {
-        let (place, end) = (&self.place, self.log_end_offset);
-        let path = snapshot_path(place, end);
-        if place.fs.exists(&path).context("look at", &path)? {
-            return Ok(());
+    /// The first half of closing a log, for closing many with one sync of their volume: writes out the
+    /// indexes and a producer snapshot. What follows is a flush: `begin_flush`, a sync of the ticket if
+    /// there is one, `complete_flush`, `release_files`.
+    ///
+    /// # Errors
+    /// Storage; the log is then offline.
+    pub fn begin_close(&mut self) -> Result<(), LogError> {
+        self.check_online()?;
+        let written = self.write_out_for_close();
+        self.latch(written)?;
+        Ok(())
+    }
+
+    fn write_out_for_close(&mut self) -> Result<(), StorageError> {
+        let place = self.place.clone();
+        if self.active().has_unwritten_indexes() {
+            self.active().close_indexes(&place)?;
+            let paths = self.active().index_paths(&place);
+            self.unsynced_side_files.extend(paths);
+            self.names_changed += 1;
         }
-        write_snapshot(place, end, &self.producers, true)
+        let path = snapshot_path(&place, self.log_end_offset);
+        // One that is there is as good: a truncation removes those that lie past it.
+        if self.log_end_offset > self.log_start_offset && !place.fs.exists(&path).context("look at", &path)? {
+            write_snapshot(&place, self.log_end_offset, &self.producers)?;
+            self.unsynced_side_files.push(path);
+            self.names_changed += 1;
+        }
+        Ok(())
     }
 }

@@ -49,12 +49,14 @@ pub struct Log {
     /// Files made, renamed or removed so far, and how many of these changes are on disk.
     names_changed: u64,
     names_synced: u64,
+    /// Whether the name of the log's own directory is not on disk yet.
+    is_new: bool,
     /// Index and snapshot files of rolled segments that the next flush syncs.
     unsynced_side_files: Vec<std::path::PathBuf>,
     epochs: EpochCache,
     epoch_file: Arc<EpochFile>,
     epoch_version: u64,
-    epoch_version_written: u64,
+    epoch_version_durable: u64,
     producers: ProducerState,
     first_open_transaction: Option<Offset>,
     tail: TailCache,
@@ -157,8 +159,11 @@ impl Log {
         self.epochs.end_offset_for(epoch, self.log_end_offset)
     }
 
-    /// Notes that `epoch` starts at `start`, which must be the log's end, and writes that down before it
-    /// returns: what a new leader does first, even with nothing to append (KIP-101).
+    /// Notes that `epoch` starts at `start`, which must be the log's end: what a new leader does first,
+    /// even with nothing to append (KIP-101). The checkpoint file is written when this returns and
+    /// outlives the process; the next flush makes it outlive a power cut, too. Nothing is lost before
+    /// that: whoever comes back from a power cut is no leader of `epoch` any more, and as long as none
+    /// of its batches was flushed here the epoch below ends where `epoch` began either way.
     ///
     /// # Errors
     /// `OffsetOutOfRange` if `start` is not the end, `StaleLeaderEpoch` for an older epoch, or storage.
@@ -176,7 +181,9 @@ impl Log {
         if self.epochs.assign(epoch, start) {
             self.epoch_version += 1;
         }
-        self.write_epochs()?;
+        let fs = &*self.place.fs;
+        let written = self.epoch_file.write_unsynced(fs, self.epoch_version, self.epochs.entries());
+        self.latch(written)?;
         Ok(())
     }
 
@@ -217,12 +224,12 @@ impl Log {
     }
 
     fn write_epochs(&mut self) -> Result<(), StorageError> {
-        if self.epoch_version_written == self.epoch_version {
+        if self.epoch_version_durable == self.epoch_version {
             return Ok(());
         }
         let written = self.epoch_file.write(&*self.place.fs, self.epoch_version, self.epochs.entries());
         self.latch(written)?;
-        self.epoch_version_written = self.epoch_version;
+        self.epoch_version_durable = self.epoch_version;
         Ok(())
     }
 

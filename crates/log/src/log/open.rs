@@ -5,12 +5,12 @@ use std::sync::Arc;
 use raftsman_types::{Offset, TopicId, WallTime};
 
 use super::partition_files::{
-    list_snapshots, load_snapshot, read_recovery_point_cap, read_topic_id, remove_snapshot, write_recovery_point_cap,
-    write_topic_id,
+    cap_path, list_snapshots, load_snapshot, read_recovery_point_cap, read_topic_id, remove_snapshot, topic_id_path,
+    write_first_recovery_point_cap, write_topic_id,
 };
 use super::recovery::{LoadedSegments, SegmentLoader};
 use super::{Log, TailCache};
-use crate::atomic_file::{ASIDE_SUFFIX, parent, remove_if_there};
+use crate::atomic_file::{ASIDE_SUFFIX, remove_if_there};
 use crate::config::LogConfig;
 use crate::epoch_cache::EpochCache;
 use crate::epoch_file::EpochFile;
@@ -57,10 +57,11 @@ impl Log {
         }
         let files = survey(&place)?;
         let stored_id = read_topic_id(&*place.fs, &place.directory)?;
-        if files.is_empty() && stored_id.is_none() {
-            // Nothing was ever in it: a crash came between the directory and what belongs into it.
+        if stored_id.is_none() && files.values().all(|length| *length == 0) {
+            // Nothing was ever in it: a crash came before the first flush.
             return Ok((create(place, topic_id, config, now)?, Recovery::default()));
         }
+        let adopted_now = stored_id.is_none();
         let topic_id = adopt_topic_id(&place, stored_id, topic_id)?;
         let cap = read_recovery_point_cap(&place)?;
         let recovery_point = recovery_point.min(cap.unwrap_or(Offset::MAX));
@@ -91,6 +92,16 @@ impl Log {
             recovery_point_is_capped: cap.is_some(),
             ..Log::blank(place, now)
         };
+        if adopted_now || (recovery_point <= 0 && !clean_shutdown) {
+            // As far as anybody knows the log was never flushed, nor its own name.
+            log.unsynced_side_files = vec![topic_id_path(&log.place), cap_path(&log.place)];
+            log.names_changed += 1;
+            log.is_new = true;
+            if log_end_offset > 0 {
+                // What was found counts as flushed, so the rest has to be, too.
+                log.flush(now)?;
+            }
+        }
         log.write_epochs()?;
         log.restore_producers(now)?;
         Ok((log, recovery))
@@ -110,10 +121,11 @@ impl Log {
             generation: 0,
             names_changed: 0,
             names_synced: 0,
+            is_new: false,
             unsynced_side_files: Vec::new(),
             epochs: EpochCache::default(),
             epoch_version: 0,
-            epoch_version_written: 0,
+            epoch_version_durable: 0,
             producers: crate::producer::ProducerState::default(),
             first_open_transaction: None,
             tail: TailCache::default(),
@@ -143,19 +155,26 @@ impl Log {
     }
 }
 
-/// Makes a new, empty log. The segment's name becomes durable with that of `partition.metadata`. The
-/// recovery point is capped, because the checkpoint may still have that of an earlier partition of the name.
+/// Makes a new, empty log. Nothing is synced, because nothing is promised yet: the first flush makes the
+/// names and small files durable together with the first batches. The recovery point is capped, because
+/// the checkpoint may still have that of an earlier partition of the name.
 fn create(place: Place, topic_id: TopicId, config: Arc<LogConfig>, now: WallTime) -> Result<Log, LogError> {
     let directory = Arc::clone(&place.directory);
     place.fs.create_directories(&directory).context("create", &directory)?;
-    write_recovery_point_cap(&place, 0)?;
+    write_first_recovery_point_cap(&place)?;
     let mut segment = Segment::create(&place, 0, now)?;
     segment.close_file();
     write_topic_id(&place, topic_id)?;
-    let above = parent(&directory);
-    place.fs.sync_directory(above).context("sync", above)?;
-    let segments = vec![segment];
-    Ok(Log { topic_id, config, segments, recovery_point_is_capped: true, ..Log::blank(place, now) })
+    Ok(Log {
+        topic_id,
+        config,
+        segments: vec![segment],
+        recovery_point_is_capped: true,
+        names_changed: 1,
+        is_new: true,
+        unsynced_side_files: vec![topic_id_path(&place), cap_path(&place)],
+        ..Log::blank(place, now)
+    })
 }
 
 /// The directory's topic id, which must be the one expected (unless that is not known); written if it

@@ -24,6 +24,10 @@ const SNAPSHOT_SUFFIX: &str = ".snapshot";
 pub(crate) fn read_topic_id(fs: &dyn FileSystem, directory: &Path) -> Result<Option<TopicId>, LogError> {
     let path = directory.join("partition.metadata");
     let Some(bytes) = read_small(fs, &path)? else { return Ok(None) };
+    if bytes.iter().all(|byte| *byte == 0) {
+        // A power cut before the log's first flush.
+        return Ok(None);
+    }
     let text = String::from_utf8_lossy(&bytes);
     let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let malformed = |reason: &str| LogError::MalformedFile { path: path.clone(), reason: reason.to_owned() };
@@ -34,12 +38,17 @@ pub(crate) fn read_topic_id(fs: &dyn FileSystem, directory: &Path) -> Result<Opt
     id.parse().map(|id| Some(TopicId(id))).map_err(|_| malformed("its topic_id is not an id"))
 }
 
-pub(super) fn write_topic_id(place: &Place, topic_id: TopicId) -> Result<(), StorageError> {
-    let text = format!("version: 0\ntopic_id: {topic_id}\n");
-    write_atomically(&*place.fs, &place.directory.join("partition.metadata"), text.as_bytes())
+pub(super) fn topic_id_path(place: &Place) -> PathBuf {
+    place.directory.join("partition.metadata")
 }
 
-fn cap_path(place: &Place) -> PathBuf {
+/// Writes the topic id; the next flush has to sync it.
+pub(super) fn write_topic_id(place: &Place, topic_id: TopicId) -> Result<(), StorageError> {
+    let text = format!("version: 0\ntopic_id: {topic_id}\n");
+    write_renamed(&*place.fs, &topic_id_path(place), text.as_bytes(), false)
+}
+
+pub(super) fn cap_path(place: &Place) -> PathBuf {
     place.directory.join("recovery-point-cap")
 }
 
@@ -57,6 +66,11 @@ pub(super) fn read_recovery_point_cap(place: &Place) -> Result<Option<Offset>, S
     }
 }
 
+/// Leaves the note of a new log; the next flush has to sync it.
+pub(super) fn write_first_recovery_point_cap(place: &Place) -> Result<(), StorageError> {
+    write_renamed(&*place.fs, &cap_path(place), format_checkpoint([0].into_iter()).as_bytes(), false)
+}
+
 /// Leaves the note; it is durable when this returns.
 pub(super) fn write_recovery_point_cap(place: &Place, cap: Offset) -> Result<(), StorageError> {
     write_atomically(&*place.fs, &cap_path(place), format_checkpoint([cap].into_iter()).as_bytes())
@@ -66,17 +80,11 @@ pub(super) fn snapshot_path(place: &Place, offset: Offset) -> PathBuf {
     place.directory.join(format!("{offset:020}{SNAPSHOT_SUFFIX}"))
 }
 
-/// Writes a snapshot of `producers` as of `offset`. Without `durable` a later flush has to sync it; a
-/// torn one is recognised by its CRC.
-pub(super) fn write_snapshot(
-    place: &Place,
-    offset: Offset,
-    producers: &ProducerState,
-    durable: bool,
-) -> Result<(), StorageError> {
+/// Writes a snapshot of `producers` as of `offset`. The next flush has to sync it; one that is torn
+/// before is recognised by its CRC.
+pub(super) fn write_snapshot(place: &Place, offset: Offset, producers: &ProducerState) -> Result<(), StorageError> {
     let path = snapshot_path(place, offset);
-    let bytes = encode_snapshot(producers);
-    if durable { write_atomically(&*place.fs, &path, &bytes) } else { write_renamed(&*place.fs, &path, &bytes, false) }
+    write_renamed(&*place.fs, &path, &encode_snapshot(producers), false)
 }
 
 /// Offsets of the snapshots there are, rising.

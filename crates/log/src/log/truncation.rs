@@ -48,6 +48,9 @@ impl Log {
         let reset = self.drop_everything(start_offset);
         self.latch(reset)?;
         self.write_epochs()?;
+        if self.is_new {
+            self.flush(self.last_flush)?;
+        }
         Ok(())
     }
 
@@ -104,7 +107,7 @@ impl Log {
     fn forget_past(&mut self, new_end: Offset) -> Result<(), StorageError> {
         self.generation += 1;
         if new_end < self.flushed_offset {
-            write_recovery_point_cap(&self.place, new_end)?;
+            write_recovery_point_cap(&self.place, new_end.max(0))?;
             self.recovery_point_is_capped = true;
         }
         let mut any = false;
@@ -124,7 +127,6 @@ impl Log {
         self.segments.push(Segment::create(&place, start_offset, self.last_flush)?);
         place.sync_directory()?;
         self.names_synced = self.names_changed;
-        self.unsynced_side_files.clear();
         self.log_start_offset = start_offset;
         self.log_end_offset = start_offset;
         self.flushed_offset = start_offset;

@@ -180,18 +180,18 @@ impl Segment {
         self.index_is_new || self.offset_index.pending() > 0 || self.time_index.pending() > 0
     }
 
-    /// Writes out and syncs the indexes of a segment that may get more batches in a next life. Without
-    /// entries there need be no files: small logs are many.
+    /// Writes out the indexes of a segment that may get more batches in a next life. Without entries
+    /// there need be no files: small logs are many.
     pub(crate) fn close_indexes(&mut self, place: &Place) -> Result<(), StorageError> {
         if self.offset_index.len() > 0 {
-            self.offset_index.seal(place, self.base_offset, true)?;
-            self.time_index.seal(place, self.base_offset, true)?;
-            self.index_is_new = false;
-        } else if self.index_is_new {
+            self.offset_index.seal(place, self.base_offset, false)?;
+            self.time_index.seal(place, self.base_offset, false)?;
+        } else {
             for path in self.index_paths(place) {
                 remove_if_there(&*place.fs, &path)?;
             }
         }
+        self.index_is_new = false;
         Ok(())
     }
 

@@ -196,10 +196,16 @@ fn a_broken_topic_id_is_named() {
     let fs = MemoryFs::new();
     fs.create_directories(Path::new("/data")).expect("made");
     open(&fs, &LogConfig::default(), true, 0).expect("a new log");
-    for broken in ["", "version: 1\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n", "version: 0\n", "version: 0\ntopic_id: x\n"] {
+    for broken in ["version: 1\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n", "version: 0\n", "version: 0\ntopic_id: x\n"] {
         put(&fs, "/data/t-0/partition.metadata", broken.as_bytes());
         let error = open(&fs, &LogConfig::default(), true, 0).expect_err(broken);
         assert!(error.to_string().contains("partition.metadata"), "{error}");
+    }
+    // What a power cut may leave of a file that was never synced is no id at all.
+    for lost in ["", "\0\0\0"] {
+        put(&fs, "/data/t-0/partition.metadata", lost.as_bytes());
+        let (log, _) = open(&fs, &LogConfig::default(), true, 0).expect("adopted");
+        assert_eq!(log.topic_id(), TOPIC_ID);
     }
 }
 
