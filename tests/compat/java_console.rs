@@ -13,7 +13,9 @@ fn kafkas_console_tools_lose_a_node_and_no_record() {
 
     let mut producer = java("org.apache.kafka.tools.ConsoleProducer");
     producer.args(["--bootstrap-server", &bootstrap, "--topic", "orders"]);
-    let read = |idle_ms: &str| {
+    // Longer than the first member of a group waits for others (group.initial.rebalance.delay.ms, 3 s).
+    let idle_ms = "8000";
+    let read = || {
         let mut reader = java("org.apache.kafka.tools.consumer.ConsoleConsumer");
         reader.args([
             "--bootstrap-server",
@@ -31,10 +33,10 @@ fn kafkas_console_tools_lose_a_node_and_no_record() {
         command.arg("-c").arg(format!("\"$0\" \"$@\" | {sed}")).arg(reader.get_program()).args(reader.get_args());
         read_all(command)
     };
-    feed_through_a_kill(&mut cluster, "orders", producer, || read("3000").len());
+    feed_through_a_kill(&mut cluster, "orders", producer, || read().len());
     bring_back(&mut cluster, "orders");
 
-    let found = read("8000");
+    let found = read();
     let verdict = all_acked(&found).judge(&found);
     assert!(verdict.is_clean(), "{verdict}");
 }

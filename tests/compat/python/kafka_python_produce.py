@@ -19,7 +19,7 @@ admin.close()
 failed = []
 
 
-def acked(metadata, value):
+def acked(value, metadata):
     print("ack", metadata.partition, value, flush=True)
 
 
