@@ -12,6 +12,8 @@ use super::ControllerError;
 
 /// Between two rounds over the known controllers.
 const REDIAL_BACKOFF: Duration = Duration::from_millis(30);
+/// With less time left than this a controller is not asked: an answer cut off would leave the outcome unknown.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
 const MAX_REPLY_BYTES: usize = 8 << 20;
 
@@ -65,10 +67,10 @@ impl Controllers {
         Search { next: 0, tried: 0, hint: self.active.lock().clone() }
     }
 
-    /// The next address to try; waits a little after each full round. `None` when the deadline has passed or no
+    /// The next address to try; waits a little after each full round. `None` when the deadline is near or no
     /// controller is configured.
     pub(crate) async fn next_address(&self, search: &mut Search, deadline: Instant) -> Option<String> {
-        if Instant::now() >= deadline {
+        if Instant::now() + SHORTEST_ATTEMPT > deadline {
             return None;
         }
         if let Some(hint) = search.hint.take() {

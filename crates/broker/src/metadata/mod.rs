@@ -7,6 +7,8 @@ mod controllers;
 mod isr;
 mod producer_ids;
 mod publisher;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use cache::MetadataCache;
