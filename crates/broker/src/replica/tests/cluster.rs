@@ -63,13 +63,18 @@ impl Controller {
 
     /// Changes the partition of the tests.
     pub fn change_partition(&self, change: impl FnOnce(&mut PartitionImage)) {
+        self.change(|image| change_partition(image, change));
+    }
+
+    /// Fences brokers and takes them out of the ISR.
+    pub fn fence(&self, brokers: &[i32]) {
         self.change(|image| {
-            let mut topic = (**image.topic(AT.topic_id).unwrap()).clone();
-            let mut partition = (**topic.partition(AT.partition).unwrap()).clone();
-            change(&mut partition);
-            partition.partition_epoch = partition.partition_epoch.next();
-            topic.partitions.insert(AT.partition, Arc::new(partition));
-            image.topics.insert(AT.topic_id, Arc::new(topic));
+            for id in ids(brokers) {
+                let mut broker = (**image.broker(id).unwrap()).clone();
+                broker.state = BrokerState::Fenced;
+                image.brokers.insert(id, Arc::new(broker));
+            }
+            change_partition(image, |partition| partition.isr.retain(|id| !brokers.contains(&id.0)));
         });
     }
 
@@ -325,6 +330,15 @@ impl Cluster {
             }
         }
     }
+}
+
+fn change_partition(image: &mut MetadataImage, change: impl FnOnce(&mut PartitionImage)) {
+    let mut topic = (**image.topic(AT.topic_id).unwrap()).clone();
+    let mut partition = (**topic.partition(AT.partition).unwrap()).clone();
+    change(&mut partition);
+    partition.partition_epoch = partition.partition_epoch.next();
+    topic.partitions.insert(AT.partition, Arc::new(partition));
+    image.topics.insert(AT.topic_id, Arc::new(topic));
 }
 
 /// A batch of records with these values.

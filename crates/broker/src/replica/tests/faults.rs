@@ -7,7 +7,7 @@ use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, FileSystem, MemoryFs};
 use raftsman_metadata::ConfigResource;
 use raftsman_types::{BrokerId, DirectoryId, ErrorCode, Uuid};
 
-use super::cluster::{AT, Cluster, await_condition, batch, ids};
+use super::cluster::{AT, Cluster, await_condition, batch};
 use crate::replica::{Acks, AppendError, AppendOrigin, FetchError, Isolation, ReplicaRole};
 
 /// Brokers of which the first is on a disk in memory.
@@ -79,7 +79,7 @@ fn a_replica_damaged_below_what_was_flushed_is_reported_and_copied_anew() {
         std::fs::read_to_string(&checkpoint).is_ok_and(|text| text.contains("orders 0 3"))
     });
     cluster.kill(2);
-    cluster.controller.change_partition(|p| p.isr = ids(&[1]));
+    cluster.controller.fence(&[2]);
     let segment = cluster.path(2).join("orders-0/00000000000000000000.log");
     let mut bytes = std::fs::read(&segment).unwrap();
     bytes[70] ^= 0xff;

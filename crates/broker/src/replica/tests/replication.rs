@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use raftsman_metadata::{BrokerState, ConfigResource};
+use raftsman_metadata::ConfigResource;
 use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch};
 
 use super::cluster::{AT, Cluster, await_condition, batch, idempotent_batch, ids};
@@ -63,7 +63,7 @@ fn a_follower_that_restarts_catches_up_and_joins_again() {
     let mut cluster = Cluster::start(3, 2);
     cluster.produce(1, Acks::All, &["a"]).unwrap();
     cluster.kill(3);
-    cluster.controller.change_partition(|p| p.isr = ids(&[1, 2]));
+    cluster.controller.fence(&[3]);
     cluster.produce(1, Acks::All, &["b", "c"]).unwrap();
     cluster.boot(3);
     await_condition("broker 3 is in sync", || cluster.controller.partition().isr.contains(&BrokerId(3)));
@@ -107,16 +107,8 @@ fn a_former_leader_cuts_what_was_never_committed() {
 #[test]
 fn too_few_in_sync_replicas_refuse_acks_all_before_the_append() {
     let cluster = Cluster::start(3, 2);
-    cluster.controller.change_partition(|p| p.isr = ids(&[1]));
-    // The followers live and come back into the ISR by themselves; fence them to keep them out.
-    cluster.controller.change(|image| {
-        for id in [2, 3] {
-            let mut broker = (**image.broker(BrokerId(id)).unwrap()).clone();
-            broker.state = BrokerState::Fenced;
-            image.brokers.insert(BrokerId(id), std::sync::Arc::new(broker));
-        }
-    });
-    cluster.controller.change_partition(|p| p.isr = ids(&[1]));
+    // Fenced, or they would come back into the ISR by themselves.
+    cluster.controller.fence(&[2, 3]);
     let end = cluster.state(1).log_end_offset;
     let refused = cluster.produce(1, Acks::All, &["a"]).unwrap_err();
     assert_eq!(refused, AppendError::NotEnoughReplicas { in_sync: 1, required: 2 });
@@ -135,7 +127,7 @@ fn those_who_wait_are_told_when_too_few_replicas_stay_in_sync() {
     let appended = cluster.manager(1).append(AT, batch(&["b"]), Acks::All, AppendOrigin::Client).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     let waiting = cluster.manager(1).committed(AT, appended.leader_epoch, appended.last_offset, deadline);
-    cluster.controller.change_partition(|p| p.isr = ids(&[1]));
+    cluster.controller.fence(&[2]);
     assert_eq!(cluster.block_on(1, waiting), Err(AppendError::NotEnoughReplicasAfterAppend));
 }
 
