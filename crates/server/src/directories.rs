@@ -72,11 +72,13 @@ pub enum DirectoriesError {
     },
 }
 
-/// A node's data directories, each formatted and known to be its own.
-#[derive(Debug, Clone)]
+/// A node's data directories, each formatted, known to be its own, and locked.
+#[derive(Debug)]
 pub struct Directories {
     node_id: i32,
     formatted: Vec<(PathBuf, MetaProperties)>,
+    /// Those not handed on to the broker: held for their locks.
+    locked: Vec<LogDirectory>,
 }
 
 impl Directories {
@@ -90,10 +92,11 @@ impl Directories {
         node_id: i32,
         mut random: impl FnMut() -> [u8; 16],
     ) -> Result<Directories, DirectoriesError> {
-        let mut directories = Directories { node_id, formatted: Vec::new() };
+        let mut directories = Directories { node_id, formatted: Vec::new(), locked: Vec::new() };
         for path in paths {
-            let properties = directories.prepare_one(path, &mut random)?;
+            let (locked, properties) = directories.prepare_one(path, &mut random)?;
             directories.formatted.push((path.clone(), properties));
+            directories.locked.push(locked);
         }
         Ok(directories)
     }
@@ -102,12 +105,11 @@ impl Directories {
         &self,
         path: &Path,
         random: &mut impl FnMut() -> [u8; 16],
-    ) -> Result<MetaProperties, DirectoriesError> {
+    ) -> Result<(LogDirectory, MetaProperties), DirectoriesError> {
         let unusable = |error| match error {
             DirectoryError::InUse { path } => DirectoriesError::Locked { path },
             error => DirectoriesError::Unusable { path: path.to_owned(), error },
         };
-        // The lock lasts for this function: broker and controller take their own.
         let directory = LogDirectory::open(Arc::new(RealFs), path).map_err(unusable)?;
         let found = directory.read_meta_properties().map_err(unusable)?;
         if let Some(properties) = &found {
@@ -120,7 +122,7 @@ impl Directories {
             directory.write_meta_properties(&properties).map_err(unusable)?;
             tracing::info!(directory = %path.display(), node_id = self.node_id, "formatted a data directory");
         }
-        Ok(properties)
+        Ok((directory, properties))
     }
 
     fn check(&self, path: &Path, properties: &MetaProperties) -> Result<(), DirectoriesError> {
@@ -154,6 +156,15 @@ impl Directories {
     /// The id of one directory.
     pub fn directory_id(&self, path: &Path) -> Option<DirectoryId> {
         self.formatted.iter().find(|(p, _)| p == path).and_then(|(_, properties)| properties.directory_id)
+    }
+
+    /// Hands on the directories of these paths, locks and all, in their order.
+    pub fn take_locked(&mut self, paths: &[PathBuf]) -> Vec<LogDirectory> {
+        let (mut taken, kept): (Vec<_>, Vec<_>) =
+            self.locked.drain(..).partition(|directory| paths.iter().any(|path| path == directory.path()));
+        self.locked = kept;
+        taken.sort_by_key(|directory| paths.iter().position(|path| path == directory.path()));
+        taken
     }
 
     /// Writes the cluster's id, now that it is known, to the directories that lack it.
@@ -196,10 +207,12 @@ mod tests {
         let mut first = Directories::prepare(&paths, 7, counting()).unwrap();
         assert_eq!(first.cluster_id(), None);
         first.complete("some-cluster").unwrap();
+        let ids: Vec<_> = paths.iter().map(|path| first.directory_id(path)).collect();
+        drop(first);
         let again = Directories::prepare(&paths, 7, counting()).unwrap();
         assert_eq!(again.cluster_id(), Some("some-cluster"));
-        for path in &paths {
-            assert_eq!(again.directory_id(path), first.directory_id(path));
+        for (path, id) in paths.iter().zip(ids) {
+            assert_eq!(again.directory_id(path), id);
             let text = fs::read_to_string(path.join("meta.properties")).unwrap();
             for line in ["version=1", "cluster.id=some-cluster", "node.id=7", "directory.id="] {
                 assert!(text.contains(line), "{text}");
@@ -238,11 +251,20 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_directory_is_refused() {
+    fn locks_last_as_long_as_the_directories_and_can_be_handed_on() {
         let (_root, paths) = two();
-        let _held = LogDirectory::open(Arc::new(RealFs), paths[0].clone()).unwrap();
-        let error = Directories::prepare(&paths, 7, counting()).unwrap_err();
-        assert!(matches!(error, DirectoriesError::Locked { .. }), "{error}");
+        let mut held = Directories::prepare(&paths, 7, counting()).unwrap();
+        let refused = || {
+            let error = Directories::prepare(&paths, 7, counting()).map(|_| ()).unwrap_err();
+            assert!(matches!(error, DirectoriesError::Locked { .. }), "{error}");
+        };
+        refused();
+        let taken = held.take_locked(&paths[..1]);
+        assert_eq!(taken.iter().map(LogDirectory::path).collect::<Vec<_>>(), [&paths[0]]);
+        drop(held);
+        refused();
+        drop(taken);
+        Directories::prepare(&paths, 7, counting()).unwrap();
     }
 
     #[test]

@@ -65,10 +65,13 @@ impl Server {
             .map(|socket| Ok((socket.name.to_string(), socket.listener.local_addr()?)))
             .collect::<Result<Vec<_>, std::io::Error>>()?;
         settle_ports(&mut config, &addresses);
-        let directories = Directories::prepare(&config.directories(), config.node_id, rand::random)?;
+        let mut directories = Directories::prepare(&config.directories(), config.node_id, rand::random)?;
         let controller = start_controller(&config, &directories, &mut sockets)?;
         let broker = match config.roles.broker {
-            true => Some(Broker::start(broker_config(&config, directories.cluster_id())?, sockets)?),
+            true => {
+                let locked = directories.take_locked(&config.log_dirs);
+                Some(Broker::start_in(broker_config(&config, directories.cluster_id())?, locked, sockets)?)
+            }
             false => None,
         };
         announce(&config, &addresses);

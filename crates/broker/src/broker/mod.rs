@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use raftsman_log::dir::DirectoryError;
+use raftsman_log::dir::{DirectoryError, LogDirectory};
 
 pub use handle::{BrokerHandle, Health};
 
@@ -56,6 +56,19 @@ impl Broker {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn start(config: BrokerConfig, listeners: Vec<BoundListener>) -> Result<BrokerHandle, StartError> {
-        start::start(config, listeners)
+        let directories = start::open_directories(&config)?;
+        start::start(config, directories, listeners)
+    }
+
+    /// As [`start`](Broker::start), in log directories the caller has opened, and with that locked, already.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn start_in(
+        config: BrokerConfig,
+        directories: Vec<LogDirectory>,
+        listeners: Vec<BoundListener>,
+    ) -> Result<BrokerHandle, StartError> {
+        start::start(config, directories, listeners)
     }
 }

@@ -24,7 +24,20 @@ use crate::replica::{ReplicaConfig, ReplicaManager};
 /// Threads for replication streams, loading groups and timers.
 const MOST_BACKGROUND_THREADS: usize = 4;
 
-pub(super) fn start(mut config: BrokerConfig, listeners: Vec<BoundListener>) -> Result<BrokerHandle, StartError> {
+/// Opens, and with that locks, the log directories of a configuration.
+pub(super) fn open_directories(config: &BrokerConfig) -> Result<Vec<LogDirectory>, StartError> {
+    let open = |path: &std::path::PathBuf| {
+        let opened = LogDirectory::open(Arc::new(RealFs), path.clone());
+        opened.map_err(|error| StartError::Directory { path: path.clone(), error })
+    };
+    config.log_dirs.iter().map(open).collect()
+}
+
+pub(super) fn start(
+    mut config: BrokerConfig,
+    directories: Vec<LogDirectory>,
+    listeners: Vec<BoundListener>,
+) -> Result<BrokerHandle, StartError> {
     settle_listeners(&mut config, &listeners)?;
     // Heartbeats and requests to the controller have a thread that nothing else can keep busy.
     let lifecycle = runtime("lifecycle", 1)?;
@@ -35,7 +48,7 @@ pub(super) fn start(mut config: BrokerConfig, listeners: Vec<BoundListener>) -> 
     let identity = Arc::new(BrokerIdentity::new(config.node_id, incarnation, config.cluster_id.clone()));
     let endpoints = config.controller_endpoints.clone();
     let controller = ControllerClient::new(lifecycle.handle().clone(), identity.clone(), endpoints);
-    let replicas = open_replicas(&config, &controller, background.handle())?;
+    let replicas = open_replicas(&config, directories, &controller, background.handle())?;
     let coordinator = CoordinatorService::new(&config, replicas.clone(), background.handle().clone());
     let state = Arc::new(BrokerState {
         config: config.clone(),
@@ -87,14 +100,10 @@ fn runtime(name: &str, threads: usize) -> std::io::Result<Runtime> {
 
 fn open_replicas(
     config: &BrokerConfig,
+    directories: Vec<LogDirectory>,
     controller: &ControllerClient,
     runtime: &Handle,
 ) -> Result<ReplicaManager, StartError> {
-    let mut directories = Vec::new();
-    for path in &config.log_dirs {
-        let opened = LogDirectory::open(Arc::new(RealFs), path.clone());
-        directories.push(opened.map_err(|error| StartError::Directory { path: path.clone(), error })?);
-    }
     let replica_config = ReplicaConfig {
         replica_lag_time_max: Duration::from_millis(config.replica_lag_time_max_ms),
         session_timeout: Duration::from_millis(config.session_timeout_ms),
