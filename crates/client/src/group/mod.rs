@@ -28,7 +28,7 @@ pub struct GroupConsumer {
     membership: Membership,
     /// The consumer of the current assignment; none between two generations.
     consumer: Option<Consumer>,
-    /// The offset after the last record given out, by partition.
+    /// The offset after the last record processed, by partition.
     positions: BTreeMap<TopicPartition, i64>,
     committed: BTreeMap<TopicPartition, i64>,
     commit_at: Instant,
@@ -69,13 +69,15 @@ impl GroupConsumer {
             let Some(consumer) = self.consumer.as_mut() else { continue };
             let left = until.saturating_duration_since(Instant::now());
             let records = consumer.poll(left.min(self.options.heartbeat_interval)).await?;
-            for record in &records {
-                self.positions.insert(crate::consumer::at(&record.topic, record.partition), record.offset + 1);
-            }
             if !records.is_empty() || Instant::now() >= until {
                 return Ok(records);
             }
         }
+    }
+
+    /// A record given out by [`poll`](GroupConsumer::poll) was processed: from now on it may be committed.
+    pub fn processed(&mut self, record: &ConsumerRecord) {
+        self.positions.insert(crate::consumer::at(&record.topic, record.partition), record.offset + 1);
     }
 
     /// Joins where that is due, else says that this member is alive, and commits now and then.
@@ -132,7 +134,7 @@ impl GroupConsumer {
         Ok(())
     }
 
-    /// Commits what was given out so far. A commit that the group's change has overtaken is dropped: the records come
+    /// Commits what was processed so far. A commit that the group's change has overtaken is dropped: the records come
     /// again, to whoever reads the partition next.
     ///
     /// # Errors
