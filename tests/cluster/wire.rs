@@ -4,10 +4,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A connection that gives up on a silent server after half a minute.
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// A connection that gives up on a silent server.
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the broker takes connections");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a read timeout can be set");
+    stream.set_read_timeout(Some(SILENCE)).expect("a read timeout can be set");
     stream
 }
 
@@ -46,7 +49,8 @@ pub fn hangs_up(stream: &mut TcpStream) -> bool {
 /// Whether a well-behaved client is served: an ApiVersions request gets its answer.
 pub fn serves_good_clients(address: SocketAddr) -> bool {
     const API_VERSIONS: i16 = 18;
-    let mut stream = connect(address);
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    stream.set_read_timeout(Some(SILENCE)).expect("a read timeout can be set");
     stream.write_all(&frame(API_VERSIONS, 0, 77, &[])).is_ok()
         && answer(&mut stream).is_some_and(|body| body.starts_with(&77i32.to_be_bytes()) && body.len() > 50)
 }
