@@ -43,15 +43,17 @@ pub async fn handle(ctx: &Context, request: MetadataRequest, version: i16) -> Re
             once.map(|topic| answer.asked(&image, topic)).collect()
         }
     };
-    let operations = request.include_cluster_authorized_operations;
+    let cluster_authorized_operations = if request.include_cluster_authorized_operations {
+        ctx.authorized_operations(Resource::Cluster)
+    } else {
+        i32::MIN
+    };
     Ok(MetadataResponse {
         brokers: brokers(&view),
         cluster_id: image.cluster_id.as_deref().map(Str::copy_from),
         controller_id: view.controller(ctx.state.identity.node_id).0,
         topics,
-        cluster_authorized_operations: operations
-            .then(|| ctx.authorized_operations(Resource::Cluster))
-            .unwrap_or(i32::MIN),
+        cluster_authorized_operations,
         ..Default::default()
     })
 }
@@ -128,10 +130,11 @@ impl Answer<'_> {
             topic_id: topic.id.0,
             is_internal: is_internal_topic(&topic.name),
             partitions: topic.partitions.iter().map(|(index, state)| self.partition(*index, state)).collect(),
-            topic_authorized_operations: self
-                .operations
-                .then(|| self.ctx.authorized_operations(resource))
-                .unwrap_or(i32::MIN),
+            topic_authorized_operations: if self.operations {
+                self.ctx.authorized_operations(resource)
+            } else {
+                i32::MIN
+            },
         }
     }
 

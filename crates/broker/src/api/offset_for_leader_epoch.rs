@@ -51,12 +51,6 @@ fn answer(ctx: &Context, topic: &str, asked: &OffsetForLeaderPartition) -> Epoch
         }
         // No epoch that old is known: Kafka says so with -1 and no error.
         Ok(None) => EpochEndOffset { partition, leader_epoch: -1, end_offset: -1, ..Default::default() },
-        Err(error) => EpochEndOffset {
-            partition,
-            error_code: error.code(),
-            leader_epoch: -1,
-            end_offset: -1,
-            ..Default::default()
-        },
+        Err(error) => EpochEndOffset { partition, error_code: error.code(), leader_epoch: -1, end_offset: -1 },
     }
 }

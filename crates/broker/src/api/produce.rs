@@ -102,7 +102,6 @@ pub async fn handle(ctx: &Context, request: ProduceRequest, version: i16) -> Res
             name,
             topic_id,
             partition_responses: appends.into_iter().map(|append| respond(append, &mut hints)).collect(),
-            ..Default::default()
         })
         .collect();
     Ok(Some(ProduceResponse { responses, node_endpoints: node_endpoints(&hints), ..Default::default() }))

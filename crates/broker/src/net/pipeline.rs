@@ -51,7 +51,8 @@ impl Pipeline {
         let (mut all_complete, mut all_overlap) = (true, true);
         for slot in &mut self.slots {
             if let Slot::Waiting { request, .. } = slot {
-                if !all_complete && !(request.overlaps && all_overlap) {
+                let may_begin = all_complete || (request.overlaps && all_overlap);
+                if !may_begin {
                     break;
                 }
             }

@@ -70,7 +70,7 @@ async fn what_reached_nobody_is_a_definite_no() {
 async fn what_was_sent_and_not_answered_is_unknown_and_sent_once() {
     let silent = FakeController::start(Script::default());
     let client = client(vec![silent.endpoint()]);
-    let outcome = client.administer(operation(), Duration::from_millis(100)).await;
+    let outcome = client.administer(operation(), Duration::from_secs(1)).await;
     assert!(matches!(outcome, Err(ControllerError::Unknown(_))), "{outcome:?}");
     assert_eq!(silent.script(|script| script.administrations), 1);
 }
