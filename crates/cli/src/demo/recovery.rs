@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Waits, partition by partition, for the first new ack after a kill.
@@ -65,6 +66,13 @@ impl Gaps {
     }
 }
 
+impl fmt::Display for Gaps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |gap: Option<Duration>| gap.unwrap_or_default().as_millis();
+        write!(f, "after {} ms at p50, {} ms at most", ms(self.p50()), ms(self.max()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +94,7 @@ mod tests {
         assert_eq!((recovery.waiting(), recovery.affected()), (vec![], 2));
         let gaps = recovery.gaps();
         assert_eq!((gaps.p50(), gaps.max()), (Some(MS * 30), Some(MS * 50)));
+        assert_eq!(gaps.to_string(), "after 30 ms at p50, 50 ms at most");
     }
 
     #[test]

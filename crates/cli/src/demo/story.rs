@@ -170,7 +170,7 @@ impl Story {
         tokio::time::sleep_until((killed_at + AWAY).into()).await;
         self.progress.lock().recovery = None;
         self.say_and_show(
-            &format!("        acks on all {} partitions again; starting node {victim}.", affected.len()),
+            &format!("        New acks on all {} partitions ({gaps}); starting node {victim} again.", affected.len()),
             &format!("node {victim} comes back"),
         );
         self.node(victim)?.start().map_err(|error| error.to_string())?;
@@ -190,11 +190,33 @@ impl Story {
                 return Ok(gaps);
             }
             if Instant::now() >= deadline {
-                let seconds = PATIENCE.as_secs();
-                return Err(format!("partitions {waiting:?} took no record for {seconds} s after node {victim} died"));
+                let (seconds, seen) = (PATIENCE.as_secs(), self.describe_waiting(&waiting).await);
+                return Err(format!(
+                    "partitions {waiting:?} took no record for {seconds} s after node {victim} died; {seen}"
+                ));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// How each living node sees partitions that do not go on.
+    async fn describe_waiting(&self, waiting: &[i32]) -> String {
+        let mut seen = Vec::new();
+        for node in self.nodes.iter().filter(|node| node.process_id().is_some()) {
+            let view = self.view_of(node).await;
+            seen.push(match view {
+                Ok(view) => {
+                    let partitions = view.iter().filter(|partition| waiting.contains(&partition.index));
+                    format!(
+                        "node {} sees {}",
+                        node.id(),
+                        partitions.map(PartitionState::to_string).collect::<Vec<_>>().join(", ")
+                    )
+                }
+                Err(error) => error,
+            });
+        }
+        seen.join("; ")
     }
 
     /// Waits until every replica is in sync, leadership is spread and all nodes know it.
@@ -221,14 +243,19 @@ impl Story {
         let controller = judge(&ask_each(&self.addresses()).await)?;
         let mut views = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let failed = |error: ClientError| format!("node {} does not describe the topic: {error}", node.id());
-            let client = client_of(node.layout().place.clients).map_err(failed)?;
-            let metadata = client.describe_topics(Some(&[TOPIC])).await.map_err(failed)?;
-            views.push(states_of(&metadata, TOPIC));
+            views.push(self.view_of(node).await?);
         }
         let partitions = usize::try_from(self.plan.partitions).unwrap_or_default();
         let partitions = judge_settled(&views, &self.ids(), partitions)?;
         Ok(Settled { partitions, controller })
+    }
+
+    /// The partitions as one node sees them.
+    async fn view_of(&self, node: &Node) -> Result<Vec<PartitionState>, String> {
+        let failed = |error: ClientError| format!("node {} does not describe the topic: {error}", node.id());
+        let client = client_of(node.layout().place.clients).map_err(failed)?;
+        let metadata = client.describe_topics(Some(&[TOPIC])).await.map_err(failed)?;
+        Ok(states_of(&metadata, TOPIC))
     }
 
     /// Lets everything run undisturbed for a while, in which nothing may end.

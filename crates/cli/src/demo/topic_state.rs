@@ -1,3 +1,5 @@
+use std::fmt;
+
 use raftsman_client::Metadata;
 
 use super::kill_choice::leading;
@@ -15,6 +17,13 @@ pub struct PartitionState {
     pub replicas: Vec<i32>,
     /// Those in sync.
     pub isr: Vec<i32>,
+}
+
+impl fmt::Display for PartitionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let leader = self.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        write!(f, "partition {} (leader {leader}, epoch {}, ISR {:?})", self.index, self.leader_epoch, self.isr)
+    }
 }
 
 /// The partitions of a topic, as one node sees them.
