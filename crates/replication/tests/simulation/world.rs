@@ -143,12 +143,12 @@ impl World {
     }
 
     fn fault(&mut self, i: usize) {
-        match self.draw(6) {
+        match self.draw(8) {
             0 => self.crash(i),
             1 => self.fence_wrongly(i),
             2 => self.move_leader(i),
-            3 => self.break_stream(),
-            4 => {
+            3..6 => self.break_stream(),
+            6 => {
                 let long = self.one_in(4);
                 self.now = self.now + Duration::from_millis(if long { 31_000 } else { 500 });
             }
@@ -188,10 +188,13 @@ impl World {
     }
 
     fn flush(&mut self, i: usize) {
+        // What was written while the disk was busy is not in a flush.
+        let unflushed = self.brokers[i].log.unflushed();
+        let missed = if self.faults && self.one_in(2) { self.draw(unflushed + 1) } else { 0 };
         let broker = &mut self.brokers[i];
         if broker.up {
-            let end = broker.log.records.len();
-            broker.flush(self.now, end);
+            let upto = broker.log.records.len() - missed;
+            broker.flush(self.now, upto);
         }
     }
 
