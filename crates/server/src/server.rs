@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use crate::bind::{BindError, bind};
 use crate::config::{ConfigError, ServerConfig};
 use crate::directories::{Directories, DirectoriesError};
+use crate::self_check::Told;
 use crate::supervisor::{Status, Supervisor};
 use crate::wiring::{broker_config, controller_config};
 
@@ -77,7 +78,8 @@ impl Server {
         announce(&config, &addresses);
         let (stop, stopped) = oneshot::channel();
         let (status_sender, status) = watch::channel(Status::default());
-        let supervisor = Supervisor { controller, broker, directories, status: status_sender };
+        let told = told(&config, &addresses);
+        let supervisor = Supervisor { controller, broker, directories, told, status: status_sender };
         let thread = supervisor.start(config.health_listener, stopped)?;
         Ok(ServerHandle { addresses, status, stop: Some(stop), thread: Some(thread) })
     }
@@ -117,13 +119,25 @@ fn start_controller(
     Ok(Some(Controller::start(controller, listener)?))
 }
 
+/// What clients of each broker listener are told to connect to.
+fn told(config: &ServerConfig, addresses: &[(String, SocketAddr)]) -> Vec<Told> {
+    let advertised = addresses.iter().filter_map(|(name, address)| Some((config.advertised(name)?, address)));
+    advertised
+        .map(|(endpoint, address)| Told {
+            listener: endpoint.name.clone(),
+            host: endpoint.host.clone(),
+            port: if endpoint.port == 0 { address.port() } else { endpoint.port },
+        })
+        .collect()
+}
+
 /// Says what is where, and above all what clients will be told: the cause of most first troubles.
 fn announce(config: &ServerConfig, addresses: &[(String, SocketAddr)]) {
+    let told = told(config, addresses);
     for (name, address) in addresses {
-        match config.advertised(name) {
-            Some(told) => {
-                let port = if told.port == 0 { address.port() } else { told.port };
-                tracing::info!(listener = %name, %address, "clients will be told to connect to {}:{port}", told.host);
+        match told.iter().find(|told| told.listener == *name) {
+            Some(Told { host, port, .. }) => {
+                tracing::info!(listener = %name, %address, "clients will be told to connect to {host}:{port}");
             }
             None => tracing::info!(listener = %name, %address, "for controllers"),
         }

@@ -7,6 +7,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::directories::Directories;
 use crate::health_endpoint;
+use crate::self_check::{self, Told};
 
 /// How a node is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(crate) struct Supervisor {
     pub controller: Option<ControllerHandle>,
     pub broker: Option<BrokerHandle>,
     pub directories: Directories,
+    /// What clients are told, to be tried once the node is ready.
+    pub told: Vec<Told>,
     pub status: watch::Sender<Status>,
 }
 
@@ -53,9 +56,9 @@ impl Supervisor {
 
     /// Follows the node until it fails; then it is stopped, so that others take over at once.
     async fn watch(&mut self) {
-        let Supervisor { controller, broker, directories, status } = self;
+        let Supervisor { controller, broker, directories, told, status } = self;
         let failure = tokio::select! {
-            failure = joined(controller.as_ref(), broker.as_ref(), directories, status) => failure,
+            failure = joined(controller.as_ref(), broker.as_ref(), directories, status, std::mem::take(told)) => failure,
             failure = controller_failed(controller.as_ref()) => failure,
             failure = broker_failed(broker.as_ref()) => failure,
         };
@@ -84,6 +87,7 @@ async fn joined(
     broker: Option<&BrokerHandle>,
     directories: &mut Directories,
     status: &watch::Sender<Status>,
+    told: Vec<Told>,
 ) -> String {
     if let Some(controller) = controller {
         let mut health = controller.watch_health();
@@ -104,6 +108,7 @@ async fn joined(
     }
     tracing::info!("ready");
     status.send_modify(|status| status.is_ready = true);
+    self_check::dial(told).await;
     std::future::pending().await
 }
 
