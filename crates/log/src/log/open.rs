@@ -38,9 +38,33 @@ impl Log {
     /// what is left is synced before this returns, so all of it counts as flushed.
     ///
     /// # Errors
+    /// As for [`Log::open_unsynced`].
+    pub fn open(
+        fs: Arc<dyn FileSystem>,
+        directory: PathBuf,
+        topic_id: TopicId,
+        config: impl Into<Arc<LogConfig>>,
+        clean_shutdown: bool,
+        recovery_point: Offset,
+        now: WallTime,
+    ) -> Result<(Log, Recovery), LogError> {
+        let (mut log, recovery) =
+            Log::open_unsynced(fs, directory, topic_id, config, clean_shutdown, recovery_point, now)?;
+        if log.flushed_offset < log.log_end_offset {
+            log.flush(now)?;
+            log.release_files();
+        }
+        Ok((log, recovery))
+    }
+
+    /// Like [`Log::open`], but leaves it to the next flush to sync what was found after an unclean
+    /// shutdown; until then only what lies below `recovery_point` counts as flushed. For a broker that
+    /// opens many logs and then syncs them all at once.
+    ///
+    /// # Errors
     /// `DamagedBelowRecoveryPoint` when flushed data is bad or gone, `TopicIdMismatch` when the directory
     /// is another topic's, or storage. Nothing is cut then.
-    pub fn open(
+    pub fn open_unsynced(
         fs: Arc<dyn FileSystem>,
         directory: PathBuf,
         topic_id: TopicId,
@@ -71,40 +95,48 @@ impl Log {
             loaded.segments.push(Segment::create(&place, 0, now)?);
             place.sync_directory()?;
         }
+        let recovery = loaded.recovery;
+        let log = Log::of_segments(place, loaded, recovery_point, now)?;
+        let mut log = Log { topic_id, config, recovery_point_is_capped: cap.is_some(), ..log };
+        if adopted_now || log.is_new {
+            log.unsynced_side_files.extend([topic_id_path(&log.place), cap_path(&log.place)]);
+            log.names_changed = 1;
+        }
+        log.restore_producers(now)?;
+        Ok((log, recovery))
+    }
+
+    /// A log of what the loader found, with its epochs but without its producers.
+    fn of_segments(
+        place: Place,
+        loaded: LoadedSegments,
+        recovery_point: Offset,
+        now: WallTime,
+    ) -> Result<Log, StorageError> {
         let log_start_offset = loaded.segments[0].base_offset;
         let log_end_offset = loaded.log_end_offset;
         let epoch_file = Arc::new(EpochFile::new(&place.directory));
         let stored = epoch_file.read(&*place.fs)?;
         let epochs = restore_epochs(&place, stored.clone(), &loaded)?;
         let changed = stored.as_ref() != Some(&epochs) && !(stored.is_none() && epochs.entries().is_empty());
-        let recovery = loaded.recovery;
-        let mut log = Log {
-            topic_id,
-            config,
+        let was_scanned = loaded.scanned_from.is_some();
+        Ok(Log {
             segments: loaded.segments,
             log_start_offset,
             log_end_offset,
-            flushed_offset: log_end_offset,
-            last_flush: now,
+            flushed_offset: match was_scanned {
+                true => recovery_point.clamp(0, log_end_offset),
+                false => log_end_offset,
+            },
+            names_changed: u64::from(was_scanned),
+            // As far as anybody knows it was never flushed, nor its own name.
+            is_new: was_scanned && recovery_point <= 0,
+            unsynced_side_files: loaded.side_files,
             epochs,
             epoch_file,
             epoch_version: u64::from(changed),
-            recovery_point_is_capped: cap.is_some(),
             ..Log::blank(place, now)
-        };
-        if adopted_now || (recovery_point <= 0 && !clean_shutdown) {
-            // As far as anybody knows the log was never flushed, nor its own name.
-            log.unsynced_side_files = vec![topic_id_path(&log.place), cap_path(&log.place)];
-            log.names_changed += 1;
-            log.is_new = true;
-            if log_end_offset > 0 {
-                // What was found counts as flushed, so the rest has to be, too.
-                log.flush(now)?;
-            }
-        }
-        log.write_epochs()?;
-        log.restore_producers(now)?;
-        Ok((log, recovery))
+        })
     }
 
     fn blank(place: Place, now: WallTime) -> Log {

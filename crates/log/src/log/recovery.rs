@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use raftsman_records::RecordBatch;
 use raftsman_types::{LeaderEpoch, Offset, WallTime};
@@ -28,6 +29,8 @@ pub(super) struct LoadedSegments {
     pub(super) scanned_from: Option<Offset>,
     /// Leader epochs of the checked batches and where each begins.
     pub(super) epochs: Vec<(LeaderEpoch, Offset)>,
+    /// Index files that were made anew and not synced.
+    pub(super) side_files: Vec<PathBuf>,
     pub(super) recovery: Recovery,
 }
 
@@ -55,9 +58,6 @@ impl SegmentLoader<'_> {
         }
         if cut.is_some() {
             self.remove_behind_cut(&mut loaded, &rest)?;
-        }
-        if loaded.scanned_from.is_some() {
-            self.make_durable(&mut loaded)?;
         }
         Ok(loaded)
     }
@@ -145,9 +145,11 @@ impl SegmentLoader<'_> {
             segment.cut_tail(self.place, position)?;
             loaded.recovery.truncated_bytes += length - position;
         } else if is_sealed {
-            segment.seal(self.place, true)?;
+            segment.seal(self.place, false)?;
+            loaded.side_files.extend(segment.index_paths(self.place));
         }
         segment.synced_size = 0;
+        segment.close_file();
         loaded.segments.push(segment);
         Ok(whole)
     }
@@ -162,14 +164,6 @@ impl SegmentLoader<'_> {
         // A cut that fell between two segments happens with both of them trusted, too.
         loaded.scanned_from.get_or_insert(loaded.log_end_offset);
         Ok(())
-    }
-
-    fn make_durable(&self, loaded: &mut LoadedSegments) -> Result<(), StorageError> {
-        for segment in loaded.segments.iter_mut().filter(|segment| segment.is_dirty()) {
-            segment.sync(self.place)?;
-            segment.close_file();
-        }
-        self.place.sync_directory()
     }
 
     fn damage(&self, loaded: &LoadedSegments, reason: String) -> LogError {

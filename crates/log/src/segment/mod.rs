@@ -240,14 +240,6 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes all bytes of the segment survive a power cut.
-    pub(crate) fn sync(&mut self, place: &Place) -> Result<(), StorageError> {
-        let path = self.path(place);
-        self.file(place)?.sync_data().context("sync", &path)?;
-        self.synced_size = self.size;
-        Ok(())
-    }
-
     /// The file, opened now if need be and kept open.
     pub(crate) fn file(&self, place: &Place) -> Result<&Arc<dyn File>, StorageError> {
         if let Some(file) = self.file.get() {

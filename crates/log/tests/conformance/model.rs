@@ -25,7 +25,7 @@ enum Step {
     Checkpoint,
     Release,
     Restart,
-    Kill,
+    Kill { sync: bool },
     Crash { survival: u8 },
 }
 
@@ -43,7 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Release),
         2 => Just(Step::Restart),
-        2 => Just(Step::Kill),
+        2 => any::<bool>().prop_map(|sync| Step::Kill { sync }),
         2 => (0u8..40).prop_map(|survival| Step::Crash { survival }),
     ]
 }
@@ -174,11 +174,16 @@ fn apply(rig: &mut Rig, model: &mut Model, step: &Step, seed: i64) {
             model.flushed = model.end;
             restore_start(rig, model);
         }
-        Step::Kill => {
+        Step::Kill { sync } => {
             rig.fs.kill();
-            rig.open_again(false, model.checkpointed);
+            if *sync {
+                rig.open_again(false, model.checkpointed);
+                model.flushed = model.end;
+            } else {
+                rig.open_unsynced(model.checkpointed);
+                model.flushed = rig.log.flushed_offset();
+            }
             assert_eq!(rig.log.log_end_offset(), model.end, "the kernel keeps what a process wrote");
-            model.flushed = model.end;
             restore_start(rig, model);
         }
         Step::Crash { survival } => crash(rig, model, *survival),

@@ -59,6 +59,14 @@ impl Rig {
         recovery
     }
 
+    /// Opens the log anew after a kill, without the sync of what was found.
+    pub fn open_unsynced(&mut self, recovery_point: Offset) {
+        let fs: Arc<dyn FileSystem> = Arc::new(self.fs.clone());
+        let path = PathBuf::from(DIRECTORY);
+        let opened = Log::open_unsynced(fs, path, TOPIC_ID, self.config.clone(), false, recovery_point, NOW);
+        self.log = opened.expect("opened").0;
+    }
+
     pub fn try_open(&self, clean: bool, recovery_point: Offset) -> Result<(Log, Recovery), LogError> {
         open(&self.fs, &self.config, clean, recovery_point)
     }
