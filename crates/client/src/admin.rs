@@ -10,6 +10,7 @@ use raftsman_protocol::messages::create_topics::{
 use raftsman_protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use raftsman_protocol::messages::describe_cluster::DescribeClusterRequest;
 use raftsman_protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
+use raftsman_protocol::messages::describe_topic_partitions::{DescribeTopicPartitionsRequest, TopicRequest};
 use raftsman_protocol::{Request, Str};
 use raftsman_types::Uuid;
 
@@ -23,6 +24,9 @@ const DELETE_TOPICS_VERSION: i16 = 6;
 const CREATE_PARTITIONS_VERSION: i16 = 3;
 const DESCRIBE_CONFIGS_VERSION: i16 = 4;
 const DESCRIBE_CLUSTER_VERSION: i16 = 2;
+const DESCRIBE_TOPIC_PARTITIONS_VERSION: i16 = 0;
+/// Partitions in one answer, Kafka's own default.
+const PARTITIONS_PER_ANSWER: i32 = 2_000;
 const TOPIC_RESOURCE: i8 = 2;
 const BROKER_RESOURCE: i8 = 4;
 /// Where a setting of the topic itself comes from, in DescribeConfigs.
@@ -52,6 +56,15 @@ pub struct ConfigEntry {
     pub value: Option<String>,
     /// Whether it was set for this very topic or broker.
     pub is_own: bool,
+}
+
+/// Replicas of a partition that may lead it though they are not in sync (KIP-966).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EligibleLeaders {
+    /// Those that may lead without losing anything.
+    pub eligible: Vec<i32>,
+    /// Those that led last.
+    pub last_known: Vec<i32>,
 }
 
 /// One broker of a cluster.
@@ -165,6 +178,44 @@ impl Client {
                 Ok(answer) => return Ok(Metadata::default().merge(&answer)),
                 Err(error) if error.is_retriable() => retry.pause(|| format!("describing topics: {error}")).await?,
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The eligible leaders of each partition of topics; `None` if the server does not tell.
+    ///
+    /// # Errors
+    /// Nobody answered.
+    pub async fn describe_eligible_leaders(
+        &self,
+        topics: &[&str],
+    ) -> Result<Option<BTreeMap<(String, i32), EligibleLeaders>>, ClientError> {
+        let mut request = DescribeTopicPartitionsRequest {
+            topics: topics.iter().map(|name| TopicRequest { name: Str::copy_from(name) }).collect(),
+            response_partition_limit: PARTITIONS_PER_ANSWER,
+            cursor: None,
+        };
+        let connection = self.any_connection().await?;
+        if !connection.serves(DescribeTopicPartitionsRequest::KEY) {
+            return Ok(None);
+        }
+        let mut all = BTreeMap::new();
+        loop {
+            let answer = connection.request(&request, DESCRIBE_TOPIC_PARTITIONS_VERSION).await?;
+            for topic in &answer.topics {
+                let name = topic.name.as_ref().map(ToString::to_string).unwrap_or_default();
+                for partition in &topic.partitions {
+                    let leaders = EligibleLeaders {
+                        eligible: partition.eligible_leader_replicas.clone().unwrap_or_default(),
+                        last_known: partition.last_known_elr.clone().unwrap_or_default(),
+                    };
+                    all.insert((name.clone(), partition.partition_index), leaders);
+                }
+            }
+            // A cursor that does not move would be asked for ever.
+            match answer.next_cursor {
+                Some(next) if request.cursor.as_ref() != Some(&next) => request.cursor = Some(next),
+                _ => return Ok(Some(all)),
             }
         }
     }

@@ -22,7 +22,7 @@ mod producer;
 mod record;
 mod retry;
 
-pub use admin::{ClusterDescription, ConfigEntry, NewTopic, NodeDescription};
+pub use admin::{ClusterDescription, ConfigEntry, EligibleLeaders, NewTopic, NodeDescription};
 pub use client::{Client, Lane};
 pub use connection::Connection;
 pub use consumer::{Consumer, ConsumerOptions, OffsetReset, StartAt};

@@ -1,6 +1,8 @@
 //! The lines of `kafka-topics --describe`, as Kafka 4 prints them.
 
-use raftsman_client::{ConfigEntry, PartitionMetadata, TopicMetadata};
+use std::collections::BTreeMap;
+
+use raftsman_client::{ConfigEntry, EligibleLeaders, PartitionMetadata, TopicMetadata};
 use raftsman_types::ErrorCode;
 
 use super::arguments::TopicsArguments;
@@ -13,6 +15,8 @@ pub struct Described<'a> {
     pub topic: &'a TopicMetadata,
     /// Its settings.
     pub configs: &'a [ConfigEntry],
+    /// Who else may lead each partition, by topic and number; `None` if the server does not tell.
+    pub eligible: Option<&'a BTreeMap<(String, i32), EligibleLeaders>>,
 }
 
 impl Described<'_> {
@@ -47,12 +51,16 @@ impl Described<'_> {
 
     fn partition(&self, partition: &PartitionMetadata) -> String {
         let leader = partition.leader.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let known = self.eligible.and_then(|all| all.get(&(self.name.to_owned(), partition.index)));
+        let unknown = || "N/A".to_owned();
         format!(
-            "\tTopic: {}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}",
+            "\tTopic: {}\tPartition: {}\tLeader: {leader}\tReplicas: {}\tIsr: {}\tElr: {}\tLastKnownElr: {}",
             self.name,
             partition.index,
             ids(&partition.replicas),
-            ids(&partition.isr)
+            ids(&partition.isr),
+            known.map_or_else(unknown, |leaders| ids(&leaders.eligible)),
+            known.map_or_else(unknown, |leaders| ids(&leaders.last_known))
         )
     }
 
@@ -109,7 +117,9 @@ mod tests {
         let entry =
             |name: &str, value: &str, is_own| ConfigEntry { name: name.into(), value: Some(value.into()), is_own };
         let configs = [entry("min.insync.replicas", "2", true), entry("retention.ms", "7", false)];
-        Described { name: "t", topic: &topic(), configs: &configs }.lines(arguments)
+        let leaders = EligibleLeaders { eligible: vec![3, 1], last_known: Vec::new() };
+        let eligible = BTreeMap::from([(("t".to_owned(), 1), leaders)]);
+        Described { name: "t", topic: &topic(), configs: &configs, eligible: Some(&eligible) }.lines(arguments)
     }
 
     #[test]
@@ -117,8 +127,11 @@ mod tests {
         let all = lines(&TopicsArguments::default());
         let head = "Topic: t\tTopicId: AAAAAAAAAAAAAAAAAAAAAA\tPartitionCount: 3\tReplicationFactor: 3\tConfigs: min.insync.replicas=2";
         assert_eq!(all[0], head);
-        assert_eq!(all[1], "\tTopic: t\tPartition: 0\tLeader: 1\tReplicas: 1,2,3\tIsr: 1,2,3");
-        assert_eq!(all[2], "\tTopic: t\tPartition: 1\tLeader: none\tReplicas: 1,2,3\tIsr: 2");
+        assert_eq!(
+            all[1],
+            "\tTopic: t\tPartition: 0\tLeader: 1\tReplicas: 1,2,3\tIsr: 1,2,3\tElr: N/A\tLastKnownElr: N/A"
+        );
+        assert_eq!(all[2], "\tTopic: t\tPartition: 1\tLeader: none\tReplicas: 1,2,3\tIsr: 2\tElr: 3,1\tLastKnownElr: ");
     }
 
     #[test]

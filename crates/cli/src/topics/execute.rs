@@ -87,9 +87,10 @@ async fn describe(client: &Client, arguments: &TopicsArguments) -> Result<(), Fa
         return Ok(());
     }
     let configs = client.describe_topic_configs(&names).await?;
+    let eligible = client.describe_eligible_leaders(&names).await?;
     for (name, configs) in names.iter().zip(&configs) {
         let Some(topic) = all.topics.get(&Arc::<str>::from(*name)) else { continue };
-        for line in (Described { name, topic, configs }).lines(arguments) {
+        for line in (Described { name, topic, configs, eligible: eligible.as_ref() }).lines(arguments) {
             println!("{line}");
         }
     }
