@@ -254,9 +254,7 @@ impl ReplicaManager {
     fn delete(&self, at: TopicIdPartition, reason: &str) {
         let Some(partition) = self.inner.partitions.write().remove(&at) else { return };
         tracing::info!(partition = %partition.name(), "deletes its replica: {reason}");
-        if let Err(error) = partition.close() {
-            tracing::debug!(partition = %partition.name(), "closing what is deleted anyway: {error}");
-        }
+        partition.end();
         let files = &partition.directory.files;
         let deleted = files.delete_partition(&files.partition_path(&partition.topic, at.partition));
         if let Err(error) = deleted {

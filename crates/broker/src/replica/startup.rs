@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use raftsman_log::dir::{CleanShutdown, LogDirectory, PartitionDirectory};
-use raftsman_log::{CacheBudget, Log, LogError};
+use raftsman_log::{CacheBudget, FlushTicket, Log, LogError};
 use raftsman_types::{BrokerEpoch, Offset, TopicIdPartition, TopicPartition};
 
 use super::core::Core;
@@ -174,16 +174,28 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
     }
 }
 
+/// Closes the logs of a directory with one sync for all of them.
+fn close_logs(directory: &Arc<Directory>, replicas: &[Arc<Partition>]) -> Result<(), LogError> {
+    let mut closing = Vec::new();
+    for replica in replicas.iter().filter(|r| Arc::ptr_eq(&r.directory, directory)) {
+        closing.extend(replica.begin_close()?.map(|ticket| (replica, ticket)));
+    }
+    let tickets: Vec<&FlushTicket> = closing.iter().map(|(_, ticket)| ticket).collect();
+    if let Err(error) = directory.files.sync_tickets(&tickets) {
+        // Each ticket has it as its outcome.
+        tracing::debug!(directory = %directory.path.display(), "the last sync did not succeed: {error}");
+    }
+    closing.into_iter().try_for_each(|(replica, ticket)| replica.complete_close(ticket))
+}
+
 /// Closes every replica and marks the directories clean if all went well.
 pub(super) fn close(inner: &Inner) -> bool {
     let replicas: Vec<Arc<Partition>> = inner.partitions.read().values().cloned().collect();
-    for replica in &replicas {
-        if let Err(error) = replica.close() {
-            replica.directory.fail(&inner.core, &error);
-        }
-    }
     let mut all_clean = true;
     for directory in &inner.directories {
+        if let Err(error) = close_logs(directory, &replicas) {
+            directory.fail(&inner.core, &error);
+        }
         write_checkpoints(directory, &replicas, &inner.core);
         let mark = CleanShutdown { broker_epoch: inner.core.broker_epoch() };
         let clean = !directory.is_offline()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use raftsman_log::{FlushTicket, Log};
+use raftsman_log::{FlushTicket, Log, LogError};
 use raftsman_replication::{Durability, Follower, FollowerEvent, Leader, LeaderEvent, LogPosition, SubscriptionKey};
 use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition, WallTime};
 
@@ -155,15 +155,38 @@ impl Partition {
         }
     }
 
-    /// Ends the replica's work, for its deletion or the broker's stop, and says whether its log could be closed.
-    ///
-    /// # Errors
-    /// If the log could not be flushed.
-    pub fn close(self: &Arc<Self>) -> Result<(), raftsman_log::LogError> {
+    /// Ends the replica's work, for its deletion: who waits is told, and nothing is written any more.
+    pub fn end(self: &Arc<Self>) {
         let mut state = self.state.lock();
         self.leave_role(&mut state, &AppendError::NotLeaderOrFollower);
-        let was = std::mem::replace(&mut state.standing, Standing::Closed);
-        if was == Standing::Online { state.log.close(Core::wall_time()) } else { Ok(()) }
+        state.standing = Standing::Closed;
+        state.log.release_files();
+    }
+
+    /// Ends the replica's work because the broker stops. What is left to sync comes back, to be synced together with
+    /// that of others and handed to [`complete_close`](Partition::complete_close).
+    ///
+    /// # Errors
+    /// If something could not be written.
+    pub fn begin_close(self: &Arc<Self>) -> Result<Option<FlushTicket>, LogError> {
+        let mut state = self.state.lock();
+        self.leave_role(&mut state, &AppendError::NotLeaderOrFollower);
+        if std::mem::replace(&mut state.standing, Standing::Closed) != Standing::Online {
+            return Ok(None);
+        }
+        state.log.begin_close()?;
+        Ok(state.log.begin_flush())
+    }
+
+    /// Closes the log after its last sync.
+    ///
+    /// # Errors
+    /// If that failed.
+    pub fn complete_close(&self, ticket: FlushTicket) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        state.log.complete_flush(ticket)?;
+        state.log.release_files();
+        Ok(())
     }
 
     /// What the checkpoint files of its directory say of it: recovery point, log start, high watermark. A log that
