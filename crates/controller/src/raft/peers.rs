@@ -3,12 +3,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use raftsman_rpc::raft::raft_client::RaftClient;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 /// How long a dialled node has to answer: a killed container never refuses.
 const DIAL_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long a new connection is watched before its other end counts as alive.
+const WATCHED: Duration = Duration::from_millis(50);
 /// How long a connection may take to be made, the resolving of a name included.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
 /// What one message between controllers holds at most: entries of 256 KiB, or a part of a snapshot, and what frames it.
@@ -71,15 +74,52 @@ pub(crate) enum Dial {
 }
 
 /// Dials an address to see whether the process behind it lives.
+///
+/// The kernel takes connections for a process that is being killed until its listener is closed, which may be after
+/// its other connections broke; the new connection is reset then. So one that stands is watched for a moment.
 pub(crate) async fn dial(host: &str, port: u16, timeout: Duration) -> Dial {
     match tokio::time::timeout(timeout, TcpStream::connect((host, port))).await {
-        Ok(Ok(_)) => Dial::Answered,
+        Ok(Ok(connection)) => watch(connection).await,
         Ok(Err(_)) => Dial::Refused,
         Err(_) => Dial::Unanswered,
+    }
+}
+
+/// Whether a new connection outlives the moment that a killed process takes to close its listener.
+async fn watch(mut connection: TcpStream) -> Dial {
+    let mut first = [0];
+    match tokio::time::timeout(WATCHED, connection.read(&mut first)).await {
+        Ok(Ok(0) | Err(_)) => Dial::Refused,
+        // It speaks, or waits for us to.
+        Ok(Ok(_)) | Err(_) => Dial::Answered,
     }
 }
 
 /// Whether a controller that no longer answers on its connection is dead: a redial fails too.
 pub(super) async fn is_dead(host: &str, port: u16) -> bool {
     dial(host, port, DIAL_TIMEOUT).await != Dial::Answered
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_that_closes_after_the_dial_is_dead() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let timeout = Duration::from_secs(10);
+        // Nobody accepts: the kernel does, and that is life enough for one that is stopped or busy.
+        assert_eq!(dial("127.0.0.1", port, timeout).await, Dial::Answered);
+        // The same, and then the listener goes with the connections it holds.
+        let (dialled, ()) = tokio::join!(dial("127.0.0.1", port, timeout), async {
+            let (_connection, _) = listener.accept().await.unwrap();
+            let (_connection, _) = listener.accept().await.unwrap();
+            drop(listener);
+        });
+        assert_eq!(dialled, Dial::Refused);
+        assert_eq!(dial("127.0.0.1", port, timeout).await, Dial::Refused);
+    }
 }
