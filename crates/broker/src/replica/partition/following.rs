@@ -108,7 +108,15 @@ impl Partition {
             None => return false,
         };
         self.step_follower(&mut state, event, None);
-        matches!(&state.role, Role::Follower(follower) if follower.machine.waits())
+        let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
+        // A cut may have made a flush under way worthless.
+        let unflushed = state.log.flushed_offset() < state.log.log_end_offset();
+        let flush = unflushed && state.wants_flush(Core::wall_time());
+        drop(state);
+        if flush {
+            self.queue_flush();
+        }
+        waits
     }
 
     /// Steps the follower and carries its effects out, of which some are steps again.

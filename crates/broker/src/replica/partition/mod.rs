@@ -260,6 +260,12 @@ impl Partition {
             Role::Leader(_) => self.step_leader(&mut state, LeaderEvent::Flushed { flushed_offset }),
             Role::Follower(_) => self.step_follower(&mut state, FollowerEvent::Flushed { flushed_offset }, None),
         }
+        // A ticket from before a truncation flushes nothing: what it was for still waits.
+        let left = flushed_offset < state.log.log_end_offset() && state.wants_flush(Core::wall_time());
+        drop(state);
+        if left {
+            self.queue_flush();
+        }
     }
 
     /// Has the flusher look at this log soon.
