@@ -6,6 +6,7 @@
 //! check), and then only the one with the best log repeats it until there is a leader. If all repeated, one with a shorter
 //! log and a higher id would outbid the good one again and again. Suspicion alone elects nobody: it would depose a leader that lives.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +29,23 @@ const POSITION_TIMEOUT: Duration = Duration::from_millis(40);
 const REPEAT: Duration = Duration::from_millis(12);
 /// How long the other survivors wait for the best one before they look again.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// When survivors leave the rest to Raft's own timers.
+const GIVE_UP: Duration = Duration::from_secs(5);
 /// How long to wait before a live leader's broken stream is opened again.
 const REOPEN: Duration = Duration::from_millis(20);
 /// How long a stream may take to open.
 const OPEN_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// A survivor's part in replacing the leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Its log is the best: it stands until it leads.
+    Lead,
+    /// Another one's log is better.
+    Wait,
+    /// It has no vote, or too few survivors answer.
+    Watch,
+}
 
 impl Quorum {
     /// Watches the leader, whoever it is, until Raft stops.
@@ -97,51 +111,109 @@ impl Quorum {
         pb::Envelope { cluster_id, from: self.identity.raft_id(), to }
     }
 
+    /// Elects in rounds until somebody leads. The first round of each survivor calls for votes whoever is best, to lift its lease.
     async fn replace(&self, dead: RaftId) {
+        let give_up = Instant::now() + GIVE_UP;
+        let mut position_timeout = POSITION_TIMEOUT;
+        let mut is_first = true;
+        while Instant::now() < give_up && !self.is_replaced(dead, Duration::ZERO).await {
+            match self.own_part(dead, position_timeout).await {
+                Part::Watch => {
+                    self.is_replaced(dead, POSITION_TIMEOUT).await;
+                }
+                Part::Wait if is_first => {
+                    self.elect().await;
+                    is_first = false;
+                    self.is_replaced(dead, PATIENCE).await;
+                }
+                Part::Wait => {
+                    self.is_replaced(dead, PATIENCE).await;
+                }
+                Part::Lead => {
+                    is_first = false;
+                    self.elect_until_replaced(dead).await;
+                }
+            }
+            position_timeout = (position_timeout * 2).min(PATIENCE);
+        }
+    }
+
+    /// What this survivor has to do, after a look at how far the others are.
+    async fn own_part(&self, dead: RaftId, position_timeout: Duration) -> Part {
         let metrics = self.metrics().borrow().clone();
-        let membership = metrics.membership_config.membership().clone();
-        let voters: BTreeSet<RaftId> = membership.voter_ids().collect();
-        let replaced = |m: &Metrics| m.current_leader.is_some_and(|id| id != dead);
-        if !voters.contains(&metrics.id) {
-            self.wait_until(replaced, PATIENCE).await;
-            return;
+        let membership = metrics.membership_config.membership();
+        if membership.voter_ids().all(|id| id != metrics.id) {
+            return Part::Watch;
         }
-        let survivors = self.positions(dead, &metrics).await;
+        let survivors = self.positions(dead, &metrics, position_timeout).await;
         let alive: BTreeSet<RaftId> = survivors.iter().map(|(id, _)| *id).chain([metrics.id]).collect();
-        let majority_lives =
-            membership.get_joint_config().iter().all(|set| set.intersection(&alive).count() > set.len() / 2);
-        if !majority_lives || self.metrics().borrow().current_leader != Some(dead) {
-            self.wait_until(replaced, PATIENCE).await;
-            return;
+        let configurations = membership.get_joint_config();
+        let majority_lives = configurations.iter().all(|set| set.intersection(&alive).count() > set.len() / 2);
+        let own_last = self.last_log_id();
+        let own = (own_last, Reverse(metrics.id));
+        let is_best = survivors.iter().all(|(id, last)| own > (*last, Reverse(*id)));
+        tracing::debug!(
+            dead,
+            ?own_last,
+            ?survivors,
+            majority_lives,
+            is_best,
+            "survivors have told how far their logs go"
+        );
+        match (majority_lives, is_best) {
+            (false, _) => Part::Watch,
+            (true, true) => Part::Lead,
+            (true, false) => Part::Wait,
         }
-        let own = (self.last_log_id(), metrics.id);
-        let is_best =
-            survivors.iter().all(|(id, last)| (own.0, std::cmp::Reverse(own.1)) > (*last, std::cmp::Reverse(*id)));
-        self.elect().await;
+    }
+
+    /// Repeats the election at growing intervals: one that is called again before its votes are on the disks of the others
+    /// and back undoes itself.
+    async fn elect_until_replaced(&self, dead: RaftId) {
         let deadline = Instant::now() + PATIENCE;
-        let mut pause = REPEAT;
-        while is_best && !self.wait_until(replaced, pause).await && Instant::now() < deadline {
+        let mut repeat = REPEAT;
+        loop {
             self.elect().await;
-            pause *= 2;
+            if self.is_replaced(dead, repeat).await || Instant::now() >= deadline {
+                return;
+            }
+            repeat *= 2;
         }
-        self.wait_until(replaced, deadline.saturating_duration_since(Instant::now())).await;
+    }
+
+    /// Whether somebody else leads within the time.
+    async fn is_replaced(&self, dead: RaftId, limit: Duration) -> bool {
+        let mut metrics = self.metrics();
+        let replaced = metrics.wait_for(|m| m.current_leader.is_some_and(|id| id != dead));
+        matches!(timeout(limit, replaced).await, Ok(Ok(_)))
     }
 
     /// How far the logs of the other voters go; of those that answer in time.
-    async fn positions(&self, dead: RaftId, metrics: &Metrics) -> Vec<(RaftId, Option<LogId>)> {
+    async fn positions(&self, dead: RaftId, metrics: &Metrics, limit: Duration) -> Vec<(RaftId, Option<LogId>)> {
         let membership = metrics.membership_config.membership();
         let voters: BTreeSet<RaftId> = membership.voter_ids().filter(|id| *id != dead && *id != metrics.id).collect();
         let asked: FuturesUnordered<_> = voters
             .into_iter()
             .filter_map(|id| Some((id, self.directory.address_of(membership.get_node(&id)?))))
             .map(|(id, address)| async move {
-                let mut client = self.peers.client(&address).ok()?;
-                let request = pb::LogPositionRequest { envelope: Some(self.envelope(id)), dead_leader: dead };
-                let reply = timeout(POSITION_TIMEOUT, client.log_position(request)).await.ok()?.ok()?;
-                Some((id, reply.into_inner().last_log_id.as_ref().map(log_id_from_pb)))
+                let position = timeout(limit, self.position(id, &address, dead)).await.ok()?;
+                Some((id, position?))
             })
             .collect();
         asked.filter_map(std::future::ready).collect().await
+    }
+
+    /// How far one voter's log goes. A kept connection may be to a process that has been restarted since: then the second try makes
+    /// a new one.
+    async fn position(&self, id: RaftId, address: &str, dead: RaftId) -> Option<Option<LogId>> {
+        for _ in 0..2 {
+            let mut client = self.peers.client(address).ok()?;
+            let request = pb::LogPositionRequest { envelope: Some(self.envelope(id)), dead_leader: dead };
+            if let Ok(reply) = client.log_position(request).await {
+                return Some(reply.into_inner().last_log_id.as_ref().map(log_id_from_pb));
+            }
+        }
+        None
     }
 
     /// Calls for votes now.
@@ -149,13 +221,6 @@ impl Quorum {
         if let Err(error) = self.raft.trigger().elect().await {
             tracing::warn!(%error, "cannot call an election");
         }
-    }
-
-    /// Whether the condition came true in time.
-    async fn wait_until(&self, condition: impl Fn(&Metrics) -> bool, limit: Duration) -> bool {
-        let mut metrics = self.metrics();
-        let came_true = timeout(limit, metrics.wait_for(|m| condition(m))).await;
-        matches!(came_true, Ok(Ok(_)))
     }
 
     /// Lets a leader that was deposed without a successor stand again at once, instead of a whole timeout later.

@@ -82,7 +82,7 @@ fn open_patiently(path: &Path) -> io::Result<sled::Db> {
     loop {
         match open_guarded(path) {
             Err(error) if error.to_string().contains("lock") && started.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(10)); // tidy: a file lock cannot be waited on with a limit
             }
             opened => return opened,
         }
