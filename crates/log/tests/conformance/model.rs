@@ -174,18 +174,7 @@ fn apply(rig: &mut Rig, model: &mut Model, step: &Step, seed: i64) {
             model.flushed = model.end;
             restore_start(rig, model);
         }
-        Step::Kill { sync } => {
-            rig.fs.kill();
-            if *sync {
-                rig.open_again(false, model.checkpointed);
-                model.flushed = model.end;
-            } else {
-                rig.open_unsynced(model.checkpointed);
-                model.flushed = rig.log.flushed_offset();
-            }
-            assert_eq!(rig.log.log_end_offset(), model.end, "the kernel keeps what a process wrote");
-            restore_start(rig, model);
-        }
+        Step::Kill { sync } => kill(rig, model, *sync),
         Step::Crash { survival } => crash(rig, model, *survival),
     }
 }
@@ -195,6 +184,19 @@ fn append(rig: &mut Rig, model: &mut Model, batches: Bytes) {
     assert_eq!(info.first_offset, model.end);
     model.batches.extend(raftsman_records::split_batches(info.bytes, false).map(|batch| batch.expect("whole")));
     model.end = info.last_offset + 1;
+}
+
+fn kill(rig: &mut Rig, model: &mut Model, sync: bool) {
+    rig.fs.kill();
+    if sync {
+        rig.open_again(false, model.checkpointed);
+        model.flushed = model.end;
+    } else {
+        rig.open_unsynced(model.checkpointed);
+        model.flushed = rig.log.flushed_offset();
+    }
+    assert_eq!(rig.log.log_end_offset(), model.end, "the kernel keeps what a process wrote");
+    restore_start(rig, model);
 }
 
 fn crash(rig: &mut Rig, model: &mut Model, survival: u8) {
