@@ -30,7 +30,7 @@ const IMPURE: &[&str] = &[
 
 /// A crate (or a folder of one) that alone may name something.
 const ONLY_IN: &[(&str, &str)] =
-    &[("openraft", "crates/controller/src/raft"), ("sled::", "crates/controller/src/raft")];
+    &[("openraft::", "crates/controller/src/raft"), ("sled::", "crates/controller/src/raft")];
 
 /// Impure names in pure places, and names outside the one place they belong to.
 pub fn check(files: &[SourceFile]) -> Vec<String> {

@@ -9,11 +9,14 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("thread::sleep(", "wait on a condition"),
 ];
 
+/// On a line of shipped code: why it is right here all the same.
+const REASON_GIVEN: &str = "// tidy:";
+
 /// Stubs and shortcuts in shipped code.
 pub fn check(files: &[SourceFile]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|f| !f.is_generated() && !f.path.starts_with("xtask/")) {
-        for (number, line) in file.shipped_lines() {
+        for (number, line) in file.shipped_lines().filter(|(_, line)| !line.contains(REASON_GIVEN)) {
             let code = line.split("//").next().unwrap_or_default();
             for (word, reason) in FORBIDDEN {
                 if code.contains(word) {
