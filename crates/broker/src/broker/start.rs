@@ -108,6 +108,7 @@ fn open_replicas(
         replica_lag_time_max: Duration::from_millis(config.replica_lag_time_max_ms),
         session_timeout: Duration::from_millis(config.session_timeout_ms),
         file: Arc::new(config.raw.clone()),
+        batch_bytes_max: config.network.socket_request_max_bytes,
         ..ReplicaConfig::new(config.node_id)
     };
     Ok(ReplicaManager::open(replica_config, directories, Arc::new(controller.clone()), runtime.clone())?)

@@ -23,6 +23,8 @@ pub struct ReplicaConfig {
     pub credit_bytes: u32,
     /// The most bytes of records in one replication frame; 64 to 256 KiB move best.
     pub frame_bytes: usize,
+    /// The largest batch a leader may send: no client can have produced a larger one (`socket.request.max.bytes`).
+    pub batch_bytes_max: usize,
     /// The longest wait before a broken stream to a leader is dialled again.
     pub reconnect_backoff_max: Duration,
     /// Bytes of recent batches kept in memory for reads at the tail, over all partitions.
@@ -41,6 +43,7 @@ impl ReplicaConfig {
             retention_check_interval: Duration::from_secs(300),
             credit_bytes: 4 << 20,
             frame_bytes: 128 << 10,
+            batch_bytes_max: 104_857_600,
             reconnect_backoff_max: Duration::from_millis(50),
             tail_cache_bytes: 64 << 20,
         }

@@ -30,6 +30,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_millis(500);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(1000);
 
+/// What a frame may hold beside its batches.
+const FRAME_OVERHEAD_BYTES_MAX: usize = 1 << 20;
+
 /// Why a connection ended.
 enum Ended {
     /// This side wanted it to.
@@ -76,7 +79,7 @@ fn next_backoff(last: Duration, max: Duration) -> Duration {
 /// One connection, from the dial to its end.
 async fn converse(core: &Arc<Core>, stream: &Arc<FetchStream>, target: &Target, stood: &mut bool) -> Ended {
     let image = core.image();
-    let generation = stream.begin(pb::Hello {
+    let generation = stream.begin(|| pb::Hello {
         cluster_id: image.cluster_id.as_deref().unwrap_or_default().to_owned(),
         broker_id: core.me().0,
         broker_epoch: core.broker_epoch().0,
@@ -85,7 +88,7 @@ async fn converse(core: &Arc<Core>, stream: &Arc<FetchStream>, target: &Target, 
     });
     let frames = Frames { stream: Arc::clone(stream), generation };
     let mut incoming = tokio::select! {
-        connected = connect(target, frames) => match connected {
+        connected = connect(core, target, frames) => match connected {
             Ok(incoming) => incoming,
             Err(ended) => return ended,
         },
@@ -110,7 +113,7 @@ async fn converse(core: &Arc<Core>, stream: &Arc<FetchStream>, target: &Target, 
     }
 }
 
-async fn connect(target: &Target, frames: Frames) -> Result<tonic::Streaming<pb::LeaderFrame>, Ended> {
+async fn connect(core: &Core, target: &Target, frames: Frames) -> Result<tonic::Streaming<pb::LeaderFrame>, Ended> {
     let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.to_string() };
     let broken = |error: &dyn std::error::Error| Ended::Broken(chain(error));
     let channel = Endpoint::from_shared(format!("http://{host}:{}", target.port))
@@ -125,8 +128,9 @@ async fn connect(target: &Target, frames: Frames) -> Result<tonic::Streaming<pb:
         .connect()
         .await
         .map_err(|e| broken(&e))?;
-    // A batch may be larger than a frame should be; the topic's max.message.bytes bounds it at the leader.
-    let mut client = ReplicationClient::new(channel).max_decoding_message_size(usize::MAX);
+    // A batch may be larger than a frame should be: the last one in it counts in full.
+    let frame_bytes_max = core.config.frame_bytes + core.config.batch_bytes_max + FRAME_OVERHEAD_BYTES_MAX;
+    let mut client = ReplicationClient::new(channel).max_decoding_message_size(frame_bytes_max);
     let replied = tokio::time::timeout(CONNECT_TIMEOUT, client.replicate(frames)).await;
     match replied {
         Ok(Ok(response)) => Ok(response.into_inner()),
