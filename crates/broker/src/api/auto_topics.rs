@@ -7,7 +7,7 @@ use super::BrokerState;
 use crate::config::BrokerConfig;
 
 /// How long a client's request may wait for a topic to be made.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
+const CREATE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Creates topics that clients or this broker itself need, and waits until the image has them. Failures are logged:
 /// the caller looks at the image again and sees what is there.

@@ -20,12 +20,12 @@ use crate::config::BrokerKey;
 pub async fn handle(
     ctx: &Context,
     request: DescribeConfigsRequest,
-    _version: i16,
+    version: i16,
 ) -> Result<DescribeConfigsResponse, Close> {
     let image = ctx.state.metadata.load();
-    let (synonyms, documentation) = (request.include_synonyms, request.include_documentation);
+    let synonyms = request.include_synonyms;
     let results = request.resources.into_iter().map(|resource| {
-        let description = Description { ctx, image: &image, resource: &resource, synonyms, documentation };
+        let description = Description { ctx, image: &image, resource: &resource, synonyms, version };
         let (outcome, configs) = match description.entries() {
             Ok(configs) => (Outcome::of(ErrorCode::None, ""), configs),
             Err(outcome) => (outcome, Vec::new()),
@@ -47,7 +47,7 @@ struct Description<'a> {
     image: &'a MetadataImage,
     resource: &'a DescribeConfigsResource,
     synonyms: bool,
-    documentation: bool,
+    version: i16,
 }
 
 impl Description<'_> {
@@ -102,14 +102,14 @@ impl Description<'_> {
             is_sensitive: false,
             synonyms: if self.synonyms { layers.iter().map(synonym).collect() } else { Vec::new() },
             config_type: key.kind.type_code(),
-            documentation: self.documentation(key.name),
-            // Only version 0, which is not served, has `is_default`.
-            ..Default::default()
+            is_default: self.is_default(in_force.source),
+            documentation: None,
         })
     }
 
-    fn documentation(&self, name: &str) -> Option<Str> {
-        self.documentation.then(|| Str::from(format!("Kafka's documentation describes {name}.")))
+    /// Version 0 says only this of a value's source.
+    fn is_default(&self, source: ConfigSource) -> bool {
+        self.version == 0 && source == ConfigSource::DefaultConfig
     }
 
     fn broker(&self, name: &str) -> Result<Vec<Entry>, Outcome> {
@@ -185,9 +185,8 @@ impl Description<'_> {
                 })
                 .collect(),
             config_type: key.type_code,
-            documentation: self.documentation(&key.name),
-            // Only version 0, which is not served, has `is_default`.
-            ..Default::default()
+            is_default: self.is_default(source),
+            documentation: None,
         }
     }
 }

@@ -53,8 +53,11 @@ impl BrokerIdentity {
 
     /// Whether the active controller was heard of within a session. A broker out of contact is a zombie: it may have
     /// been replaced, so it leads nothing and sends clients elsewhere.
+    ///
+    /// Looks at the clock: after a process was stopped for a while, its first request must already see it.
     pub fn is_in_contact(&self) -> bool {
-        *self.in_contact.borrow()
+        let lasts = self.contact_until.borrow().is_none_or(|until| Instant::now() < until);
+        lasts && *self.in_contact.borrow()
     }
 
     /// Sees every change of [`BrokerIdentity::is_in_contact`].
@@ -82,7 +85,7 @@ impl BrokerIdentity {
             match until {
                 Some(until) if Instant::now() < until => tokio::time::sleep_until(until).await,
                 _ => {
-                    if self.is_in_contact() {
+                    if *self.in_contact.borrow() {
                         tracing::warn!(
                             broker = %self.node_id,
                             "no controller has answered within a session: this broker leads nothing until one does"

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use super::ControllerError;
 const REDIAL_BACKOFF: Duration = Duration::from_millis(30);
 /// With less time left than this a controller is not asked: an answer cut off would leave the outcome unknown.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
+/// A controller that failed so lately is asked last.
+const FAILED_LATELY: Duration = Duration::from_secs(2);
+const MAX_HINTS: usize = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
 const MAX_REPLY_BYTES: usize = 8 << 20;
 
@@ -47,24 +50,29 @@ pub(crate) struct Controllers {
     endpoints: Vec<String>,
     channels: Mutex<HashMap<(Purpose, String), Channel>>,
     active: Mutex<Option<String>>,
+    /// When a controller last failed to answer. Only ever holds configured addresses and hints of one round.
+    failures: Mutex<HashMap<String, Instant>>,
 }
 
 /// Walks over the controllers for one request: the believed active one first, then hints, then everyone in turn.
 pub(crate) struct Search {
-    next: usize,
-    tried: usize,
+    /// Whom to ask in this round.
+    round: VecDeque<String>,
+    rounds: usize,
+    /// Hints followed in this round: two controllers that each call the other active must not make a busy loop.
+    hints: usize,
     hint: Option<String>,
 }
 
 impl Controllers {
     pub(crate) fn new(endpoints: Vec<(String, u16)>) -> Controllers {
         let endpoints = endpoints.into_iter().map(|(host, port)| format_address(&host, port)).collect();
-        Controllers { endpoints, channels: Mutex::default(), active: Mutex::default() }
+        Controllers { endpoints, channels: Mutex::default(), active: Mutex::default(), failures: Mutex::default() }
     }
 
     /// Starts a search at the controller that answered last.
     pub(crate) fn search(&self) -> Search {
-        Search { next: 0, tried: 0, hint: self.active.lock().clone() }
+        Search { round: VecDeque::new(), rounds: 0, hints: 0, hint: self.active.lock().clone() }
     }
 
     /// The next address to try; waits a little after each full round. `None` when the deadline is near or no
@@ -79,14 +87,22 @@ impl Controllers {
         if self.endpoints.is_empty() {
             return None;
         }
-        if search.tried >= self.endpoints.len() {
-            search.tried = 0;
-            tokio::time::sleep(REDIAL_BACKOFF).await;
+        if search.round.is_empty() {
+            if search.rounds > 0 {
+                tokio::time::sleep(REDIAL_BACKOFF).await;
+            }
+            (search.rounds, search.hints) = (search.rounds + 1, 0);
+            search.round = self.new_round();
         }
-        let address = self.endpoints[search.next % self.endpoints.len()].clone();
-        search.next += 1;
-        search.tried += 1;
-        Some(address)
+        search.round.pop_front()
+    }
+
+    /// Everyone once; last of all those that failed a moment ago, since a machine that is gone answers no dial at all.
+    fn new_round(&self) -> VecDeque<String> {
+        let mut failures = self.failures.lock();
+        failures.retain(|_, failed| failed.elapsed() < FAILED_LATELY);
+        let (bad, good): (Vec<_>, Vec<_>) = self.endpoints.iter().cloned().partition(|a| failures.contains_key(a));
+        good.into_iter().chain(bad).collect()
     }
 
     /// An open connection for the purpose, dialled now if there is none: a refused dial is then a definite no.
@@ -110,6 +126,7 @@ impl Controllers {
 
     /// Notes that this controller answered as the active one.
     pub(crate) fn answered(&self, address: &str) {
+        self.failures.lock().remove(address);
         let mut active = self.active.lock();
         if active.as_deref() != Some(address) {
             *active = Some(address.to_owned());
@@ -124,18 +141,17 @@ impl Controllers {
         }
         drop(active);
         match error {
-            // A hint that points back is no news: go on with the round.
-            AttemptError::NotActive(hint) => {
-                search.hint = hint.clone().filter(|hint| hint != address && search.tried <= 8)
+            // A hint that points back, or to one that just failed, is no news: go on with the round.
+            AttemptError::NotActive(Some(hint)) => {
+                let is_news = hint != address && search.hints < MAX_HINTS && !self.failures.lock().contains_key(hint);
+                search.hints += 1;
+                search.hint = is_news.then(|| hint.clone());
             }
-            AttemptError::Denied(_) => {}
+            AttemptError::NotActive(None) | AttemptError::Denied(_) => {}
             AttemptError::Unsent(_) | AttemptError::Unknown(_) => {
+                self.failures.lock().insert(address.to_owned(), Instant::now());
                 self.channels.lock().remove(&(purpose, address.to_owned()));
             }
-        }
-        if matches!(error, AttemptError::NotActive(Some(_))) {
-            // Two controllers that each call the other active must not make a busy loop.
-            search.tried += 1;
         }
     }
 
