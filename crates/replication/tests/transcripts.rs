@@ -198,11 +198,8 @@ fn leader_event(line: &Line<'_>) -> Option<LeaderEvent> {
             log_start_offset: line.number_or("start", 0),
             epoch_end: line.epoch_end("known"),
         }),
-        "committed" => answered(IsrAnswer::Committed {
-            isr: line.ids("isr"),
-            partition_epoch: PartitionEpoch(line.number("pe") as i32),
-        }),
-        "refused" => answered(IsrAnswer::Refused { error: line.error(), state: None }),
+        "committed" => answered(IsrAnswer::Committed),
+        "refused" => answered(IsrAnswer::Refused(line.error())),
         "not-taken" => answered(IsrAnswer::NotTaken),
         "unknown" => answered(IsrAnswer::Unknown),
         "may-append?" => None,

@@ -1,9 +1,8 @@
 //! How the replicas' wishes for their ISR reach the controller.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use raftsman_rpc::{ConvertError, controller as pb, partition_from_pb};
+use raftsman_rpc::{ConvertError, controller as pb};
 use raftsman_types::{BrokerId, DirectoryId, ErrorCode, TopicIdPartition};
 
 use super::{ControllerClient, ControllerError};
@@ -64,9 +63,5 @@ fn results(reply: pb::AlterPartitionReply) -> Result<Vec<IsrChangeResult>, IsrCh
 fn result(result: pb::PartitionIsrResult) -> Result<IsrChangeResult, ConvertError> {
     let at = result.at.as_ref().ok_or(ConvertError::Missing("results.at"))?;
     let code = i16::try_from(result.error_code).unwrap_or(ErrorCode::UnknownServerError.code());
-    Ok(IsrChangeResult {
-        at: TopicIdPartition::try_from(at)?,
-        error: ErrorCode::from_code(code),
-        state: result.state.as_ref().map(partition_from_pb).transpose()?.map(Arc::new),
-    })
+    Ok(IsrChangeResult { at: TopicIdPartition::try_from(at)?, error: ErrorCode::from_code(code) })
 }

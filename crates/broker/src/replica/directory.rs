@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use raftsman_log::dir::LogDirectory;
-use raftsman_types::DirectoryId;
+use raftsman_types::{DirectoryId, Offset, TopicPartition};
 
 use super::core::Core;
 use super::flusher::FlushQueue;
@@ -15,7 +17,17 @@ pub(super) struct Directory {
     /// Its files other than the partitions'.
     pub files: LogDirectory,
     pub flushes: FlushQueue,
+    /// What its checkpoint files say, as far as this process wrote them.
+    pub checkpointed: Mutex<Option<CheckpointedOffsets>>,
     offline: AtomicBool,
+}
+
+/// Where the replicas of a directory stand, as its checkpoint files say it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct CheckpointedOffsets {
+    pub recovery_points: BTreeMap<TopicPartition, Offset>,
+    pub log_starts: BTreeMap<TopicPartition, Offset>,
+    pub high_watermarks: BTreeMap<TopicPartition, Offset>,
 }
 
 impl Directory {
@@ -25,6 +37,7 @@ impl Directory {
             path: files.path().to_owned(),
             files,
             flushes: FlushQueue::default(),
+            checkpointed: Mutex::default(),
             offline: AtomicBool::new(false),
         }
     }

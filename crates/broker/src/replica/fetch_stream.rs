@@ -199,11 +199,12 @@ impl FetchStream {
         }
     }
 
-    /// Begins a connection and says what will end it.
-    pub fn begin(&self, hello: pb::Hello) -> u64 {
+    /// Begins a connection and says what will end it. The hello is made when the generation is settled: a broker epoch
+    /// that changes after that ends the connection, lest it goes on under the old one.
+    pub fn begin(&self, hello: impl FnOnce() -> pb::Hello) -> u64 {
         let mut state = self.state.lock();
         state.forget_connection();
-        state.hello = Some(hello);
+        state.hello = Some(hello());
         state.credit = self.credit_window;
         state.generation
     }

@@ -2,9 +2,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use raftsman_metadata::PartitionImage;
 use raftsman_replication::{IsrAnswer, IsrProposal};
-use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicIdPartition};
+use raftsman_types::{ErrorCode, TopicIdPartition};
 use tokio::sync::Notify;
 
 use super::core::Core;
@@ -52,7 +51,7 @@ pub(super) async fn drive(core: Arc<Core>) {
         }
         let changes = batch.iter().map(|(partition, proposal)| change(partition.at, proposal)).collect();
         match core.link.alter_partition(changes).await {
-            Ok(results) => deliver(&core, batch, results),
+            Ok(results) => deliver(batch, &results),
             Err(failure) => {
                 tracing::warn!(partitions = batch.len(), "changing in-sync replicas: {failure}");
                 let answer = match failure {
@@ -60,7 +59,7 @@ pub(super) async fn drive(core: Arc<Core>) {
                     IsrChangeFailure::Unknown(_) => IsrAnswer::Unknown,
                 };
                 for (partition, proposal) in batch {
-                    partition.isr_answered(proposal.leader_epoch, proposal.partition_epoch, answer.clone());
+                    partition.isr_answered(proposal.leader_epoch, proposal.partition_epoch, answer);
                 }
             }
         }
@@ -77,25 +76,15 @@ fn change(at: TopicIdPartition, proposal: &IsrProposal) -> IsrChange {
     }
 }
 
-fn deliver(core: &Core, batch: Vec<(Arc<Partition>, IsrProposal)>, results: Vec<IsrChangeResult>) {
-    let mut results: HashMap<TopicIdPartition, IsrChangeResult> = results.into_iter().map(|r| (r.at, r)).collect();
+fn deliver(batch: Vec<(Arc<Partition>, IsrProposal)>, results: &[IsrChangeResult]) {
+    let results: HashMap<TopicIdPartition, ErrorCode> = results.iter().map(|r| (r.at, r.error)).collect();
     for (partition, proposal) in batch {
-        // An answer that leaves a partition out says nothing about it.
-        let answer = results
-            .remove(&partition.at)
-            .map_or(IsrAnswer::Unknown, |result| answer(core.me(), proposal.leader_epoch, result));
+        let answer = match results.get(&partition.at) {
+            Some(ErrorCode::None) => IsrAnswer::Committed,
+            Some(error) => IsrAnswer::Refused(*error),
+            // An answer that leaves a partition out says nothing about it.
+            None => IsrAnswer::Unknown,
+        };
         partition.isr_answered(proposal.leader_epoch, proposal.partition_epoch, answer);
-    }
-}
-
-fn answer(me: BrokerId, leader_epoch: LeaderEpoch, result: IsrChangeResult) -> IsrAnswer {
-    let still_led = |state: &Arc<PartitionImage>| state.leader == Some(me) && state.leader_epoch == leader_epoch;
-    let state: Option<(Vec<BrokerId>, PartitionEpoch)> =
-        result.state.filter(still_led).map(|state| (state.isr.clone(), state.partition_epoch));
-    match (result.error, state) {
-        (ErrorCode::None, Some((isr, partition_epoch))) => IsrAnswer::Committed { isr, partition_epoch },
-        // It stands, but how it looks now only the metadata can tell.
-        (ErrorCode::None, None) => IsrAnswer::Refused { error: ErrorCode::NewLeaderElected, state: None },
-        (error, state) => IsrAnswer::Refused { error, state },
     }
 }

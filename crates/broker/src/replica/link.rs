@@ -1,8 +1,6 @@
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
-use raftsman_metadata::PartitionImage;
 use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicIdPartition};
 
 /// A future without a name, for traits used as objects.
@@ -41,15 +39,13 @@ pub struct IsrChange {
     pub recovered: bool,
 }
 
-/// What the controller says about one change.
-#[derive(Debug, Clone, PartialEq)]
+/// What the controller says about one change. How the partition is then comes with the metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IsrChangeResult {
     /// Whose.
     pub at: TopicIdPartition,
     /// `NONE` if the change stands.
     pub error: ErrorCode,
-    /// The partition as it is now, where the controller told.
-    pub state: Option<Arc<PartitionImage>>,
 }
 
 /// Why there is no answer for any of the changes.

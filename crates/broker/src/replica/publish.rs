@@ -213,6 +213,9 @@ impl ReplicaManager {
         path: &PathBuf,
         at: TopicIdPartition,
     ) -> Result<(), raftsman_log::dir::DirectoryError> {
+        if !directory.files.file_system().exists(path).unwrap_or(true) {
+            return Ok(());
+        }
         let found: Vec<TopicIdPartition> = self
             .inner
             .partitions

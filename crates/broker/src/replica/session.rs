@@ -70,17 +70,20 @@ impl Session {
         SubscriptionKey { broker: self.follower, broker_epoch: self.broker_epoch, stream: self.stream, subscription }
     }
 
-    /// Push this partition's records from an offset on.
-    pub fn accept(&self, subscription: u32, partition: &Arc<Partition>, from: Offset) {
+    /// Push this partition's records from an offset on. False if the stream is gone already, and nobody will end the
+    /// subscription.
+    #[must_use]
+    pub fn accept(&self, subscription: u32, partition: &Arc<Partition>, from: Offset) -> bool {
         let mut state = self.state.lock();
         if state.closed {
-            return;
+            return false;
         }
         let accepted = Subscription { partition: Arc::clone(partition), next_offset: from, ready: true, stale: false };
         state.subscriptions.insert(subscription, accepted);
         state.ready.push_back(subscription);
         drop(state);
         self.waker.wake();
+        true
     }
 
     pub fn diverge(&self, subscription: u32, epoch: LeaderEpoch, end_offset: Offset) {

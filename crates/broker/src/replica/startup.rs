@@ -9,7 +9,7 @@ use raftsman_log::{CacheBudget, FlushTicket, Log, LogError};
 use raftsman_types::{BrokerEpoch, Offset, TopicIdPartition, TopicPartition};
 
 use super::core::Core;
-use super::directory::Directory;
+use super::directory::{CheckpointedOffsets, Directory};
 use super::manager::{Inner, OpenError};
 use super::partition::Partition;
 use super::settings::TopicSettings;
@@ -140,36 +140,40 @@ fn open_log(
     Ok(log)
 }
 
-/// Writes down where the replicas of a directory stand.
+/// Writes down where the replicas of a directory stand, if that has changed since the last time.
 pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Partition>], core: &Core) {
-    let mut recovery_points = BTreeMap::new();
-    let mut log_starts = BTreeMap::new();
-    let mut high_watermarks = BTreeMap::new();
-    let mut written_down = Vec::new();
+    let mut offsets = CheckpointedOffsets::default();
+    let mut recovery_points = Vec::new();
     for replica in replicas.iter().filter(|r| Arc::ptr_eq(&r.directory, directory)) {
         if let Some(checkpoint) = replica.checkpoint() {
-            written_down.push((replica, checkpoint.recovery_point));
+            recovery_points.push((replica, checkpoint.recovery_point));
             let name = TopicPartition { topic: Arc::clone(&replica.topic), partition: replica.at.partition };
-            recovery_points.insert(name.clone(), checkpoint.recovery_point);
+            offsets.recovery_points.insert(name.clone(), checkpoint.recovery_point);
             if checkpoint.log_start_offset > 0 {
-                log_starts.insert(name.clone(), checkpoint.log_start_offset);
+                offsets.log_starts.insert(name.clone(), checkpoint.log_start_offset);
             }
-            high_watermarks.insert(name, checkpoint.high_watermark);
+            offsets.high_watermarks.insert(name, checkpoint.high_watermark);
         }
     }
     if directory.is_offline() {
         return;
     }
+    let mut last = directory.checkpointed.lock();
+    if last.as_ref() == Some(&offsets) {
+        return;
+    }
     let files = &directory.files;
     let written = files
-        .write_recovery_points(&recovery_points)
-        .and_then(|()| files.write_log_start_offsets(&log_starts))
-        .and_then(|()| files.write_high_watermarks(&high_watermarks));
+        .write_recovery_points(&offsets.recovery_points)
+        .and_then(|()| files.write_log_start_offsets(&offsets.log_starts))
+        .and_then(|()| files.write_high_watermarks(&offsets.high_watermarks));
     if let Err(error) = written {
         directory.fail(core, &error);
         return;
     }
-    for (replica, recovery_point) in written_down {
+    *last = Some(offsets);
+    drop(last);
+    for (replica, recovery_point) in recovery_points {
         replica.checkpointed(recovery_point);
     }
 }

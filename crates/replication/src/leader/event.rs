@@ -61,22 +61,16 @@ pub struct SubscribeRequest {
 }
 
 /// What the controller answered to an [`IsrProposal`](super::IsrProposal).
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The new state itself comes with the metadata alone. It was decided under settings that may be newer than those known
+/// here: a follower let go under a raised `min.insync.replicas` stays eligible as leader, so under the old minimum
+/// nothing may be committed without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IsrAnswer {
-    /// It stands; the partition is now at this epoch with this ISR.
-    Committed {
-        /// The new ISR.
-        isr: Vec<BrokerId>,
-        /// The epoch of the new state.
-        partition_epoch: PartitionEpoch,
-    },
-    /// It certainly has no effect, for this reason.
-    Refused {
-        /// Kafka's code.
-        error: ErrorCode,
-        /// The ISR and partition epoch as they are, if this broker still leads in the same epoch.
-        state: Option<(Vec<BrokerId>, PartitionEpoch)>,
-    },
+    /// It stands, or will before long: the metadata will show it.
+    Committed,
+    /// It certainly has no effect, for this reason (Kafka's code).
+    Refused(ErrorCode),
     /// The request reached nobody who could decide it.
     NotTaken,
     /// It may have taken effect, or may yet.

@@ -106,38 +106,25 @@ impl Leader {
         answer: IsrAnswer,
         effects: &mut Vec<LeaderEffect>,
     ) {
-        match answer {
-            IsrAnswer::Committed { isr, partition_epoch } => {
-                // The recovery state went with it if it was part of the change.
-                self.take_commit(now, isr, partition_epoch, false, effects);
+        if asked_on != self.isr.partition_epoch() {
+            // The metadata was faster.
+            return;
+        }
+        let (retry, lifetime) = (now + self.settings.isr_retry, now + self.settings.isr_request_lifetime);
+        match (answer, self.isr.pending_mut()) {
+            (_, None) => {}
+            // Both the leaving and the joining count until the metadata shows it. Asking again would do no harm, and is
+            // for the case that it never does.
+            (IsrAnswer::Committed, Some(pending)) => pending.resend_at = Some(lifetime),
+            (IsrAnswer::NotTaken, Some(pending)) => pending.resend_at = Some(retry),
+            (IsrAnswer::Unknown, Some(pending)) => {
+                pending.resend_at = Some(retry);
+                pending.unknown_at = Some(now);
             }
-            IsrAnswer::Refused { error, state } => {
-                if let Some((isr, partition_epoch)) = state
-                    && partition_epoch > self.isr.partition_epoch()
-                {
-                    let recovering = self.recovering;
-                    self.take_commit(now, isr, partition_epoch, recovering, effects);
-                } else if asked_on == self.isr.partition_epoch() {
-                    self.refused(now, error);
-                }
-            }
-            IsrAnswer::NotTaken => self.ask_again(now, asked_on, false),
-            IsrAnswer::Unknown => self.ask_again(now, asked_on, true),
+            (IsrAnswer::Refused(error), Some(_)) => self.refused(now, error),
         }
         self.advance_high_watermark(now, effects);
         self.propose(now, effects);
-    }
-
-    fn ask_again(&mut self, now: MonotonicTime, asked_on: PartitionEpoch, unknown: bool) {
-        if asked_on != self.isr.partition_epoch() {
-            return;
-        }
-        if let Some(pending) = self.isr.pending_mut() {
-            pending.resend_at = Some(now + self.settings.isr_retry);
-            if unknown {
-                pending.unknown_at = Some(now);
-            }
-        }
     }
 
     /// The controller said a definite no to the change under way.
@@ -172,21 +159,6 @@ impl Leader {
             | ErrorCode::UnknownTopicId => pending.resend_at = None,
             // A passing reason.
             _ => pending.resend_at = Some(now + self.settings.isr_retry),
-        }
-    }
-
-    fn take_commit(
-        &mut self,
-        now: MonotonicTime,
-        isr: Vec<BrokerId>,
-        partition_epoch: PartitionEpoch,
-        recovering: bool,
-        effects: &mut Vec<LeaderEffect>,
-    ) {
-        let enough_before = self.check_append().is_ok();
-        self.commit_isr(now, isr, partition_epoch, recovering);
-        if enough_before && self.check_append().is_err() {
-            effects.push(LeaderEffect::TooFewInSync);
         }
     }
 

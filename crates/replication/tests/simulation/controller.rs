@@ -155,23 +155,35 @@ impl Controller {
         }
     }
 
+    /// An administrator changes the minimum: who was eligible under the old one is no longer (KIP-966).
+    pub fn set_min_insync(&mut self, min_insync: usize) {
+        let mut image = self.image().clone();
+        if image.min_insync == min_insync {
+            return;
+        }
+        image.min_insync = min_insync;
+        if image.leader.is_some() && !image.elr.is_empty() {
+            image.elr.clear();
+            image.partition_epoch = image.partition_epoch.next();
+        }
+        self.commit(image);
+    }
+
     pub fn alter_partition(&mut self, from: BrokerId, epoch: BrokerEpoch, proposal: &IsrProposal) -> IsrAnswer {
         let current = self.image().clone();
         let led = current.leader == Some(from) && current.leader_epoch == proposal.leader_epoch;
-        let state = led.then(|| (current.isr.clone(), current.partition_epoch));
-        let refuse = |error| IsrAnswer::Refused { error, state: state.clone() };
         if current.epoch_of(from) != epoch {
-            return refuse(ErrorCode::StaleBrokerEpoch);
+            return IsrAnswer::Refused(ErrorCode::StaleBrokerEpoch);
         }
         if !led {
-            return refuse(ErrorCode::FencedLeaderEpoch);
+            return IsrAnswer::Refused(ErrorCode::FencedLeaderEpoch);
         }
         if current.partition_epoch != proposal.partition_epoch {
-            return refuse(ErrorCode::InvalidUpdateVersion);
+            return IsrAnswer::Refused(ErrorCode::InvalidUpdateVersion);
         }
         let eligible = |(id, epoch): &(BrokerId, BrokerEpoch)| current.brokers[id] == (*epoch, false);
         if !proposal.new_isr.iter().all(eligible) {
-            return refuse(ErrorCode::IneligibleReplica);
+            return IsrAnswer::Refused(ErrorCode::IneligibleReplica);
         }
         let mut image = current.clone();
         image.isr = proposal.new_isr.iter().map(|(id, _)| *id).collect();
@@ -179,8 +191,7 @@ impl Controller {
         image.elr.extend(gone);
         image.elr.retain(|id| !image.isr.contains(id));
         image.partition_epoch = image.partition_epoch.next();
-        let (isr, partition_epoch) = (image.isr.clone(), image.partition_epoch);
         self.commit(image);
-        IsrAnswer::Committed { isr, partition_epoch }
+        IsrAnswer::Committed
     }
 }

@@ -143,7 +143,7 @@ impl World {
     }
 
     fn fault(&mut self, i: usize) {
-        match self.draw(8) {
+        match self.draw(9) {
             0 => self.crash(i),
             1 => self.fence_wrongly(i),
             2 => self.move_leader(i),
@@ -151,6 +151,11 @@ impl World {
             6 => {
                 let long = self.one_in(4);
                 self.now = self.now + Duration::from_millis(if long { 31_000 } else { 500 });
+            }
+            7 => {
+                let min_insync = 1 + self.draw(self.brokers.len());
+                self.controller.set_min_insync(min_insync);
+                self.check_leader();
             }
             _ => self.lose_flight(),
         }

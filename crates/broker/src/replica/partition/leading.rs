@@ -259,11 +259,14 @@ impl Partition {
 
     fn carry_out(self: &Arc<Self>, state: &mut State, effects: Vec<LeaderEffect>) {
         let Role::Leader(leader) = &mut state.role else { return };
+        let mut gone = None;
         for effect in effects {
             match effect {
                 LeaderEffect::Accept { key, from } => {
-                    if let Some(session) = leader.subscriber(key) {
-                        session.accept(key.subscription, self, from);
+                    if let Some(session) = leader.subscriber(key)
+                        && !session.accept(key.subscription, self, from)
+                    {
+                        gone = Some(key);
                     }
                 }
                 LeaderEffect::Diverge { key, epoch, end_offset } => {
@@ -293,6 +296,10 @@ impl Partition {
                 LeaderEffect::TooFewInSync => state.commits.fail(&AppendError::NotEnoughReplicasAfterAppend),
                 LeaderEffect::AlterPartition(proposal) => self.core.isr_queue.push(Arc::clone(self), proposal),
             }
+        }
+        if let Some(key) = gone {
+            leader.subscribers.retain(|(other, _)| *other != key);
+            return self.step_leader(state, LeaderEvent::Unsubscribed { key });
         }
         if leader.machine.needs_tick() && !self.attention_queued.swap(true, Ordering::AcqRel) {
             self.core.attention.leader(Arc::clone(self));

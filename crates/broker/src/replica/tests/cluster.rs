@@ -97,7 +97,7 @@ impl Controller {
 
     fn decide(&self, change: &IsrChange) -> IsrChangeResult {
         let current = self.partition();
-        let refuse = |error| IsrChangeResult { at: change.at, error, state: Some(Arc::new(current.clone())) };
+        let refuse = |error| IsrChangeResult { at: change.at, error };
         if change.leader_epoch != current.leader_epoch {
             return refuse(ErrorCode::FencedLeaderEpoch);
         }
@@ -111,7 +111,7 @@ impl Controller {
             return refuse(ErrorCode::IneligibleReplica);
         }
         self.change_partition(|partition| partition.isr = change.new_isr.iter().map(|(id, _)| *id).collect());
-        IsrChangeResult { at: change.at, error: ErrorCode::None, state: Some(Arc::new(self.partition())) }
+        IsrChangeResult { at: change.at, error: ErrorCode::None }
     }
 }
 
