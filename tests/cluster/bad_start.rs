@@ -110,9 +110,9 @@ fn a_node_id_that_is_alive_is_refused() {
         settings: vec![
             ("process.roles".into(), "broker".into()),
             ("controller.quorum.bootstrap.servers".into(), endpoint),
-            ("controller.quorum.voters".into(), controller),
         ],
     });
+    twin.nodes[0].set("controller.quorum.voters", "");
     let listener = format!("PLAINTEXT://{}", twin.nodes[0].client_address);
     twin.nodes[0].set("listeners", &listener);
     let printed = start_in_vain(&mut twin.nodes[0]);

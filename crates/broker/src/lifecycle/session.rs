@@ -29,6 +29,9 @@ pub(crate) trait LifecycleObserver: Send + Sync {
     fn controller_heard(&self, sent: std::time::Instant);
 }
 
+/// A session that has outlived so many timeouts belongs to a process that lives.
+const SESSIONS_OF_A_DUPLICATE: u32 = 5;
+
 /// How far this broker is into the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LifecycleStatus {
@@ -77,6 +80,7 @@ impl Lifecycle {
 
     async fn register(&mut self) -> Result<(), String> {
         let mut said = None;
+        let mut duplicate_since = None;
         loop {
             let request = self.registration.request(&self.identity, self.client.sender());
             let (trouble, wait) = match self.client.register(request).await {
@@ -93,9 +97,14 @@ impl Lifecycle {
                         }
                         ErrorCode::InconsistentClusterId => return Err(reply.error_message),
                         // The last start of this node may still hold its session; it ends soon if that process is gone.
-                        ErrorCode::DuplicateBrokerRegistration | ErrorCode::NotController => {
+                        ErrorCode::DuplicateBrokerRegistration => {
+                            let since = *duplicate_since.get_or_insert_with(Instant::now);
+                            if since.elapsed() > self.session_timeout * SESSIONS_OF_A_DUPLICATE {
+                                return Err(format!("node.id={}: {}", self.identity.node_id, reply.error_message));
+                            }
                             (reply.error_message, RETRY)
                         }
+                        ErrorCode::NotController => (reply.error_message, RETRY),
                         code => (format!("{code}: {}", reply.error_message), SLOW_RETRY),
                     }
                 }
