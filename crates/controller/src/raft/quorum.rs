@@ -33,6 +33,8 @@ pub(crate) struct Quorum {
     pub(super) leader_suspected: Notify,
     /// Why this controller stops for good.
     pub(super) failure: watch::Sender<Option<String>>,
+    /// A leader that no majority has answered for so long may have been replaced without knowing.
+    quorum_silence: Duration,
 }
 
 /// What became of a proposal.
@@ -91,6 +93,8 @@ impl Quorum {
             feed: storage.feed,
             leader_suspected: Notify::new(),
             failure: watch::Sender::new(None),
+            // Twice the time for which the others are sure to elect nobody else: one slow disk deposes nobody.
+            quorum_silence: Duration::from_millis(2 * config.raft.election_timeout_max_ms),
         }))
     }
 
@@ -187,13 +191,22 @@ impl Quorum {
                 last_log_index: self.known_log_index(*id, &metrics),
             })
             .collect();
-        let leader = metrics.current_leader.and_then(|id| membership.get_node(&id).cloned());
+        // Raft's own leader stays one until it hears of another. Cut off from the majority it decides nothing, but it would
+        // go on answering heartbeats, and with that keep leaders on its side serving that have successors on the other.
+        let is_cut_off = metrics.state == ServerState::Leader && self.is_silent(&metrics);
+        let leader = metrics.current_leader.filter(|_| !is_cut_off);
+        let leader = leader.and_then(|id| membership.get_node(&id).cloned());
         QuorumState {
-            leads_in_term: (metrics.state == ServerState::Leader).then_some(metrics.current_term),
+            leads_in_term: (metrics.state == ServerState::Leader && !is_cut_off).then_some(metrics.current_term),
             leader_address: leader.as_ref().map(|node| self.directory.address_of(node)),
             leader,
             members,
         }
+    }
+
+    /// Whether no majority has answered for long. One just elected by a majority has not asked it anything yet.
+    fn is_silent(&self, metrics: &Metrics) -> bool {
+        metrics.millis_since_quorum_ack.is_some_and(|ms| u128::from(ms) > self.quorum_silence.as_millis())
     }
 
     fn known_log_index(&self, id: RaftId, metrics: &Metrics) -> u64 {
@@ -227,7 +240,7 @@ impl Quorum {
 /// The quorum as this controller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QuorumState {
-    /// The term in which this controller leads, if it does.
+    /// The term in which this controller leads, if it does and a majority answers it.
     pub leads_in_term: Option<u64>,
     /// Who leads, where known.
     pub leader: Option<QuorumNode>,

@@ -123,6 +123,20 @@ impl Session {
         };
         tokio::time::timeout(LIMIT, waiting).await.expect("the broker gets unfenced");
     }
+
+    /// Waits until the controller ends the session, which says that it is not active.
+    pub async fn until_closed(&mut self) {
+        let waiting = async {
+            loop {
+                match self.replies.message().await {
+                    Ok(reply) => assert!(reply.is_some(), "an end comes with a reason"),
+                    Err(status) => return status,
+                }
+            }
+        };
+        let status = tokio::time::timeout(LIMIT, waiting).await.expect("the session is ended");
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

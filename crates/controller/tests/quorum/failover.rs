@@ -28,6 +28,26 @@ async fn another_controller_is_active_right_after_the_active_one_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_active_controller_without_a_majority_stands_down() {
+    let mut quorum = Quorum::started(3).await;
+    let active = quorum.until_whole().await;
+    let (second, third) = ((active + 1) % 3, (active + 2) % 3);
+    let mut client = quorum.nodes[active].client().await;
+    let epoch = register(&mut client, 1).await;
+    let mut heartbeats = session(&mut client, 1, epoch).await;
+    heartbeats.until_unfenced().await;
+    quorum.nodes[second].stop();
+    quorum.nodes[third].stop();
+    let alone = quorum.nodes[active].until("alone", |h| !h.is_active).await;
+    assert_eq!(alone.active_controller, None, "it does not call itself active to others either");
+    heartbeats.until_closed().await;
+    quorum.start(second);
+    let next = quorum.active().await;
+    let version = quorum.nodes[next].health().metadata_version;
+    assert!(version > alone.metadata_version, "whoever is active has written a new Activate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_survives_when_all_stop_and_start_again() {
     let mut quorum = Quorum::started(3).await;
     let active = quorum.active().await;
