@@ -37,7 +37,7 @@ fn round_trip<M: Message + PartialEq + std::fmt::Debug>(message: &M, version: i1
     message.encode(&mut w, version).unwrap_or_else(|e| panic!("{line} in version {version}: {e}; {message:?}"));
     let mut r = Reader::new(w.into_bytes());
     M::decode(&mut r, version).unwrap_or_else(|e| panic!("{line} in version {version} cannot be read: {e}"));
-    r.expect_end().unwrap();
+    r.expect_end().expect("a message ends where it says");
 }
 
 fn check(reply: Reply, version: i16, line: &str) {
