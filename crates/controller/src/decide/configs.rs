@@ -212,16 +212,24 @@ fn carry_out(situation: &Situation<'_>, draft: &mut Draft, resource: &ConfigReso
     let set = after.iter().filter(|(key, value)| before.get(*key) != Some(*value));
     let changes: Vec<(Arc<str>, Option<Arc<str>>)> =
         removed.chain(set.map(|(key, value)| (key.clone(), Some(value.clone())))).collect();
-    for (key, value) in &changes {
-        draft.push(MetadataRecord::SetConfig { resource: resource.clone(), key: key.clone(), value: value.clone() });
-    }
+    let settings = changes.iter().map(|(key, value)| MetadataRecord::SetConfig {
+        resource: resource.clone(),
+        key: key.clone(),
+        value: value.clone(),
+    });
+    let settings: Vec<MetadataRecord> = settings.collect();
     let changed = |keys: &[&str]| changes.iter().any(|(key, _)| keys.contains(&&**key));
+    // The partitions first: what follows from a setting may take several entries, and a controller that dies between them
+    // must not leave leaders that acknowledge by a weaker rule than elections count with.
     if changed(&["min.insync.replicas"]) {
         clear_elr(draft, resource);
     }
     if changed(&["durability", "log.durability"]) {
-        record_durability(draft, resource);
+        let mut after = draft.image().clone();
+        settings.iter().for_each(|setting| after.replay_record(setting));
+        record_durability(draft, resource, &after);
     }
+    settings.into_iter().for_each(|setting| draft.push(setting));
     if changed(&["unclean.leader.election.enable"]) {
         elect_leaderless(situation, draft, |_| true);
     }
@@ -249,11 +257,11 @@ fn clear_elr(draft: &mut Draft, resource: &ConfigResource) {
 
 /// A weaker durability decides from now on for what it may have acknowledged. A stronger one does not make good what was
 /// acknowledged before, so the recorded one stays.
-fn record_durability(draft: &mut Draft, resource: &ConfigResource) {
+fn record_durability(draft: &mut Draft, resource: &ConfigResource, settings: &MetadataImage) {
     for (topic, partition) in partitions_where(draft.image(), |_| true) {
         let Some(before) = topic.partition(partition).filter(|_| concerns(resource, &topic.name)) else { continue };
         let mut after = (**before).clone();
-        after.durability = before.durability.min(draft.image().durability_of(&topic.name, &before.replicas));
+        after.durability = before.durability.min(settings.durability_of(&topic.name, &before.replicas));
         if let Some(change) = change_between(&topic, partition, before, &after) {
             draft.push(MetadataRecord::ChangePartition(change));
             draft.may_split();
