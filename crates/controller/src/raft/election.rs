@@ -115,6 +115,7 @@ impl Quorum {
     async fn replace(&self, dead: RaftId) {
         let give_up = Instant::now() + GIVE_UP;
         let mut position_timeout = POSITION_TIMEOUT;
+        let mut repeat = REPEAT;
         let mut is_first = true;
         while Instant::now() < give_up && !self.is_replaced(dead, Duration::ZERO).await {
             match self.own_part(dead, position_timeout).await {
@@ -131,7 +132,7 @@ impl Quorum {
                 }
                 Part::Lead => {
                     is_first = false;
-                    self.elect_until_replaced(dead).await;
+                    self.elect_until_replaced(dead, &mut repeat).await;
                 }
             }
             position_timeout = (position_timeout * 2).min(PATIENCE);
@@ -168,16 +169,21 @@ impl Quorum {
     }
 
     /// Repeats the election at growing intervals: one that is called again before its votes are on the disks of the others
-    /// and back undoes itself.
-    async fn elect_until_replaced(&self, dead: RaftId) {
+    /// and back undoes itself, and leaves all of them more to write. How long that takes at the moment is seen from the own vote:
+    /// another one's follows it, and then once more the own one, as the leader's.
+    async fn elect_until_replaced(&self, dead: RaftId, repeat: &mut Duration) {
         let deadline = Instant::now() + PATIENCE;
-        let mut repeat = REPEAT;
         loop {
+            let (term, called) = (self.metrics().borrow().current_term, Instant::now());
             self.elect().await;
-            if self.is_replaced(dead, repeat).await || Instant::now() >= deadline {
+            let mut metrics = self.metrics();
+            let has_voted = timeout(PATIENCE, metrics.wait_for(|m| m.current_term > term)).await.is_ok();
+            tracing::debug!(has_voted, in_ms = called.elapsed().as_millis(), "called an election");
+            let pause = (*repeat).max(2 * called.elapsed()).min(PATIENCE);
+            if self.is_replaced(dead, pause).await || Instant::now() >= deadline {
                 return;
             }
-            repeat *= 2;
+            *repeat *= 2;
         }
     }
 
