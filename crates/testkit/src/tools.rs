@@ -65,11 +65,18 @@ impl Tools {
     /// # Errors
     /// When no node knows one.
     pub fn active_controller(&self) -> Result<i32, String> {
-        let printed = self.run("health", &[])?;
-        let line = printed.lines().find(|l| l.contains("controller")).ok_or(format!("no controller in {printed:?}"))?;
-        let digits: String = line.chars().filter(char::is_ascii_digit).collect();
-        digits.parse().map_err(|_| format!("no controller id in {line:?}"))
+        // Ill is a cluster too: the answer is in what the tool prints.
+        let printed = self.run("health", &["--server-only"]).or_else(|_| self.run("health", &[]))?;
+        controller_of(&printed).ok_or_else(|| format!("no controller in {printed:?}"))
     }
+}
+
+/// Reads the controller's id out of a line such as `Cluster: x<tab>Controller: 1`.
+fn controller_of(printed: &str) -> Option<i32> {
+    printed
+        .split(['\n', '\t'])
+        .find_map(|part| part.trim().strip_prefix("Controller:"))
+        .and_then(|id| id.trim().parse().ok())
 }
 
 /// Reads a line such as `Topic: orders<tab>Partition: 0<tab>Leader: 1<tab>Replicas: 1,2,3<tab>Isr: 1,2,3`.
@@ -85,6 +92,12 @@ fn described_partition(line: &str) -> Option<DescribedPartition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_the_controller() {
+        assert_eq!(controller_of("Cluster: QOfR\tController: 12\nNode: 1\tAddress: x:1\tState: up\n"), Some(12));
+        assert_eq!(controller_of("Cluster: QOfR\tController: none\n"), None);
+    }
 
     #[test]
     fn reads_a_described_partition() {

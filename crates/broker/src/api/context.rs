@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use raftsman_protocol::Str;
 
@@ -20,6 +21,8 @@ pub struct Context {
     pub client_id: Option<Str>,
     /// Where the connection comes from.
     pub client_address: SocketAddr,
+    /// When it connected.
+    pub connected_at: Instant,
     /// This broker's parts.
     pub state: Arc<BrokerState>,
 }

@@ -1,6 +1,7 @@
 //! Metadata (key 3): brokers, topics, partitions and their leaders. May create topics that a client asks for.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use raftsman_metadata::{MetadataImage, PartitionImage, TopicImage};
 use raftsman_protocol::Str;
@@ -12,6 +13,7 @@ use raftsman_types::{ErrorCode, TopicId, is_internal_topic, validate_topic_name}
 
 use super::authorize::{Operation, Resource};
 use super::cluster_view::{ClusterView, node_ids};
+use super::fresh_leaders::await_fresh_leaders;
 use super::{Close, Context, auto_topics};
 
 /// From this version on clients know LISTENER_NOT_FOUND.
@@ -33,6 +35,10 @@ pub async fn handle(ctx: &Context, request: MetadataRequest, version: i16) -> Re
             image = ctx.state.metadata.load();
         }
     }
+    if let Some(wanted) = &wanted {
+        let topics: Vec<_> = wanted.iter().map(|topic| (topic.name.clone(), TopicId(topic.topic_id))).collect();
+        image = await_fresh_leaders(ctx, &topics).await;
+    }
     let view = ClusterView::new(ctx, &image);
     let answer = Answer { ctx, view: &view, version, operations: request.include_topic_authorized_operations };
     let topics = match wanted {
@@ -49,7 +55,7 @@ pub async fn handle(ctx: &Context, request: MetadataRequest, version: i16) -> Re
         i32::MIN
     };
     Ok(MetadataResponse {
-        brokers: brokers(&view),
+        brokers: brokers(ctx, &view),
         cluster_id: image.cluster_id.as_deref().map(Str::copy_from),
         controller_id: view.controller(ctx.state.identity.node_id).0,
         topics,
@@ -69,8 +75,13 @@ fn missing_topics(ctx: &Context, image: &MetadataImage, wanted: &[MetadataReques
         .collect()
 }
 
-fn brokers(view: &ClusterView<'_>) -> Vec<MetadataResponseBroker> {
+/// Those a client can use, and those that could be used a moment ago: librdkafka takes down a broker that is not listed
+/// while it still moves that broker's partitions to their new leaders, which then wait most of a second for the next
+/// answer. Once they have moved, the broker may go.
+fn brokers(ctx: &Context, view: &ClusterView<'_>) -> Vec<MetadataResponseBroker> {
+    let just_lost = |id| ctx.state.metadata.was_fenced_within(id, LISTED_AFTER_LOSS);
     view.brokers()
+        .chain(view.fenced_brokers().filter(|(broker, _)| just_lost(broker.id)))
         .map(|(broker, endpoint)| MetadataResponseBroker {
             node_id: broker.id.0,
             host: Str::copy_from(&endpoint.host),
@@ -79,6 +90,9 @@ fn brokers(view: &ClusterView<'_>) -> Vec<MetadataResponseBroker> {
         })
         .collect()
 }
+
+/// How long a lost broker stays in the list of brokers. No partition names it as leader meanwhile.
+const LISTED_AFTER_LOSS: Duration = Duration::from_secs(5);
 
 /// How topics are described to one client.
 struct Answer<'a> {

@@ -20,6 +20,7 @@ mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
 mod forward;
+mod fresh_leaders;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;

@@ -158,6 +158,7 @@ impl Dispatcher for Registry {
             principal: peer.principal.clone(),
             client_id: header.client_id,
             client_address: peer.address,
+            connected_at: peer.connected_at,
             state: self.state.clone(),
         });
         let call = Call { body, version, correlation_id: header.correlation_id };

@@ -1,13 +1,18 @@
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use raftsman_metadata::MetadataImage;
+use parking_lot::Mutex;
+use raftsman_metadata::{BrokerState, MetadataImage};
+use raftsman_types::BrokerId;
 use tokio::sync::watch;
 
 /// The newest metadata image this broker has published to itself. Cheap to clone and to load.
 #[derive(Clone)]
 pub struct MetadataCache {
     image: Arc<watch::Sender<Arc<MetadataImage>>>,
+    /// When each broker that is fenced now was seen to become so.
+    fenced_at: Arc<Mutex<HashMap<BrokerId, Instant>>>,
 }
 
 impl Default for MetadataCache {
@@ -19,7 +24,7 @@ impl Default for MetadataCache {
 impl MetadataCache {
     /// A cache that starts with this image.
     pub fn new(image: Arc<MetadataImage>) -> MetadataCache {
-        MetadataCache { image: Arc::new(watch::Sender::new(image)) }
+        MetadataCache { image: Arc::new(watch::Sender::new(image)), fenced_at: Arc::default() }
     }
 
     /// The image now. Take it once per request, so that an answer is of one version.
@@ -34,7 +39,23 @@ impl MetadataCache {
 
     /// Replaces the image. The watch loop's publisher calls it once replicas and coordinators know of the change.
     pub fn publish(&self, image: Arc<MetadataImage>) {
+        self.note_fenced(&image);
         self.image.send_replace(image);
+    }
+
+    /// Whether the broker became fenced within the last `lately`, as this broker saw it.
+    pub fn was_fenced_within(&self, id: BrokerId, lately: Duration) -> bool {
+        self.fenced_at.lock().get(&id).is_some_and(|at| at.elapsed() < lately)
+    }
+
+    fn note_fenced(&self, image: &MetadataImage) {
+        let before = self.load();
+        let is_fenced = |image: &MetadataImage, id| image.broker(id).is_some_and(|b| b.state == BrokerState::Fenced);
+        let mut fenced_at = self.fenced_at.lock();
+        fenced_at.retain(|id, _| is_fenced(image, *id));
+        for id in image.brokers.keys().filter(|id| before.is_active(**id) && is_fenced(image, **id)) {
+            fenced_at.insert(*id, Instant::now());
+        }
     }
 
     /// Waits until the image is at this version or past it; `false` if `timeout` came first.

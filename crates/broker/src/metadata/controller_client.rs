@@ -1,8 +1,10 @@
+use std::collections::HashMap;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use raftsman_rpc::controller::controller_client::ControllerClient as Rpc;
 use raftsman_rpc::controller::{
     AdministerReply, AdministerRequest, AllocateProducerIdsRequest, AlterPartitionReply, AlterPartitionRequest,
@@ -36,6 +38,8 @@ struct Inner {
     runtime: Handle,
     identity: Arc<BrokerIdentity>,
     controllers: Arc<Controllers>,
+    /// Peers that could not be reached, and when that was last reported.
+    unreachable: Mutex<HashMap<BrokerId, Instant>>,
 }
 
 /// Whether a request whose outcome is unknown may be sent again.
@@ -51,7 +55,7 @@ impl ControllerClient {
     /// A client that dials from `runtime` and knows these controllers (host, port) to begin with.
     pub fn new(runtime: Handle, identity: Arc<BrokerIdentity>, endpoints: Vec<(String, u16)>) -> ControllerClient {
         let controllers = Arc::new(Controllers::new(endpoints));
-        ControllerClient { inner: Arc::new(Inner { runtime, identity, controllers }) }
+        ControllerClient { inner: Arc::new(Inner { runtime, identity, controllers, unreachable: Mutex::default() }) }
     }
 
     pub(crate) fn controllers(&self) -> &Arc<Controllers> {
@@ -113,9 +117,15 @@ impl ControllerClient {
         Ok(reply.first_producer_id..reply.first_producer_id.saturating_add(i64::from(reply.count)))
     }
 
+    /// Whether this broker lost its connection to a peer within the last `lately`.
+    pub(crate) fn lost_within(&self, peer: BrokerId, lately: Duration) -> bool {
+        self.inner.unreachable.lock().get(&peer).is_some_and(|at| at.elapsed() < lately)
+    }
+
     /// Tells the controller, in the background, that a connection to a peer broke, so that it looks for itself. If
     /// that fails it will notice by the peer's heartbeats all the same.
     pub(super) fn report_peer(&self, peer: BrokerId) {
+        self.inner.unreachable.lock().insert(peer, Instant::now());
         let request = ReportUnreachableRequest { sender: Some(self.sender()), unreachable_broker: peer.0 };
         let client = self.clone();
         self.inner.runtime.spawn(async move {

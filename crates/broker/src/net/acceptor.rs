@@ -61,7 +61,12 @@ impl Acceptor {
                     continue;
                 }
             };
-            let peer = Arc::new(Peer { listener: self.name.clone(), principal: principal.clone(), address });
+            let peer = Arc::new(Peer {
+                listener: self.name.clone(),
+                principal: principal.clone(),
+                address,
+                connected_at: std::time::Instant::now(),
+            });
             if !self.threads.assign(Accepted { socket, peer, place, grpc: self.grpc.clone() }).await {
                 return;
             }

@@ -2,6 +2,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use raftsman_protocol::Frame;
@@ -17,6 +18,8 @@ pub struct Peer {
     pub principal: Arc<str>,
     /// Where it is.
     pub address: SocketAddr,
+    /// When it connected.
+    pub connected_at: Instant,
 }
 
 /// What becomes of a request: the response frame, or none for a request that gets no answer.

@@ -67,7 +67,12 @@ impl TestBroker {
             coordinator,
         });
         let address = "127.0.0.1:5000".parse().unwrap();
-        let peer = Peer { listener: "PLAINTEXT".into(), principal: "User:ANONYMOUS".into(), address };
+        let peer = Peer {
+            listener: "PLAINTEXT".into(),
+            principal: "User:ANONYMOUS".into(),
+            address,
+            connected_at: std::time::Instant::now(),
+        };
         TestBroker { registry: Registry::new(state.clone()), peer: Arc::new(peer), state, _directory: temporary }
     }
 
