@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use raftsman_testkit::{ClusterOptions, ProcessCluster, wait_until};
 
@@ -16,7 +16,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A steady producer in librdkafka's default settings, and the acks it prints.
 struct Load {
     child: Child,
-    acks: Receiver<(i32, Instant)>,
+    acks: Receiver<Ack>,
+}
+
+struct Ack {
+    partition: i32,
+    /// When the record was handed to the client, in milliseconds of the machine's monotonic clock.
+    sent_ms: f64,
+    acked_ms: f64,
+}
+
+/// The machine's monotonic clock, which the producer's process shares.
+fn monotonic_ms() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as f64 * 1e3 + now.tv_nsec as f64 / 1e6
 }
 
 /// Kills leaders under load: how long until every partition that the killed node led acks again.
@@ -38,13 +51,16 @@ fn kills(of_controllers: bool) -> Result<Vec<f64>, String> {
         let leaders = leaders(&cluster)?;
         let victim = if of_controllers { cluster.tools().active_controller()? } else { most_frequent(&leaders)? };
         let affected: Vec<i32> = leaders.iter().filter(|(_, l)| **l == victim).map(|(p, _)| *p).collect();
-        let killed_at = Instant::now();
+        let killed_at = monotonic_ms();
         cluster.node(victim).kill();
         times.extend(load.first_acks_after(killed_at, &affected)?);
         cluster.node(victim).start();
         wait_until("full ISRs and spread leaders", Duration::from_secs(60), || {
             is_whole(&cluster, of_controllers).unwrap_or(false)
         });
+        // The client has to have met the leaders that have just moved back.
+        let all: Vec<i32> = (0..PARTITIONS).collect();
+        load.first_acks_after(monotonic_ms(), &all)?;
     }
     load.stop()?;
     Ok(times)
@@ -63,10 +79,9 @@ impl Load {
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let words: Vec<&str> = line.split(' ').collect();
-                let (Some(&"ack"), Some(Ok(partition))) = (words.first(), words.get(1).map(|w| w.parse())) else {
-                    continue;
-                };
-                if sender.send((partition, Instant::now())).is_err() {
+                let ["ack", partition, sent_ms] = words[..] else { continue };
+                let (Ok(partition), Ok(sent_ms)) = (partition.parse(), sent_ms.parse()) else { continue };
+                if sender.send(Ack { partition, sent_ms, acked_ms: monotonic_ms() }).is_err() {
                     return;
                 }
             }
@@ -76,21 +91,18 @@ impl Load {
 
     fn wait_for_every_partition(&mut self) -> Result<(), String> {
         let all: Vec<i32> = (0..PARTITIONS).collect();
-        self.first_acks_after(Instant::now(), &all).map(|_| ())
+        self.first_acks_after(monotonic_ms(), &all).map(|_| ())
     }
 
-    /// Milliseconds from `since` to the first ack of each partition. An ack that was on its way at that moment may
-    /// count; the partition's next one then is what a client waits for, so acks within 5 ms are passed over.
-    fn first_acks_after(&mut self, since: Instant, partitions: &[i32]) -> Result<Vec<f64>, String> {
+    /// Milliseconds from `since` to the first ack of each partition for a record that was sent after it.
+    fn first_acks_after(&mut self, since: f64, partitions: &[i32]) -> Result<Vec<f64>, String> {
         let mut left: Vec<i32> = partitions.to_vec();
         let mut times = Vec::new();
         while !left.is_empty() {
-            let (partition, at) =
-                self.acks.recv_timeout(PATIENCE).map_err(|_| format!("no ack of {left:?} for {PATIENCE:?}"))?;
-            let after = at.saturating_duration_since(since);
-            if after > Duration::from_millis(5) && left.contains(&partition) {
-                left.retain(|p| *p != partition);
-                times.push(after.as_secs_f64() * 1e3);
+            let ack = self.acks.recv_timeout(PATIENCE).map_err(|_| format!("no ack of {left:?} for {PATIENCE:?}"))?;
+            if ack.sent_ms > since && left.contains(&ack.partition) {
+                left.retain(|p| *p != ack.partition);
+                times.push(ack.acked_ms - since);
             }
         }
         Ok(times)

@@ -53,7 +53,7 @@ impl MetadataCache {
         let is_fenced = |image: &MetadataImage, id| image.broker(id).is_some_and(|b| b.state == BrokerState::Fenced);
         let mut fenced_at = self.fenced_at.lock();
         fenced_at.retain(|id, _| is_fenced(image, *id));
-        for id in image.brokers.keys().filter(|id| before.is_active(**id) && is_fenced(image, **id)) {
+        for id in before.brokers.keys().filter(|id| !is_fenced(&before, **id) && is_fenced(image, **id)) {
             fenced_at.insert(*id, Instant::now());
         }
     }

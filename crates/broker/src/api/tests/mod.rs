@@ -1,6 +1,7 @@
 //! Handlers of metadata and administration against a hand-made cluster, through frames as clients send them.
 
 mod admin;
+mod lost_leader;
 mod metadata;
 mod versions;
 
