@@ -13,7 +13,7 @@ const AGE_OF_A_REFRESH: Duration = Duration::from_secs(1);
 /// What a refresh may wait for this broker to notice what the client has noticed.
 const GLANCE: Duration = Duration::from_millis(20);
 /// What it may wait for the next leader once this broker has lost the last one as well.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_millis(600);
 
 /// The metadata for a client that asks about these topics again.
 ///
