@@ -46,6 +46,9 @@ fn a_port_in_use_is_named() {
 #[test]
 fn a_directory_in_use_is_named() {
     let mut cluster = ProcessCluster::start(&ClusterOptions { nodes: 1, ..Default::default() });
+    // A node listens before it has its directory; only one that serves has locked it.
+    let address = cluster.nodes[0].client_address;
+    wait_until("the node to serve", PATIENCE, || serves_good_clients(address));
     let directory = cluster.nodes[0].directory().join("data");
     let mut other = ProcessCluster::prepare(&ClusterOptions {
         nodes: 1,

@@ -10,8 +10,9 @@ use super::Context;
 
 /// A connection that asks for metadata at this age asks again.
 const AGE_OF_A_REFRESH: Duration = Duration::from_secs(1);
-/// What a refresh may wait for this broker to notice what the client has noticed.
-const GLANCE: Duration = Duration::from_millis(20);
+/// What a refresh may wait for this broker to notice what the client has noticed: a killed process takes up to some
+/// tens of milliseconds to close its connections, one by one.
+const GLANCE: Duration = Duration::from_millis(40);
 /// What it may wait for the next leader once this broker has lost the last one as well.
 const PATIENCE: Duration = Duration::from_millis(600);
 
@@ -28,9 +29,12 @@ pub(super) async fn await_fresh_leaders(ctx: &Context, topics: &[(Option<Str>, T
     }
     let asked_at = Instant::now();
     let before = leaders(&image, topics);
+    let this_broker = ctx.state.config.node_id;
+    if before.iter().all(|(leader, _)| *leader == this_broker) {
+        return image;
+    }
     loop {
         let now = leaders(&image, topics);
-        let this_broker = ctx.state.config.node_id;
         let lost = |id: BrokerId| id != this_broker && ctx.state.controller.lost_within(id, PATIENCE);
         let is_stale = now.iter().any(|(leader, _)| lost(*leader));
         let limit = if is_stale { PATIENCE } else { GLANCE };
