@@ -5,6 +5,9 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}/compat
 mkdir -p "$target"
+# Tests run side by side, and each asks: one installs, the others find it done.
+exec 9>"$target/install.lock"
+flock 9
 
 apt_install() {
   if [ "$(id -u)" != 0 ]; then
@@ -46,7 +49,7 @@ case $1 in
     command -v docker-compose >/dev/null || apt_install docker-compose
     if ! docker info >/dev/null 2>&1; then
       [ "$(id -u)" = 0 ] || { echo "the docker daemon does not answer and only root can start it: start dockerd" >&2; exit 3; }
-      dockerd --pidfile "$target/dockerd.pid" >"$target/dockerd.log" 2>&1 </dev/null &
+      dockerd --pidfile "$target/dockerd.pid" >"$target/dockerd.log" 2>&1 </dev/null 9>&- &
       for _ in $(seq 300); do
         docker info >/dev/null 2>&1 && exit 0
         read -r -t 0.1 <> <(:) || true
