@@ -3,10 +3,10 @@
 mod bench;
 mod codegen;
 mod proto;
+mod root;
 mod test;
 mod tidy;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 type Chore = fn(&[String]) -> ExitCode;
@@ -24,9 +24,7 @@ const CHORES: &[(&str, &str, Chore)] = &[
     ("bench", "start-up, footprint, broker CPU and failover of a release build under librdkafka", |a| {
         report(bench::run(a))
     }),
-    ("tidy", "the crate arrows, purity, sizes, and what may not stand in shipped code", |_| {
-        tidy::run(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-    }),
+    ("tidy", "the crate arrows, purity, sizes, and what may not stand in shipped code", |_| tidy::run(&root::root())),
 ];
 
 fn main() -> ExitCode {

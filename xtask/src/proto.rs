@@ -15,7 +15,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         [flag] if flag == "--check" => true,
         _ => return Err("cargo xtask proto [--check]".to_owned()),
     };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent directory")?;
+    let root = crate::root::root();
     let generated = generate(&root.join("proto"))?;
     let directory = root.join("crates/rpc/src/generated");
     let current = read_all(&directory)?;

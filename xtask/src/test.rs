@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+use crate::root::root;
 
 /// Runs everything; further arguments go to `cargo test`.
 ///
@@ -34,7 +34,7 @@ fn codec_corpus() -> Result<Option<String>, String> {
         };
     }
     let mut oracle = Command::new("sh");
-    oracle.args(["tests/compat/codec-oracle/run.sh", "--corpus-only"]).current_dir(ROOT);
+    oracle.args(["tests/compat/codec-oracle/run.sh", "--corpus-only"]).current_dir(root());
     let output = oracle.output().map_err(|error| format!("sh cannot be started: {error}"))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     match printed.lines().last() {
@@ -50,7 +50,7 @@ fn cargo(arguments: &[&str]) -> Command {
 }
 
 fn step(what: &str, mut command: Command) -> Result<(), String> {
-    command.current_dir(ROOT);
+    command.current_dir(root());
     let status = command.status().map_err(|error| format!("{what}: {command:?} cannot be started: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{what}: {command:?} failed")) }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use crate::root::{root, target};
 use std::process::Command;
 
 use raftsman_testkit::{ClusterOptions, ProcessCluster};
@@ -77,7 +77,7 @@ fn script(name: &str, arguments: &[&str]) -> Result<f64, String> {
 
 /// A command of the tests' own Python, with librdkafka, set to run a script of `tests/bench`.
 pub fn python(name: &str) -> Result<Command, String> {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let root = root();
     let installed = Command::new("bash")
         .arg(root.join("tests/compat/install.sh"))
         .arg("python")
@@ -86,8 +86,7 @@ pub fn python(name: &str) -> Result<Command, String> {
     if !installed.success() {
         return Err("confluent-kafka cannot be installed".into());
     }
-    let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root.join("target"), PathBuf::from);
-    let mut command = Command::new(target.join("compat/venv/bin/python"));
+    let mut command = Command::new(target().join("compat/venv/bin/python"));
     command.arg(root.join("tests/bench").join(name));
     Ok(command)
 }

@@ -9,7 +9,7 @@ mod load;
 mod process;
 mod startup;
 
-use std::path::PathBuf;
+use crate::root::{root, target};
 use std::process::Command;
 
 type Part = fn() -> Result<(), String>;
@@ -19,7 +19,7 @@ type Part = fn() -> Result<(), String>;
 /// # Errors
 /// When something cannot be built, started or installed.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let root = root();
     let built = Command::new("cargo")
         .current_dir(&root)
         .args(["build", "--release", "--package", "raftsman-cli"])
@@ -28,8 +28,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     if !built.success() {
         return Err("the release build failed".into());
     }
-    let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root.join("target"), PathBuf::from);
-    raftsman_testkit::use_raftsman_binary(target.join("release/raftsman"));
+    raftsman_testkit::use_raftsman_binary(target().join("release/raftsman"));
 
     let parts: [(&str, Part); 4] =
         [("startup", startup::run), ("footprint", footprint::run), ("load", load::run), ("failover", failover::run)];

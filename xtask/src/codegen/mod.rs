@@ -24,7 +24,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         [flag] if flag == "--check" => true,
         _ => return Err("usage: cargo xtask codegen [--check]".to_owned()),
     };
-    let protocol = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/protocol");
+    let protocol = crate::root::root().join("crates/protocol");
     let files = generate(&protocol)?;
     let mut stale = strays(&protocol.join("src/messages"), &files)?;
     if !check {
