@@ -50,8 +50,6 @@ pub fn lay_out(places: Vec<Place>, overrides: &[(String, String)]) -> Vec<NodeLa
             ("offsets.topic.replication.factor", replicas.to_owned()),
             // A first consumer should not wait for others that will not come.
             ("group.initial.rebalance.delay.ms", "0".to_owned()),
-            // A node that is back leads again at once, and not after Kafka's five minutes.
-            ("leader.imbalance.check.interval.seconds", "1".to_owned()),
         ];
         let settings = settings.into_iter().map(|(key, value)| (key.to_owned(), value));
         let settings = settings.chain(overrides.iter().cloned()).collect();

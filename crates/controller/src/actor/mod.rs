@@ -416,9 +416,12 @@ impl<R: Rng> Actor<R> {
         let changed = outcome.records().count();
         match request {
             Some(Request::RebalanceLeaders) if changed < LEADERS_MOVED_AT_ONCE => {}
-            Some(Request::AlterPartition(_) | Request::UnfenceBroker(_) | Request::RebalanceLeaders) if changed > 0 => {
+            // Clients need a while to dial a broker that is back.
+            Some(Request::UnfenceBroker(_)) if changed > 0 => {
+                self.rebalance_at = None;
                 self.rebalance_soon(now);
             }
+            Some(Request::AlterPartition(_) | Request::RebalanceLeaders) if changed > 0 => self.rebalance_soon(now),
             _ => {}
         }
         self.parked += 1;

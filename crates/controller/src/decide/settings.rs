@@ -13,8 +13,10 @@ pub struct ClusterSettings {
     pub unclean_leader_election: bool,
     /// `auto.leader.rebalance.enable`.
     pub auto_leader_rebalance: bool,
-    /// How long after a preferred replica is back in the ISR it takes its leadership back; Kafka looks every
-    /// `leader.imbalance.check.interval.seconds`, 5 minutes.
+    /// How long after a broker is back (or a replica in sync again) preferred replicas take their leaderships back; Kafka
+    /// looks every `leader.imbalance.check.interval.seconds`, 5 minutes. As long as librdkafka's `reconnect.backoff.max.ms`
+    /// unless configured: a client that met the broker dead does not dial it before that, and leadership that comes back
+    /// sooner makes it wait for nothing.
     pub leader_rebalance_delay: Duration,
     /// `delete.topic.enable`.
     pub delete_topic: bool,
@@ -28,7 +30,7 @@ impl Default for ClusterSettings {
             min_insync_replicas: None,
             unclean_leader_election: false,
             auto_leader_rebalance: true,
-            leader_rebalance_delay: Duration::from_secs(1),
+            leader_rebalance_delay: Duration::from_secs(10),
             delete_topic: true,
         }
     }
