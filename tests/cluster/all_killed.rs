@@ -9,7 +9,7 @@ use raftsman_client::{
     Client, ClientOptions, Consumer, ConsumerOptions, Delivery, OffsetReset, Producer, ProducerOptions, ProducerRecord,
     StartAt,
 };
-use raftsman_testkit::{ClusterOptions, History, ProcessCluster, wait_until};
+use raftsman_testkit::{ClusterOptions, Found, History, ProcessCluster, wait_until};
 use raftsman_types::TopicPartition;
 use tokio::runtime::Runtime;
 
@@ -86,28 +86,28 @@ async fn write_until_stopped(bootstrap: String, partition: i32, written: Arc<Wri
 }
 
 /// Every record of every partition, in the order of offsets.
-async fn read_all(bootstrap: &str) -> Vec<(i32, String)> {
+async fn read_all(bootstrap: &str) -> Vec<Found> {
     let client = Client::connect(bootstrap, ClientOptions::default()).await.expect("the cluster can be reached");
     let options = ConsumerOptions { offset_reset: OffsetReset::Fail, ..Default::default() };
     let mut consumer = Consumer::new(client, options);
     let assigned =
         (0..PARTITIONS).map(|partition| (TopicPartition { topic: "orders".into(), partition }, StartAt::Earliest));
     consumer.assign(assigned.collect()).await.expect("the consumer runs");
-    let mut found: Vec<(i32, i64, String)> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     loop {
         let records = consumer.poll(Duration::from_secs(3)).await.expect("the partitions can be read");
         let at_the_end = consumer.high_watermarks().await.expect("the consumer runs").iter().all(|(at, end)| {
-            let last = found.iter().filter(|(p, ..)| *p == at.partition).map(|(_, offset, _)| *offset).max();
+            let last = found.iter().filter(|r| r.partition == at.partition).map(|r| r.offset).max();
             *end >= 0 && last.map_or(0, |last| last + 1) >= *end
         });
         if records.is_empty() && at_the_end {
             break;
         }
         found.extend(records.into_iter().map(|r| {
-            let value = String::from_utf8_lossy(r.value.as_deref().unwrap_or_default()).into_owned();
-            (r.partition, r.offset, value)
+            let name = String::from_utf8_lossy(r.value.as_deref().unwrap_or_default()).into_owned();
+            Found { partition: r.partition, offset: r.offset, name }
         }));
     }
-    found.sort_by_key(|(partition, offset, _)| (*partition, *offset));
-    found.into_iter().map(|(partition, _, value)| (partition, value)).collect()
+    found.sort();
+    found
 }

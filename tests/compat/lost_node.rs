@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use raftsman_testkit::{ClusterOptions, History, ProcessCluster, wait_until};
+use raftsman_testkit::{ClusterOptions, Found, History, ProcessCluster, wait_until};
 
 /// How many records go through; the node is lost at a third.
 pub const RECORDS: usize = 3_000;
@@ -67,25 +67,27 @@ pub fn feed_through_a_kill(cluster: &mut ProcessCluster, topic: &str, mut produc
 }
 
 /// Runs a reader that prints `<partition> <offset> <value>`.
-pub fn read_all(mut reader: Command) -> Vec<(i32, String)> {
+pub fn read_all(mut reader: Command) -> Vec<Found> {
     let output = reader.stderr(Stdio::piped()).output().expect("the reader can be started");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the reader failed: {errors}");
-    let mut found: Vec<(i32, i64, String)> = String::from_utf8_lossy(&output.stdout)
+    let mut found: Vec<Found> = String::from_utf8_lossy(&output.stdout)
         .lines()
         .map(|line| {
             let words: Vec<&str> = line.splitn(3, ' ').collect();
             let [partition, offset, value] = words[..] else { panic!("the reader printed {line:?}") };
-            (partition.parse().expect("a partition"), offset.parse().expect("an offset"), value.to_owned())
+            let (partition, offset) = (partition.parse().expect("a partition"), offset.parse().expect("an offset"));
+            Found { partition, offset, name: value.to_owned() }
         })
         .collect();
-    found.sort_by_key(|(partition, offset, _)| (*partition, *offset));
-    found.into_iter().map(|(partition, _, value)| (partition, value)).collect()
+    found.sort();
+    found
 }
 
 /// The history of records 0 to [`RECORDS`] that were all acked on partitions their producer did not name.
-pub fn all_acked(found: &[(i32, String)]) -> History {
-    let places: std::collections::HashMap<&str, i32> = found.iter().map(|(p, v)| (v.as_str(), *p)).collect();
+pub fn all_acked(found: &[Found]) -> History {
+    let places: std::collections::HashMap<&str, i32> =
+        found.iter().map(|record| (record.name.as_str(), record.partition)).collect();
     let mut history = History::default();
     for value in (0..RECORDS).map(|n| n.to_string()) {
         history.ack(places.get(value.as_str()).copied().unwrap_or(0), value);

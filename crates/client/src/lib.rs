@@ -28,7 +28,7 @@ pub use connection::Connection;
 pub use consumer::{Consumer, ConsumerOptions, OffsetReset, StartAt};
 pub use error::ClientError;
 pub use group::{GroupConsumer, GroupOptions};
-pub use history::{History, Verdict};
+pub use history::{CommitFloor, Found, History, Indeterminate, Outcome, Reads, Verdict};
 pub use metadata::{BrokerAddress, Metadata, PartitionMetadata, TopicMetadata};
 pub use options::ClientOptions;
 pub use partitioner::partition_for_key;

@@ -12,7 +12,7 @@ mod wait;
 pub use binary::{raftsman_binary, use_raftsman_binary};
 pub use process_cluster::{ClusterOptions, ProcessCluster};
 pub use process_node::ProcessNode;
-pub use raftsman_client::{History, Verdict};
+pub use raftsman_client::{CommitFloor, Found, History, Indeterminate, Outcome, Reads, Verdict};
 pub use require::skip;
 pub use tools::{DescribedPartition, Tools};
 pub use wait::{wait_until, wait_until_some};

@@ -49,7 +49,7 @@ impl Load {
                 progress: progress.clone(),
             };
             tasks.spawn(stream.run(deliveries, stopped.clone()));
-            tasks.spawn(await_deliveries(partition, to_await, progress.clone()));
+            tasks.spawn(await_deliveries(to_await, progress.clone()));
         }
         Load { producer, stop, tasks }
     }
@@ -104,7 +104,7 @@ impl Stream {
             value: Some(Bytes::from(value)),
             ..ProducerRecord::default()
         };
-        self.progress.lock().sent += 1;
+        self.progress.lock().history.send(self.partition, name.clone());
         let at = Instant::now();
         match self.producer.send(record).await {
             Ok(delivery) => deliveries.send(Sent { name, at, delivery }).await.is_ok(),
@@ -117,10 +117,10 @@ impl Stream {
 }
 
 /// Notes what becomes of a partition's records, in the order they were sent in.
-async fn await_deliveries(partition: i32, mut sent: mpsc::Receiver<Sent>, progress: SharedProgress) {
+async fn await_deliveries(mut sent: mpsc::Receiver<Sent>, progress: SharedProgress) {
     while let Some(Sent { name, at, delivery }) = sent.recv().await {
         match delivery.await {
-            Ok(_) => progress.lock().ack(partition, name, at, Instant::now()),
+            Ok(acked) => progress.lock().ack(&name, acked, at, Instant::now()),
             Err(error) => give_up(&progress, &error.to_string()),
         }
     }

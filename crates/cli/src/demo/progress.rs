@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use raftsman_client::History;
+use raftsman_client::{Acked, History, Outcome};
 
 use super::recovery::Recovery;
 use super::report::grouped;
@@ -13,10 +13,8 @@ pub struct Progress {
     pub started: Instant,
     /// What is being waited for, in a few words.
     pub phase: String,
-    /// Records handed to the producer.
-    pub sent: usize,
-    /// What was acknowledged.
-    pub acked: History,
+    /// What was handed to the producer and what became of it.
+    pub history: History,
     /// Records that the producer gave up.
     pub given_up: usize,
     /// Why, for the first of them.
@@ -41,8 +39,7 @@ impl SharedProgress {
         let progress = Progress {
             started,
             phase: String::new(),
-            sent: 0,
-            acked: History::default(),
+            history: History::default(),
             given_up: 0,
             first_failure: None,
             read: 0,
@@ -60,22 +57,22 @@ impl SharedProgress {
 
 impl Progress {
     /// A record was acknowledged that was sent at `sent`.
-    pub fn ack(&mut self, partition: i32, name: String, sent: Instant, now: Instant) {
-        self.acked.ack(partition, name);
+    pub fn ack(&mut self, name: &str, acked: Acked, sent: Instant, now: Instant) {
+        self.history.settle(name, Outcome::Acked(acked.offset));
         if let Some(recovery) = &mut self.recovery {
-            recovery.acked(partition, sent, now);
+            recovery.acked(acked.partition, sent, now);
         }
     }
 
     /// Records sent whose fate is not known yet.
     pub fn outstanding(&self) -> usize {
-        self.sent - self.acked.len() - self.given_up
+        self.history.sent() - self.history.len() - self.given_up
     }
 
     /// One line for a person who watches.
     pub fn line(&self, now: Instant) -> String {
         let seconds = now.saturating_duration_since(self.started).max(Duration::ZERO).as_secs_f64();
-        let (sent, acked, read) = (grouped(self.sent), grouped(self.acked.len()), grouped(self.read));
+        let (sent, acked, read) = (grouped(self.history.sent()), grouped(self.history.len()), grouped(self.read));
         let mut line = format!("{seconds:>6.1} s  sent {sent}  acked {acked}  read {read}");
         if let Some(recovery) = &self.recovery {
             let (waiting, affected) = (recovery.waiting().len(), recovery.affected());
@@ -98,14 +95,18 @@ mod tests {
         let start = Instant::now();
         let shared = SharedProgress::new(start);
         let mut progress = shared.lock();
-        (progress.sent, progress.read) = (1_500, 1);
-        progress.ack(0, "a".to_owned(), start, start);
+        progress.read = 1;
+        for number in 0..1_500 {
+            progress.history.send(0, number.to_string());
+        }
+        let acked = Acked { partition: 0, offset: None };
+        progress.ack("0", acked, start, start);
         let now = start + Duration::from_millis(12_340);
         assert_eq!(progress.line(now), "  12.3 s  sent 1,500  acked 1  read 1");
         assert_eq!(progress.outstanding(), 1_499);
 
         progress.recovery = Some(Recovery::new(start, &[0, 1, 2]));
-        progress.ack(0, "b".to_owned(), start, start);
+        progress.ack("1", acked, start, start);
         progress.phase = "node 2 is dead".to_owned();
         let expected = "  12.3 s  sent 1,500  acked 2  read 1  acking again: 1 of 3 partitions  node 2 is dead";
         assert_eq!(progress.line(now), expected);

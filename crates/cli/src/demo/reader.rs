@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raftsman_client::{Client, ClientError, Consumer, ConsumerOptions, ConsumerRecord, OffsetReset, StartAt};
+use raftsman_client::{Client, ClientError, Consumer, ConsumerOptions, ConsumerRecord, Found, OffsetReset, StartAt};
 use raftsman_types::TopicPartition;
 
 use super::load::name_of;
@@ -42,11 +42,11 @@ pub async fn follow(client: Client, topic: Arc<str>, partitions: i32, progress: 
     progress.lock().reader_failure = failure.err().map(|error| error.to_string());
 }
 
-/// Reads everything there is: (partition, name) in the order of offsets.
+/// Reads everything there is, each partition in the order of offsets.
 ///
 /// # Errors
 /// A partition cannot be read to its end.
-pub async fn read_back(client: Client, topic: &Arc<str>, partitions: i32) -> Result<Vec<(i32, String)>, String> {
+pub async fn read_back(client: Client, topic: &Arc<str>, partitions: i32) -> Result<Vec<Found>, String> {
     let mut consumer = reader(client, topic, partitions).await.map_err(|error| error.to_string())?;
     let mut place = Place::new(partitions);
     let mut found = Vec::new();
@@ -58,7 +58,8 @@ pub async fn read_back(client: Client, topic: &Arc<str>, partitions: i32) -> Res
         }
         for record in &records {
             place.read(record)?;
-            found.push((record.partition, name_of(record.value.as_deref().unwrap_or_default())));
+            let name = name_of(record.value.as_deref().unwrap_or_default());
+            found.push(Found { partition: record.partition, offset: record.offset, name });
         }
         let ends = consumer.high_watermarks().await.map_err(|error| error.to_string())?;
         let missing = place.missing(ends.into_iter().map(|(at, end)| (at.partition, end)));

@@ -61,7 +61,7 @@ impl Report {
         if !self.kills.is_empty() {
             text.push('\n');
         }
-        let Verdict { lost, duplicated, out_of_order } = &self.verdict;
+        let Verdict { lost, duplicated, out_of_order, .. } = &self.verdict;
         text += "      acked        lost  duplicated  out of order\n";
         let [acked, lost, duplicated, out_of_order] =
             [self.acked, lost.len(), duplicated.len(), out_of_order.len()].map(grouped);
@@ -80,8 +80,7 @@ impl Report {
         if self.acked < self.sent {
             faults.push(format!("{} of {} records were not acknowledged", self.sent - self.acked, self.sent));
         }
-        let Verdict { lost, duplicated, out_of_order } = &self.verdict;
-        for (names, fault) in [(lost, "lost"), (duplicated, "duplicated"), (out_of_order, "out of order")] {
+        for (fault, names) in self.verdict.faults() {
             if let Some(first) = names.first() {
                 let (records, are) = if names.len() == 1 { ("record", "is") } else { ("records", "are") };
                 faults.push(format!("{} {records} {are} {fault} (first: {first})", grouped(names.len())));

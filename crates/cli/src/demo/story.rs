@@ -283,7 +283,7 @@ impl Story {
             self.check_all()?;
             let (read, acked) = {
                 let progress = self.progress.lock();
-                (progress.read, progress.acked.len())
+                (progress.read, progress.history.len())
             };
             if read >= acked {
                 return Ok(());
@@ -305,8 +305,8 @@ impl Story {
             alter(&mut found, how);
         }
         let progress = self.progress.lock();
-        let verdict = progress.acked.judge(&found);
-        Ok(Report { sent: progress.sent, acked: progress.acked.len(), verdict, kills })
+        let verdict = progress.history.judge(&found);
+        Ok(Report { sent: progress.history.sent(), acked: progress.history.len(), verdict, kills })
     }
 
     /// Every node that should run does, and so does the consumer.

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use raftsman_client::Found;
+
 /// A fault put into what the reader found, to see that the checker notices it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Tamper {
@@ -14,23 +16,23 @@ pub enum Tamper {
 /// Records of a batch that is altered, where there are as many.
 const BATCH: usize = 3;
 
-/// Alters one batch in the middle of the fullest partition. `found` is (partition, name) in the order of offsets.
+/// Alters one batch in the middle of the fullest partition. `found` is in the order of offsets.
 ///
 /// Does nothing where no partition has enough records to do it: two, or one for all but swapping.
-pub fn alter(found: &mut Vec<(i32, String)>, how: Tamper) {
+pub fn alter(found: &mut Vec<Found>, how: Tamper) {
     let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
-    for (partition, _) in found.iter() {
-        *counts.entry(*partition).or_default() += 1;
+    for record in found.iter() {
+        *counts.entry(record.partition).or_default() += 1;
     }
     let Some((partition, count)) = counts.into_iter().max_by_key(|(_, count)| *count) else { return };
     let length = BATCH.min(count.div_ceil(2));
     let from = (count / 2).min(count - length);
-    let places: Vec<usize> = (0..found.len()).filter(|place| found[*place].0 == partition).collect();
+    let places: Vec<usize> = (0..found.len()).filter(|place| found[*place].partition == partition).collect();
     let batch = &places[from..from + length];
     match how {
         Tamper::Drop => batch.iter().rev().for_each(|place| drop(found.remove(*place))),
         Tamper::Repeat => {
-            let copies: Vec<(i32, String)> = batch.iter().map(|place| found[*place].clone()).collect();
+            let copies: Vec<Found> = batch.iter().map(|place| found[*place].clone()).collect();
             let after = batch[length - 1] + 1;
             found.splice(after..after, copies);
         }
@@ -53,8 +55,8 @@ mod tests {
         let mut found = Vec::new();
         for number in 0..records {
             for partition in 0..2 {
-                history.ack(partition, number.to_string());
-                found.push((partition, number.to_string()));
+                history.ack(partition, format!("{partition}-{number}"));
+                found.push(Found { partition, offset: number as i64, name: format!("{partition}-{number}") });
             }
         }
         if let Some(how) = how {
