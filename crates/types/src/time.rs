@@ -1,4 +1,4 @@
-use std::ops::Add;
+use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,15 @@ impl Add<Duration> for MonotonicTime {
 
     fn add(self, more: Duration) -> MonotonicTime {
         MonotonicTime { since_start: self.since_start.saturating_add(more) }
+    }
+}
+
+impl Sub<Duration> for MonotonicTime {
+    type Output = MonotonicTime;
+
+    /// The reading so long before; the clock's zero if that lies before it.
+    fn sub(self, less: Duration) -> MonotonicTime {
+        MonotonicTime { since_start: self.since_start.saturating_sub(less) }
     }
 }
 

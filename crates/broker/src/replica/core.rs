@@ -1,18 +1,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use raftsman_metadata::MetadataImage;
 use raftsman_replication::ControllerContact;
 use raftsman_types::{BrokerEpoch, BrokerId, MonotonicTime, WallTime};
 
-use super::ReplicaConfig;
 use super::directory::Directory;
 use super::isr_queue::IsrQueue;
 use super::link::ControllerLink;
 use super::partition::Partition;
 use super::session::Session;
+use super::{Clock, ReplicaConfig};
 
 /// What all replicas of a broker share. Knows no partition by name: those who do own it.
 pub(super) struct Core {
@@ -24,13 +24,13 @@ pub(super) struct Core {
     image: RwLock<Arc<MetadataImage>>,
     broker_epoch: AtomicI64,
     contact: Mutex<ControllerContact>,
-    started: Instant,
+    clock: Arc<dyn Clock>,
     next_id: AtomicU64,
 }
 
 impl Core {
-    pub fn new(config: ReplicaConfig, link: Arc<dyn ControllerLink>) -> Core {
-        let contact = ControllerContact::new(MonotonicTime::default(), config.session_timeout);
+    pub fn new(config: ReplicaConfig, link: Arc<dyn ControllerLink>, clock: Arc<dyn Clock>) -> Core {
+        let contact = ControllerContact::new(clock.monotonic(), config.session_timeout);
         Core {
             config,
             link,
@@ -39,7 +39,7 @@ impl Core {
             image: RwLock::default(),
             broker_epoch: AtomicI64::new(BrokerEpoch::NONE.0),
             contact: Mutex::new(contact),
-            started: Instant::now(),
+            clock,
             next_id: AtomicU64::new(1),
         }
     }
@@ -49,12 +49,11 @@ impl Core {
     }
 
     pub fn now(&self) -> MonotonicTime {
-        MonotonicTime::from_start(self.started.elapsed())
+        self.clock.monotonic()
     }
 
-    pub fn wall_time() -> WallTime {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        WallTime(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    pub fn wall_time(&self) -> WallTime {
+        self.clock.wall()
     }
 
     pub fn image(&self) -> Arc<MetadataImage> {
@@ -79,8 +78,7 @@ impl Core {
         self.contact.lock().is_live(self.now())
     }
 
-    pub fn controller_heard(&self, sent: Instant) {
-        let sent = MonotonicTime::from_start(sent.saturating_duration_since(self.started));
+    pub fn controller_heard(&self, sent: MonotonicTime) {
         self.contact.lock().heard(sent);
     }
 
@@ -143,24 +141,36 @@ impl Attention {
         }
     }
 
-    /// Waits until something urgent is wanted, or until `tick` has passed if anything is, or until `idle_until`.
-    pub fn wait(&self, tick: std::time::Duration, idle_until: Instant) -> Wanted {
+    /// Whether something cannot wait for the next tick.
+    pub fn is_urgent(&self) -> bool {
+        self.wanted.lock().is_urgent()
+    }
+
+    /// Takes what is wanted now.
+    pub fn take(&self) -> Wanted {
+        self.wanted.lock().take()
+    }
+
+    /// Waits until something urgent is wanted, or until `tick` has passed if anything is, or until `idle` has.
+    pub fn wait(&self, tick: Duration, idle: Duration) -> Wanted {
         let mut wanted = self.wanted.lock();
         if wanted.is_empty() {
-            self.changed.wait_until(&mut wanted, idle_until);
+            self.changed.wait_for(&mut wanted, idle);
         }
         if !wanted.is_urgent() && !wanted.is_empty() {
             let until = Instant::now() + tick;
             while !wanted.is_urgent() && !self.changed.wait_until(&mut wanted, until).timed_out() {}
         }
-        let stop = wanted.stop;
-        let taken = std::mem::take(&mut *wanted);
-        wanted.stop = stop;
-        taken
+        wanted.take()
     }
 }
 
 impl Wanted {
+    fn take(&mut self) -> Wanted {
+        let stop = self.stop;
+        std::mem::replace(self, Wanted { stop, ..Default::default() })
+    }
+
     fn is_empty(&self) -> bool {
         self.leaders.is_empty() && self.sessions.is_empty() && !self.is_urgent()
     }

@@ -1,27 +1,23 @@
 //! Keeps one stream to each leader that this broker follows.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use raftsman_replication::FollowerEvent;
 use raftsman_rpc::replica as pb;
 use raftsman_rpc::replica::replication_client::ReplicationClient;
-use raftsman_types::TopicIdPartition;
+use raftsman_types::MonotonicTime;
 use tonic::Status;
 use tonic::transport::Endpoint;
 
 use super::core::Core;
 use super::fetch_stream::{FetchStream, Target};
-use super::partition::Partition;
+use super::follower_end::{FollowerEnd, FollowerFrames};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 const FIRST_BACKOFF: Duration = Duration::from_millis(2);
-/// Followers that wait for time to pass are looked at this often.
-const RETRY_TICK: Duration = Duration::from_millis(10);
 /// A leader that stays away is reported again this often.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 /// HTTP/2 windows: well above the credit, which is the real limit.
@@ -50,10 +46,9 @@ pub(super) async fn drive(core: Arc<Core>, stream: Arc<FetchStream>) {
     while let Some(target) = stream.wanted().await {
         tokio::time::sleep(backoff).await;
         let mut stood = false;
-        let ended = converse(&core, &stream, &target, &mut stood).await;
-        for partition in stream.disconnected() {
-            partition.stream_event(&stream, FollowerEvent::Disconnected);
-        }
+        let mut end = FollowerEnd::begin(&core, &stream);
+        let ended = converse(&core, &mut end, &target, &mut stood).await;
+        end.ended();
         backoff = if stood { Duration::ZERO } else { next_backoff(backoff, core.config.reconnect_backoff_max) };
         match ended {
             Ended::Superseded => {}
@@ -77,39 +72,36 @@ fn next_backoff(last: Duration, max: Duration) -> Duration {
 }
 
 /// One connection, from the dial to its end.
-async fn converse(core: &Arc<Core>, stream: &Arc<FetchStream>, target: &Target, stood: &mut bool) -> Ended {
-    let image = core.image();
-    let generation = stream.begin(|| pb::Hello {
-        cluster_id: image.cluster_id.as_deref().unwrap_or_default().to_owned(),
-        broker_id: core.me().0,
-        broker_epoch: core.broker_epoch().0,
-        leader_id: stream.leader.0,
-        stream: core.next_id(),
-    });
-    let frames = Frames { stream: Arc::clone(stream), generation };
+async fn converse(core: &Core, end: &mut FollowerEnd, target: &Target, stood: &mut bool) -> Ended {
+    let superseded = end.superseded();
+    tokio::pin!(superseded);
     let mut incoming = tokio::select! {
-        connected = connect(core, target, frames) => match connected {
+        connected = connect(core, target, Frames(end.frames())) => match connected {
             Ok(incoming) => incoming,
             Err(ended) => return ended,
         },
-        () = stream.superseded(generation) => return Ended::Superseded,
+        () = &mut superseded => return Ended::Superseded,
     };
     *stood = true;
-    tracing::debug!(leader = %stream.leader, host = %target.host, port = target.port, "replicates from the leader");
-    let mut waiting = Waiting::default();
-    for partition in stream.connected() {
-        waiting.note(&partition, partition.stream_event(stream, FollowerEvent::Connected));
-    }
+    tracing::debug!(host = %target.host, port = target.port, "replicates from the leader");
+    end.stands();
     loop {
         tokio::select! {
             received = incoming.message() => match received {
-                Ok(Some(frame)) => take_in(stream, frame, &mut waiting),
+                Ok(Some(frame)) => end.take_in(frame),
                 Ok(None) => return Ended::Broken("it ended".to_owned()),
                 Err(status) => return ended(status),
             },
-            () = waiting.tick() => waiting.retry(stream),
-            () = stream.superseded(generation) => return Ended::Superseded,
+            () = until(core, end.retry_at()) => end.retry(),
+            () = &mut superseded => return Ended::Superseded,
         }
+    }
+}
+
+async fn until(core: &Core, at: Option<MonotonicTime>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(core.now())).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -155,63 +147,13 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn take_in(stream: &Arc<FetchStream>, frame: pb::LeaderFrame, waiting: &mut Waiting) {
-    for said in frame.states {
-        if let Some(partition) = stream.named(said.subscription) {
-            waiting.note(&partition, partition.subscription_state(stream, said));
-        }
-    }
-    let mut bytes = 0;
-    for data in frame.data {
-        bytes += data.records.len();
-        if let Some(partition) = stream.named(data.subscription) {
-            waiting.note(&partition, partition.data(stream, data));
-        }
-    }
-    if bytes > 0 {
-        stream.give_back(bytes);
-    }
-}
-
-/// Followers that were refused and ask again in a moment.
-#[derive(Default)]
-struct Waiting {
-    partitions: HashMap<TopicIdPartition, Arc<Partition>>,
-    /// When to look at them. Kept over what comes in between, lest a busy stream put it off for ever.
-    next: Option<tokio::time::Instant>,
-}
-
-impl Waiting {
-    fn note(&mut self, partition: &Arc<Partition>, waits: bool) {
-        if waits {
-            self.partitions.insert(partition.at, Arc::clone(partition));
-            self.next.get_or_insert_with(|| tokio::time::Instant::now() + RETRY_TICK);
-        }
-    }
-
-    async fn tick(&self) {
-        match self.next {
-            Some(at) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn retry(&mut self, stream: &Arc<FetchStream>) {
-        self.partitions.retain(|_, partition| partition.stream_event(stream, FollowerEvent::Tick));
-        self.next = (!self.partitions.is_empty()).then(|| tokio::time::Instant::now() + RETRY_TICK);
-    }
-}
-
-/// What this follower says on one connection.
-struct Frames {
-    stream: Arc<FetchStream>,
-    generation: u64,
-}
+/// A follower's frames as the transport takes them.
+struct Frames(FollowerFrames);
 
 impl Stream for Frames {
     type Item = pb::FollowerFrame;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<pb::FollowerFrame>> {
-        self.stream.poll_frame(self.generation, cx)
+        self.0.poll_frame(cx)
     }
 }

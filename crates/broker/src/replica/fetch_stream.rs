@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -35,7 +35,7 @@ pub(super) struct FetchStream {
 struct State {
     target: Option<Target>,
     /// Everyone who follows this leader.
-    partitions: HashMap<TopicIdPartition, Arc<Partition>>,
+    partitions: BTreeMap<TopicIdPartition, Arc<Partition>>,
     connected: bool,
     /// Rises whenever the present connection must not be used any longer.
     generation: u64,
@@ -45,7 +45,7 @@ struct State {
     hello: Option<pb::Hello>,
     subscribe: Vec<pb::Subscribe>,
     unsubscribe: Vec<u32>,
-    acks: HashMap<u32, (Offset, Offset)>,
+    acks: BTreeMap<u32, (Offset, Offset)>,
     /// Bytes taken in that the leader has not been given back.
     credit: u32,
     stopped: bool,
@@ -183,20 +183,19 @@ impl FetchStream {
 
     /// Waits until there is a reason to be connected, and says where to; `None` when the stream is stopped.
     pub async fn wanted(&self) -> Option<Target> {
-        loop {
-            {
-                let state = self.state.lock();
-                if state.stopped {
-                    return None;
-                }
-                if let Some(target) = &state.target
-                    && !state.partitions.is_empty()
-                {
-                    return Some(target.clone());
-                }
+        while !self.state.lock().stopped {
+            if let Some(target) = self.wanted_now() {
+                return Some(target);
             }
             self.changed.notified().await;
         }
+        None
+    }
+
+    /// Where to connect to, if there is a reason to.
+    pub fn wanted_now(&self) -> Option<Target> {
+        let state = self.state.lock();
+        if state.stopped || state.partitions.is_empty() { None } else { state.target.clone() }
     }
 
     /// Begins a connection and says what will end it. The hello is made when the generation is settled: a broker epoch
@@ -229,9 +228,14 @@ impl FetchStream {
 
     /// Completes when the connection of this generation must not be used any longer.
     pub async fn superseded(&self, generation: u64) {
-        while self.state.lock().generation == generation {
+        while !self.is_superseded(generation) {
             self.changed.notified().await;
         }
+    }
+
+    /// Whether the connection of this generation must not be used any longer.
+    pub fn is_superseded(&self, generation: u64) -> bool {
+        self.state.lock().generation != generation
     }
 
     /// The next frame of a connection; `None` when it is over.
@@ -245,11 +249,9 @@ impl FetchStream {
         let subscribes = state.subscribe.len().min(PER_FRAME_MAX);
         frame.subscribe.extend(state.subscribe.drain(..subscribes));
         frame.unsubscribe = std::mem::take(&mut state.unsubscribe);
-        frame.acks.extend(state.acks.drain().map(|(subscription, (written_offset, flushed_offset))| pb::Ack {
-            subscription,
-            written_offset,
-            flushed_offset,
-        }));
+        frame.acks.extend(std::mem::take(&mut state.acks).into_iter().map(
+            |(subscription, (written_offset, flushed_offset))| pb::Ack { subscription, written_offset, flushed_offset },
+        ));
         let says = frame.hello.is_some()
             || !frame.subscribe.is_empty()
             || !frame.unsubscribe.is_empty()

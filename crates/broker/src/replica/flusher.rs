@@ -45,6 +45,11 @@ impl FlushQueue {
         self.wake.notify_one();
     }
 
+    /// Takes what is dirty now.
+    pub fn take(&self) -> Vec<Arc<Partition>> {
+        std::mem::take(&mut self.state.lock().dirty)
+    }
+
     fn next(&self) -> Option<Vec<Arc<Partition>>> {
         let mut state = self.state.lock();
         loop {
@@ -60,24 +65,40 @@ impl FlushQueue {
     }
 }
 
-/// Flushes until the queue is stopped.
-pub(super) fn drive(directory: &Directory) {
-    while let Some(dirty) = directory.flushes.next() {
-        if directory.is_offline() {
-            continue;
-        }
+/// One group commit: what a directory's dirty logs had written when it began.
+pub(super) struct FlushRound {
+    directory: Arc<Directory>,
+    tickets: Vec<(Arc<Partition>, FlushTicket)>,
+}
+
+impl FlushRound {
+    /// Takes in what these logs have written until now.
+    pub fn begin(directory: &Arc<Directory>, dirty: Vec<Arc<Partition>>) -> FlushRound {
         let begin = |partition: Arc<Partition>| partition.begin_flush().map(|ticket| (partition, ticket));
-        let tickets: Vec<(Arc<Partition>, FlushTicket)> = dirty.into_iter().filter_map(begin).collect();
-        let together = tickets.len() > SINGLE_SYNCS_MAX;
+        FlushRound { directory: Arc::clone(directory), tickets: dirty.into_iter().filter_map(begin).collect() }
+    }
+
+    /// Syncs it and tells each log once it is done.
+    pub fn complete(self) {
+        let together = self.tickets.len() > SINGLE_SYNCS_MAX;
         if together {
-            let all: Vec<&FlushTicket> = tickets.iter().map(|(_, ticket)| ticket).collect();
-            note(directory.files.sync_tickets(&all));
+            let all: Vec<&FlushTicket> = self.tickets.iter().map(|(_, ticket)| ticket).collect();
+            note(self.directory.files.sync_tickets(&all));
         }
-        for (partition, ticket) in tickets {
+        for (partition, ticket) in self.tickets {
             if !together {
                 note(ticket.sync());
             }
             partition.flushed(ticket);
+        }
+    }
+}
+
+/// Flushes until the queue is stopped.
+pub(super) fn drive(directory: &Arc<Directory>) {
+    while let Some(dirty) = directory.flushes.next() {
+        if !directory.is_offline() {
+            FlushRound::begin(directory, dirty).complete();
         }
     }
 }

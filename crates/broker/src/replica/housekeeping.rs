@@ -1,28 +1,42 @@
 //! What only time brings about: one thread, which sleeps while nothing is due.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::core::Core;
+use raftsman_types::MonotonicTime;
+
+use super::core::{Core, Wanted};
 use super::manager::Inner;
-use super::partition::Partition;
 use super::startup::write_checkpoints;
 
 /// Between two looks at leaders that have something left to do, and at followers to be told of watermarks.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// Runs until the replicas are shut down or dropped.
-pub(super) fn drive(core: &Core, inner: &Weak<Inner>) {
-    let mut checkpoint_at = Instant::now() + core.config.checkpoint_interval;
-    let mut retention_at = Instant::now() + core.config.retention_check_interval;
-    loop {
-        let wanted = core.attention.wait(TICK, checkpoint_at.min(retention_at));
-        if wanted.stop {
-            return;
+/// When checkpoints and retention are due.
+pub(super) struct Housekeeping {
+    checkpoint_at: MonotonicTime,
+    retention_at: MonotonicTime,
+}
+
+impl Housekeeping {
+    pub fn new(core: &Core) -> Housekeeping {
+        let now = core.now();
+        Housekeeping {
+            checkpoint_at: now + core.config.checkpoint_interval,
+            retention_at: now + core.config.retention_check_interval,
         }
-        let Some(inner) = inner.upgrade() else { return };
+    }
+
+    /// When there is something to do even if nobody wants it.
+    pub fn next_deadline(&self) -> MonotonicTime {
+        self.checkpoint_at.min(self.retention_at)
+    }
+
+    /// Does what is wanted, and what is due.
+    pub fn keep(&mut self, inner: &Inner, wanted: Wanted) {
+        let core = &inner.core;
         for directory in wanted.failed {
-            for partition in replicas(&inner) {
+            for partition in inner.replicas() {
                 if Arc::ptr_eq(&partition.directory, &directory) {
                     partition.go_offline();
                 }
@@ -34,23 +48,33 @@ pub(super) fn drive(core: &Core, inner: &Weak<Inner>) {
         for leader in wanted.leaders {
             leader.tick();
         }
-        let now = Instant::now();
-        if now >= checkpoint_at {
-            checkpoint_at = now + core.config.checkpoint_interval;
-            let replicas = replicas(&inner);
+        let now = core.now();
+        if now >= self.checkpoint_at {
+            self.checkpoint_at = now + core.config.checkpoint_interval;
+            let replicas = inner.replicas();
             for directory in &inner.directories {
                 write_checkpoints(directory, &replicas, core);
             }
         }
-        if now >= retention_at {
-            retention_at = now + core.config.retention_check_interval;
-            for partition in replicas(&inner) {
+        if now >= self.retention_at {
+            self.retention_at = now + core.config.retention_check_interval;
+            for partition in inner.replicas() {
                 partition.clean_up();
             }
         }
     }
 }
 
-fn replicas(inner: &Inner) -> Vec<Arc<Partition>> {
-    inner.partitions.read().values().cloned().collect()
+/// Runs until the replicas are shut down or dropped.
+pub(super) fn drive(core: &Core, inner: &Weak<Inner>) {
+    let mut housekeeping = Housekeeping::new(core);
+    loop {
+        let idle = housekeeping.next_deadline().since(core.now());
+        let wanted = core.attention.wait(TICK, idle);
+        if wanted.stop {
+            return;
+        }
+        let Some(inner) = inner.upgrade() else { return };
+        housekeeping.keep(&inner, wanted);
+    }
 }

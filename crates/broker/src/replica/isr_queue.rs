@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ const BATCH_MAX: usize = 1000;
 /// soon as the answer has come.
 #[derive(Default)]
 pub(super) struct IsrQueue {
-    waiting: Mutex<HashMap<TopicIdPartition, (Arc<Partition>, IsrProposal)>>,
+    waiting: Mutex<BTreeMap<TopicIdPartition, (Arc<Partition>, IsrProposal)>>,
     wake: Notify,
 }
 
@@ -34,35 +34,51 @@ impl IsrQueue {
         self.waiting.lock().clear();
     }
 
-    fn take(&self) -> Vec<(Arc<Partition>, IsrProposal)> {
+    /// The next request; `None` if there is nothing to ask for.
+    pub fn take(&self) -> Option<IsrBatch> {
         let mut waiting = self.waiting.lock();
         let keys: Vec<TopicIdPartition> = waiting.keys().take(BATCH_MAX).copied().collect();
-        keys.iter().filter_map(|at| waiting.remove(at)).collect()
+        let proposals: Vec<_> = keys.iter().filter_map(|at| waiting.remove(at)).collect();
+        (!proposals.is_empty()).then_some(IsrBatch(proposals))
+    }
+}
+
+/// What one request asks of the controller.
+pub(super) struct IsrBatch(Vec<(Arc<Partition>, IsrProposal)>);
+
+impl IsrBatch {
+    /// The request.
+    pub fn changes(&self) -> Vec<IsrChange> {
+        self.0.iter().map(|(partition, proposal)| change(partition.at, proposal)).collect()
+    }
+
+    /// Tells the leaders what became of it.
+    pub fn answered(self, answer: Result<Vec<IsrChangeResult>, IsrChangeFailure>) {
+        match answer {
+            Ok(results) => deliver(self.0, &results),
+            Err(failure) => {
+                tracing::warn!(partitions = self.0.len(), "changing in-sync replicas: {failure}");
+                let answer = match failure {
+                    IsrChangeFailure::NotTaken(_) => IsrAnswer::NotTaken,
+                    IsrChangeFailure::Unknown(_) => IsrAnswer::Unknown,
+                };
+                for (partition, proposal) in self.0 {
+                    partition.isr_answered(proposal.leader_epoch, proposal.partition_epoch, answer);
+                }
+            }
+        }
     }
 }
 
 /// Carries proposals to the controller and answers back, for as long as the broker runs.
 pub(super) async fn drive(core: Arc<Core>) {
     loop {
-        let batch = core.isr_queue.take();
-        if batch.is_empty() {
+        let Some(batch) = core.isr_queue.take() else {
             core.isr_queue.wake.notified().await;
             continue;
-        }
-        let changes = batch.iter().map(|(partition, proposal)| change(partition.at, proposal)).collect();
-        match core.link.alter_partition(changes).await {
-            Ok(results) => deliver(batch, &results),
-            Err(failure) => {
-                tracing::warn!(partitions = batch.len(), "changing in-sync replicas: {failure}");
-                let answer = match failure {
-                    IsrChangeFailure::NotTaken(_) => IsrAnswer::NotTaken,
-                    IsrChangeFailure::Unknown(_) => IsrAnswer::Unknown,
-                };
-                for (partition, proposal) in batch {
-                    partition.isr_answered(proposal.leader_epoch, proposal.partition_epoch, answer);
-                }
-            }
-        }
+        };
+        let answer = core.link.alter_partition(batch.changes()).await;
+        batch.answered(answer);
     }
 }
 

@@ -1,7 +1,6 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,10 +16,11 @@ use super::fetch_stream::FetchStream;
 use super::link::ControllerLink;
 use super::partition::Partition;
 use super::service::ReplicationService;
+use super::shell::Shell;
 use super::startup::{self, DamagedReplica};
 use super::{
-    Acks, AppendError, AppendOrigin, Appended, FetchError, FetchRead, Fetched, Isolation, ListedOffset, PartitionState,
-    ReplicaConfig, ReplicaRole, dialer, flusher, housekeeping, isr_queue,
+    Acks, AppendError, AppendOrigin, Appended, Clock, FetchError, FetchRead, Fetched, Isolation, ListedOffset,
+    PartitionState, ReplicaConfig, ReplicaRole, SystemClock,
 };
 
 /// Why replicas cannot be opened.
@@ -51,15 +51,13 @@ pub(super) struct Inner {
     pub directories: Vec<Arc<Directory>>,
     pub partitions: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
     /// Replicas whose logs are damaged below what was flushed: to be copied anew, if the metadata agrees.
-    pub damaged: Mutex<HashMap<TopicIdPartition, DamagedReplica>>,
-    pub streams: Mutex<HashMap<BrokerId, Arc<FetchStream>>>,
+    pub damaged: Mutex<BTreeMap<TopicIdPartition, DamagedReplica>>,
+    pub streams: Mutex<BTreeMap<BrokerId, Arc<FetchStream>>>,
     pub cache: Arc<CacheBudget>,
     /// Held by whoever changes which replicas there are, and what they are.
     pub publishing: Mutex<Publishing>,
     clean_shutdown_epoch: BrokerEpoch,
-    pub runtime: tokio::runtime::Handle,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    isr_task: tokio::task::JoinHandle<()>,
+    shell: Shell,
 }
 
 /// What publishing remembers from one time to the next.
@@ -84,11 +82,23 @@ impl ReplicaManager {
         link: Arc<dyn ControllerLink>,
         runtime: tokio::runtime::Handle,
     ) -> Result<ReplicaManager, OpenError> {
+        let manager = Self::open_in(Shell::on(runtime), config, directories, link, Arc::new(SystemClock::start()))?;
+        manager.inner.shell.start(&manager.inner)?;
+        Ok(manager)
+    }
+
+    /// Opens the replicas; what goes on by itself is up to the shell.
+    pub(super) fn open_in(
+        shell: Shell,
+        config: ReplicaConfig,
+        directories: Vec<LogDirectory>,
+        link: Arc<dyn ControllerLink>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<ReplicaManager, OpenError> {
         let cache = Arc::new(CacheBudget::new(config.tail_cache_bytes));
-        let core = Arc::new(Core::new(config, link));
+        let core = Arc::new(Core::new(config, link, clock));
         let opened = startup::open(&core, directories, &cache)?;
-        let isr_task = runtime.spawn(isr_queue::drive(Arc::clone(&core)));
-        let manager = ReplicaManager {
+        Ok(ReplicaManager {
             inner: Arc::new(Inner {
                 core,
                 directories: opened.directories,
@@ -98,27 +108,9 @@ impl ReplicaManager {
                 cache,
                 publishing: Mutex::default(),
                 clean_shutdown_epoch: opened.clean_shutdown_epoch,
-                runtime,
-                threads: Mutex::default(),
-                isr_task,
+                shell,
             }),
-        };
-        manager.start_threads()?;
-        Ok(manager)
-    }
-
-    fn start_threads(&self) -> std::io::Result<()> {
-        let mut threads = self.inner.threads.lock();
-        for directory in &self.inner.directories {
-            let directory = Arc::clone(directory);
-            let thread = std::thread::Builder::new().name("flusher".to_owned());
-            threads.push(thread.spawn(move || flusher::drive(&directory))?);
-        }
-        let inner = Arc::downgrade(&self.inner);
-        let core = Arc::clone(&self.inner.core);
-        let thread = std::thread::Builder::new().name("replica-keeper".to_owned());
-        threads.push(thread.spawn(move || housekeeping::drive(&core, &inner))?);
-        Ok(())
+        })
     }
 
     /// Replicas with damage below what was flushed: this broker must not claim at its registration to have them.
@@ -139,7 +131,8 @@ impl ReplicaManager {
     /// The controller answered a heartbeat that was sent at this time. A leader that has not heard of it for a session
     /// stops serving.
     pub fn controller_heard(&self, sent: Instant) {
-        self.inner.core.controller_heard(sent);
+        let core = &self.inner.core;
+        core.controller_heard(core.now() - sent.elapsed());
     }
 
     /// Appends records, on this thread. Returns once the kernel has them; acks=all then waits with
@@ -240,7 +233,9 @@ impl ReplicaManager {
 
     /// All replicas on this broker.
     pub fn partitions(&self) -> Vec<TopicIdPartition> {
-        self.inner.partitions.read().keys().copied().collect()
+        let mut partitions: Vec<TopicIdPartition> = self.inner.partitions.read().keys().copied().collect();
+        partitions.sort_unstable();
+        partitions
     }
 
     /// What followers of this broker talk to.
@@ -258,11 +253,7 @@ impl ReplicaManager {
             }
         }
         self.inner.stop_working();
-        for thread in self.inner.threads.lock().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the replica manager had panicked");
-            }
-        }
+        self.inner.shell.join();
         let clean = startup::close(&self.inner);
         self.inner.partitions.write().clear();
         clean
@@ -283,20 +274,26 @@ impl Inner {
         let mut streams = self.streams.lock();
         let stream = streams.entry(leader).or_insert_with(|| {
             let stream = FetchStream::new(leader, self.core.config.credit_bytes);
-            self.runtime.spawn(dialer::drive(Arc::clone(&self.core), Arc::clone(&stream)));
+            self.shell.stream_begun(&self.core, &stream);
             stream
         });
         Arc::clone(stream)
     }
-}
 
-impl Inner {
+    /// All replicas, in the order of their ids: the same state leads to the same steps.
+    pub fn replicas(&self) -> Vec<Arc<Partition>> {
+        let mut replicas: Vec<Arc<Partition>> = self.partitions.read().values().cloned().collect();
+        replicas.sort_unstable_by_key(|replica| replica.at);
+        replicas
+    }
+
     /// Ends the tasks and the threads, and lets go of everything they hold.
     fn stop_working(&self) {
-        for (_, stream) in self.streams.lock().drain() {
+        let streams = std::mem::take(&mut *self.streams.lock());
+        for stream in streams.values() {
             stream.stop();
         }
-        self.isr_task.abort();
+        self.shell.stop();
         self.core.isr_queue.clear();
         self.core.attention.stop();
         for directory in &self.directories {

@@ -1,11 +1,13 @@
 //! The replicas of a broker: their logs, who leads and who follows, and the streams between brokers.
 //!
 //! The driver of `raftsman-replication`'s machines (shape B): it holds no rule of its own. Reading order: [`manager`]
-//! (what handlers call), `partition` (one replica behind its lock), `flusher` (group commit), `service` and `session`
-//! (a leader's end of the streams), `dialer` and `fetch_stream` (a follower's), `publish` (metadata becomes roles),
-//! `isr_queue` and `housekeeping` (what goes on in the background).
+//! (what handlers call), `partition` (one replica behind its lock), `flusher` (group commit), `leader_end` and `session`
+//! (a leader's end of the streams), `follower_end` and `fetch_stream` (a follower's), `publish` (metadata becomes
+//! roles), `isr_queue` and `housekeeping` (what goes on in the background). All of that is synchronous. Threads, tasks
+//! and the transport are around it, in `shell`, `service` and `dialer`; in a simulation [`stepped`] takes their place.
 
 mod append;
+mod clock;
 mod config;
 mod core;
 mod data_waiter;
@@ -13,8 +15,10 @@ mod dialer;
 mod directory;
 mod fetch_stream;
 mod flusher;
+mod follower_end;
 mod housekeeping;
 mod isr_queue;
+mod leader_end;
 mod link;
 mod manager;
 mod partition;
@@ -23,12 +27,15 @@ mod read;
 mod service;
 mod session;
 mod settings;
+mod shell;
 mod startup;
+pub mod stepped;
 #[cfg(test)]
 mod tests;
 mod waiters;
 
 pub use append::{Acks, AppendError, AppendOrigin, Appended};
+pub use clock::{Clock, SystemClock};
 pub use config::ReplicaConfig;
 pub use data_waiter::DataWaiter;
 pub use link::{BoxFuture, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult};

@@ -11,7 +11,6 @@ use raftsman_replication::{LeadershipView, ReplicaView};
 use raftsman_types::{BrokerEpoch, BrokerId, TopicIdPartition};
 
 use super::ReplicaManager;
-use super::core::Core;
 use super::directory::Directory;
 use super::fetch_stream::Target;
 use super::manager::Publishing;
@@ -173,7 +172,7 @@ impl ReplicaManager {
             directory.fail(core, &error);
             return None;
         }
-        match Log::open(fs, path, at.topic_id, settings.log.clone(), false, 0, Core::wall_time()) {
+        match Log::open(fs, path, at.topic_id, settings.log.clone(), false, 0, core.wall_time()) {
             Ok((mut log, _)) => {
                 log.set_cache_budget(Arc::clone(&self.inner.cache));
                 let name = Arc::clone(&topic.name);

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -34,7 +34,7 @@ pub(super) struct Session {
 
 #[derive(Default)]
 struct State {
-    subscriptions: HashMap<u32, Subscription>,
+    subscriptions: BTreeMap<u32, Subscription>,
     /// Subscriptions with data to send, in turn.
     ready: VecDeque<u32>,
     answers: VecDeque<pb::SubscriptionState>,

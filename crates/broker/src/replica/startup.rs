@@ -24,7 +24,7 @@ pub(super) struct DamagedReplica {
 pub(super) struct Opened {
     pub directories: Vec<Arc<Directory>>,
     pub partitions: HashMap<TopicIdPartition, Arc<Partition>>,
-    pub damaged: HashMap<TopicIdPartition, DamagedReplica>,
+    pub damaged: BTreeMap<TopicIdPartition, DamagedReplica>,
     pub clean_shutdown_epoch: BrokerEpoch,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn open(
     let mut opened = Opened {
         directories: Vec::new(),
         partitions: HashMap::new(),
-        damaged: HashMap::new(),
+        damaged: BTreeMap::new(),
         clean_shutdown_epoch: BrokerEpoch::NONE,
     };
     let mut clean_epochs = Vec::new();
@@ -91,7 +91,7 @@ fn open_replica(
     let name = TopicPartition { topic: replica.topic.as_str().into(), partition: replica.partition };
     // Which settings hold is known with the metadata; they change nothing in how a log is recovered.
     let settings = TopicSettings::of(&name.topic, &core.image(), &core.config);
-    let result = open_log(directory, &replica, checkpoints, &name, &settings);
+    let result = open_log(core, directory, &replica, checkpoints, &name, &settings);
     let mut log = match result {
         Ok(log) => log,
         Err(LogError::Storage(error)) => return directory.fail(core, &error),
@@ -114,6 +114,7 @@ fn open_replica(
 }
 
 fn open_log(
+    core: &Core,
     directory: &Directory,
     replica: &PartitionDirectory,
     checkpoints: &Checkpoints,
@@ -123,7 +124,7 @@ fn open_log(
     let topic_id = replica.topic_id.unwrap_or_default();
     let fs = Arc::clone(directory.files.file_system());
     let recovery_point = checkpoints.recovery_points.get(name).copied().unwrap_or(0);
-    let now = Core::wall_time();
+    let now = core.wall_time();
     let path = replica.path.clone();
     let (mut log, recovery) =
         Log::open(fs, path, topic_id, settings.log.clone(), checkpoints.clean, recovery_point, now)?;
@@ -194,7 +195,7 @@ fn close_logs(directory: &Arc<Directory>, replicas: &[Arc<Partition>]) -> Result
 
 /// Closes every replica and marks the directories clean if all went well.
 pub(super) fn close(inner: &Inner) -> bool {
-    let replicas: Vec<Arc<Partition>> = inner.partitions.read().values().cloned().collect();
+    let replicas = inner.replicas();
     let mut all_clean = true;
     for directory in &inner.directories {
         if let Err(error) = close_logs(directory, &replicas) {

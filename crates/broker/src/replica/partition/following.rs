@@ -8,7 +8,6 @@ use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch};
 
 use super::{FollowerRole, Partition, Role, Standing, State};
 use crate::replica::AppendError;
-use crate::replica::core::Core;
 use crate::replica::fetch_stream::FetchStream;
 
 impl Partition {
@@ -75,7 +74,7 @@ impl Partition {
         };
         self.step_follower(&mut state, event, Some(data.records));
         let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
-        let flush = state.wants_flush(Core::wall_time());
+        let flush = state.wants_flush(self.core.wall_time());
         drop(state);
         if flush {
             self.queue_flush();
@@ -111,7 +110,7 @@ impl Partition {
         let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
         // A cut may have made a flush under way worthless.
         let unflushed = state.log.flushed_offset() < state.log.log_end_offset();
-        let flush = unflushed && state.wants_flush(Core::wall_time());
+        let flush = unflushed && state.wants_flush(self.core.wall_time());
         drop(state);
         if flush {
             self.queue_flush();
@@ -179,7 +178,7 @@ impl Partition {
             tracing::error!(partition = %self.name(), "refuses what its leader sent: {reason}");
             return Some(FollowerEvent::AppendRefused);
         }
-        match state.log.append_as_follower(records, Core::wall_time()) {
+        match state.log.append_as_follower(records, self.core.wall_time()) {
             Ok(_) => Some(FollowerEvent::Appended {
                 log_end_offset: state.log.log_end_offset(),
                 last_epoch: state.latest_epoch(),

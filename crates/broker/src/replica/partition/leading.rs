@@ -9,7 +9,6 @@ use raftsman_types::{ErrorCode, LeaderEpoch, Offset, PartitionEpoch};
 use tokio::sync::oneshot;
 
 use super::{LeaderRole, Partition, Role, Standing, State};
-use crate::replica::core::Core;
 use crate::replica::session::Session;
 use crate::replica::waiters::CommitOutcome;
 use crate::replica::{Acks, AppendError, AppendOrigin, Appended};
@@ -74,7 +73,7 @@ impl Partition {
         if !self.core.may_serve() {
             return Err(AppendError::NotLeaderOrFollower);
         }
-        let now = Core::wall_time();
+        let now = self.core.wall_time();
         let records = match origin {
             AppendOrigin::Client => {
                 let settings = Arc::clone(&self.settings.read());

@@ -229,7 +229,7 @@ impl Partition {
         if state.standing != Standing::Online {
             return;
         }
-        let (now, upto) = (Core::wall_time(), state.high_watermark);
+        let (now, upto) = (self.core.wall_time(), state.high_watermark);
         let result = state.log.roll_if_due(now).and_then(|_| state.log.delete_old_segments(upto, now));
         if let Err(error) = result {
             self.directory.fail(&self.core, &error);
@@ -261,7 +261,7 @@ impl Partition {
             Role::Follower(_) => self.step_follower(&mut state, FollowerEvent::Flushed { flushed_offset }, None),
         }
         // A ticket from before a truncation flushes nothing: what it was for still waits.
-        let left = flushed_offset < state.log.log_end_offset() && state.wants_flush(Core::wall_time());
+        let left = flushed_offset < state.log.log_end_offset() && state.wants_flush(self.core.wall_time());
         drop(state);
         if left {
             self.queue_flush();

@@ -1,0 +1,79 @@
+//! Who lets the replicas work by themselves.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::core::Core;
+use super::fetch_stream::FetchStream;
+use super::manager::Inner;
+use super::{dialer, flusher, housekeeping, isr_queue};
+
+/// Threads and tasks around the replicas, or a simulation that takes each step by hand.
+pub(super) enum Shell {
+    /// Threads flush and keep house, tasks on this runtime talk to others.
+    Running(Running),
+    /// Nothing happens unless [`stepped`](super::stepped) says so.
+    Stepped,
+}
+
+pub(super) struct Running {
+    runtime: Handle,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    isr_task: Mutex<Option<AbortHandle>>,
+}
+
+impl Shell {
+    pub fn on(runtime: Handle) -> Shell {
+        Shell::Running(Running { runtime, threads: Mutex::default(), isr_task: Mutex::default() })
+    }
+
+    /// Starts what runs from the beginning.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn start(&self, inner: &Arc<Inner>) -> std::io::Result<()> {
+        let Shell::Running(running) = self else { return Ok(()) };
+        let isr_task = running.runtime.spawn(isr_queue::drive(Arc::clone(&inner.core)));
+        *running.isr_task.lock() = Some(isr_task.abort_handle());
+        let mut threads = running.threads.lock();
+        for directory in &inner.directories {
+            let directory = Arc::clone(directory);
+            let thread = std::thread::Builder::new().name("flusher".to_owned());
+            threads.push(thread.spawn(move || flusher::drive(&directory))?);
+        }
+        let (core, inner) = (Arc::clone(&inner.core), Arc::downgrade(inner));
+        let thread = std::thread::Builder::new().name("replica-keeper".to_owned());
+        threads.push(thread.spawn(move || housekeeping::drive(&core, &inner))?);
+        Ok(())
+    }
+
+    /// A stream to a leader is to be kept up from now on.
+    pub fn stream_begun(&self, core: &Arc<Core>, stream: &Arc<FetchStream>) {
+        if let Shell::Running(running) = self {
+            running.runtime.spawn(dialer::drive(Arc::clone(core), Arc::clone(stream)));
+        }
+    }
+
+    /// Ends the task that no queue's end ends.
+    pub fn stop(&self) {
+        if let Shell::Running(running) = self
+            && let Some(task) = running.isr_task.lock().take()
+        {
+            task.abort();
+        }
+    }
+
+    /// Waits until the threads, which were told to, have ended.
+    pub fn join(&self) {
+        let Shell::Running(running) = self else { return };
+        for thread in running.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the replica manager had panicked");
+            }
+        }
+    }
+}
