@@ -5,12 +5,14 @@ use crate::compression::{Compression, compress};
 use crate::header::{
     BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, BatchHeader, MAGIC_V2, NO_SEQUENCE, NO_TIMESTAMP, compute_crc,
 };
+use crate::record::Record;
 use crate::varint::{put_varint, put_varlong, varlong_length};
 
 /// Builds one v2 batch, as a producer does.
 #[derive(Debug, Clone)]
 pub struct BatchBuilder {
     compression: Compression,
+    level: Option<i32>,
     producer_id: ProducerId,
     producer_epoch: ProducerEpoch,
     base_sequence: i32,
@@ -27,6 +29,7 @@ impl BatchBuilder {
     pub fn new(compression: Compression) -> BatchBuilder {
         BatchBuilder {
             compression,
+            level: None,
             producer_id: ProducerId::NONE,
             producer_epoch: ProducerEpoch::NONE,
             base_sequence: NO_SEQUENCE,
@@ -37,6 +40,12 @@ impl BatchBuilder {
             base_timestamp: NO_TIMESTAMP,
             max_timestamp: NO_TIMESTAMP,
         }
+    }
+
+    /// How hard to compress, in the codec's own scale (KIP-390); `None` is the codec's default.
+    pub fn level(mut self, level: Option<i32>) -> BatchBuilder {
+        self.level = level;
+        self
     }
 
     /// Makes the batch an idempotent producer's; `base_sequence` numbers its first record.
@@ -66,6 +75,22 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[(&str, Option<&[u8]>)],
     ) -> &mut BatchBuilder {
+        self.append_fields(timestamp_ms, key, value, headers.iter().map(|(key, value)| (key.as_bytes(), *value)))
+    }
+
+    /// Adds a record of another batch behind the others: its content, its timestamp, not its offset.
+    pub fn append_record(&mut self, record: &Record) -> &mut BatchBuilder {
+        let headers = record.headers.iter().map(|header| (&header.key[..], header.value.as_deref()));
+        self.append_fields(record.timestamp, record.key.as_deref(), record.value.as_deref(), headers)
+    }
+
+    fn append_fields<'a>(
+        &mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl ExactSizeIterator<Item = (&'a [u8], Option<&'a [u8]>)> + Clone,
+    ) -> &mut BatchBuilder {
         if self.record_count == 0 {
             self.base_timestamp = timestamp_ms;
         }
@@ -74,7 +99,7 @@ impl BatchBuilder {
         let offset_delta = self.record_count;
         let mut length = 1 + varlong_length(timestamp_delta) + varlong_length(i64::from(offset_delta));
         length += nullable_length(key) + nullable_length(value) + varlong_length(headers.len() as i64);
-        length += headers.iter().map(|(k, v)| nullable_length(Some(k.as_bytes())) + nullable_length(*v)).sum::<usize>();
+        length += headers.clone().map(|(k, v)| nullable_length(Some(k)) + nullable_length(v)).sum::<usize>();
 
         self.records.reserve(length + varlong_length(length as i64));
         put_varlong(&mut self.records, length as i64);
@@ -85,8 +110,8 @@ impl BatchBuilder {
         put_nullable(&mut self.records, value);
         put_varlong(&mut self.records, headers.len() as i64);
         for (key, value) in headers {
-            put_nullable(&mut self.records, Some(key.as_bytes()));
-            put_nullable(&mut self.records, *value);
+            put_nullable(&mut self.records, Some(key));
+            put_nullable(&mut self.records, value);
         }
         self.record_count += 1;
         self
@@ -116,7 +141,7 @@ impl BatchBuilder {
         let body: &[u8] = match self.compression {
             Compression::None => &self.records,
             codec => {
-                compressed = compress(codec, &self.records);
+                compressed = compress(codec, self.level, &self.records);
                 &compressed
             }
         };

@@ -6,13 +6,19 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
+/// CRC-32 (IEEE 802.3), the checksum of messages of formats 0 and 1.
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    crc_fast::checksum(CrcAlgorithm::Crc32IsoHdlc, bytes) as u32
+}
+
 #[cfg(test)]
 mod tests {
-    use super::crc32c;
+    use super::{crc32, crc32c};
 
     #[test]
-    fn gives_the_published_check_value() {
+    fn give_the_published_check_values() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(b""), 0);
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     }
 }

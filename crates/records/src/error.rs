@@ -121,7 +121,8 @@ pub enum InvalidRecords {
     /// A client may not choose broker time.
     #[error("producers may not set the timestamp type to LogAppendTime")]
     LogAppendTime,
-    /// Outside `message.timestamp.before.max.ms` or `message.timestamp.after.max.ms`.
+    /// The header's timestamps lie outside `message.timestamp.before.max.ms` or `message.timestamp.after.max.ms`,
+    /// though no record's does.
     #[error("timestamp {timestamp} is out of range: the topic accepts {earliest} to {latest}")]
     Timestamp {
         /// The timestamp, ms since 1970.
@@ -146,12 +147,103 @@ pub enum InvalidRecords {
     /// zstd needs Produce v7 (KIP-110).
     #[error("zstd needs Produce version 7 or later")]
     ZstdTooEarly,
-    /// A compacted topic keeps the last record of each key, so each needs one.
-    #[error("record {index} has no key, which a compacted topic needs")]
-    NoKey {
-        /// The record's position in the batch.
-        index: i32,
+    /// A set of formats 0 or 1 in which a compressed wrapper is not the only message.
+    #[error("a compressed message must be alone in its message set")]
+    WrapperNotAlone,
+    /// A compressed wrapper without messages in it.
+    #[error("a compressed message holds no messages")]
+    EmptyWrapper,
+    /// A compressed wrapper in a compressed wrapper.
+    #[error("a message within a compressed message must not be compressed itself")]
+    NestedWrapper,
+    /// A set of messages of several formats.
+    #[error("a message of format v{other} stands in a message set of format v{first}")]
+    MixedMagic {
+        /// The first message's format byte.
+        first: i8,
+        /// The format byte that differs.
+        other: i8,
     },
+    /// Records break rules of the topic; the batch is refused as a whole.
+    #[error("{0}")]
+    Records(RecordErrors),
+}
+
+/// The records of a batch that break a rule (KIP-467).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordErrors {
+    /// How many there are.
+    pub count: usize,
+    /// Whether one is a timestamp, which decides the code of them all.
+    pub has_bad_timestamp: bool,
+    /// The first of them; no more than a hundred.
+    pub named: Vec<RecordError>,
+}
+
+/// One record that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordError {
+    /// Its position in the batch, from 0.
+    pub index: i32,
+    /// Which rule.
+    pub fault: RecordFault,
+}
+
+/// What a record can do wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordFault {
+    /// A compacted topic keeps the last record of each key, so each needs one.
+    #[error("a compacted topic takes no record without a key")]
+    NoKey,
+    /// Outside `message.timestamp.before.max.ms` or `message.timestamp.after.max.ms`.
+    #[error(
+        "timestamp {timestamp} of the record with offset {offset} is out of range: the topic accepts {earliest} to {latest}"
+    )]
+    Timestamp {
+        /// The timestamp, ms since 1970.
+        timestamp: i64,
+        /// The record's offset as the producer counted.
+        offset: i64,
+        /// The earliest accepted.
+        earliest: i64,
+        /// The latest accepted.
+        latest: i64,
+    },
+}
+
+impl std::fmt::Display for RecordErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let one = if self.count == 1 { "record is" } else { "records are" };
+        write!(f, "{} {one} refused", self.count)?;
+        match self.named.first() {
+            Some(first) => write!(f, ", the first at position {}: {}", first.index, first.fault),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why stored records cannot be given to an old fetcher.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DownConversionError {
+    /// Clients of before KIP-110 cannot unpack it, and Kafka does not convert it either.
+    #[error("the batch at offset {base_offset} is compressed with zstd, which this Fetch version cannot carry")]
+    Zstd {
+        /// The batch's first offset.
+        base_offset: i64,
+    },
+    /// The stored batch cannot be read.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+}
+
+impl DownConversionError {
+    /// The code Kafka answers.
+    pub fn error_code(&self) -> ErrorCode {
+        match self {
+            DownConversionError::Zstd { .. } => ErrorCode::UnsupportedCompressionType,
+            DownConversionError::Batch(error) => error.error_code(),
+        }
+    }
 }
 
 impl InvalidRecords {
@@ -162,14 +254,19 @@ impl InvalidRecords {
             InvalidRecords::TooLarge { .. } => ErrorCode::MessageTooLarge,
             InvalidRecords::LogAppendTime | InvalidRecords::Timestamp { .. } => ErrorCode::InvalidTimestamp,
             InvalidRecords::ZstdTooEarly => ErrorCode::UnsupportedCompressionType,
-            InvalidRecords::NoBatch
+            InvalidRecords::Records(errors) if errors.has_bad_timestamp => ErrorCode::InvalidTimestamp,
+            InvalidRecords::Records(_)
+            | InvalidRecords::NoBatch
             | InvalidRecords::MoreThanOneBatch
             | InvalidRecords::LegacyMagic { .. }
             | InvalidRecords::BaseOffset(_)
             | InvalidRecords::RecordCount { .. }
             | InvalidRecords::ControlBatch
             | InvalidRecords::Producer { .. }
-            | InvalidRecords::NoKey { .. } => ErrorCode::InvalidRecord,
+            | InvalidRecords::WrapperNotAlone
+            | InvalidRecords::EmptyWrapper
+            | InvalidRecords::NestedWrapper
+            | InvalidRecords::MixedMagic { .. } => ErrorCode::InvalidRecord,
         }
     }
 }

@@ -16,7 +16,7 @@ pub const NO_TIMESTAMP: i64 = -1;
 pub const NO_SEQUENCE: i32 = -1;
 
 /// The smallest length field any format may have (Kafka's overhead of a v0 message).
-const MIN_LENGTH_FIELD: i32 = 14;
+pub(crate) const MIN_LENGTH_FIELD: i32 = 14;
 const MAGIC_AT: usize = 16;
 const CRC_AT: usize = 17;
 const ATTRIBUTES_AT: usize = 21;
@@ -24,6 +24,8 @@ const MAX_TIMESTAMP_AT: usize = 35;
 
 const CODEC_MASK: i16 = 0b111;
 const LOG_APPEND_TIME_BIT: i16 = 1 << 3;
+/// The same in a message of format 1, whose attributes are one byte.
+pub(crate) const LEGACY_LOG_APPEND_TIME_BIT: u8 = 1 << 3;
 const TRANSACTIONAL_BIT: i16 = 1 << 4;
 const CONTROL_BIT: i16 = 1 << 5;
 const DELETE_HORIZON_BIT: i16 = 1 << 6;
@@ -226,7 +228,7 @@ pub fn patch_log_append_time(batch: &mut [u8], timestamp_ms: i64) {
     batch[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
 }
 
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub(crate) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(&bytes[at..at + N]);
     array

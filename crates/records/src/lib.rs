@@ -1,5 +1,6 @@
-//! Kafka's record batch, format v2 (magic 2): a view that copies nothing, a builder, a splitter and the
-//! checks a broker makes before it stores what a client produced. Pure: no clock, no file, no thread.
+//! Kafka's record batch, format v2 (magic 2): a view that copies nothing, a builder, a splitter, the checks a broker
+//! makes before it stores what a client produced, and the conversions from and to the formats before it. Pure: no
+//! clock, no file, no thread.
 //!
 //! The unit is the batch, not the record: producers fill batches, brokers store and serve them as they
 //! came, consumers open them. Records are only looked into where a rule asks for it.
@@ -11,7 +12,9 @@ mod control;
 mod crc;
 mod error;
 mod header;
+mod legacy;
 mod record;
+mod record_checks;
 mod split;
 mod validate;
 mod varint;
@@ -21,11 +24,12 @@ pub use builder::BatchBuilder;
 pub use compression::{Compression, CompressionError};
 pub use control::{ControlRecord, ControlRecordType, end_transaction_marker};
 pub use crc::crc32c;
-pub use error::{BatchError, InvalidRecords};
+pub use error::{BatchError, DownConversionError, InvalidRecords, RecordError, RecordErrors, RecordFault};
 pub use header::{
     BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, BatchHeader, MAGIC_V2, NO_SEQUENCE, NO_TIMESTAMP,
     patch_base_offset_and_epoch, patch_log_append_time,
 };
+pub use legacy::{DownConverter, LegacyFormat};
 pub use record::{Record, RecordHeader, RecordIter};
 pub use split::{BatchIter, split_batches};
-pub use validate::{TimestampType, ValidationLimits, validate};
+pub use validate::{TargetCompression, TimestampType, ValidationLimits, validate};

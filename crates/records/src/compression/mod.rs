@@ -1,5 +1,6 @@
 //! The five codecs of Kafka's batches. What they unpack to is always bounded by the caller.
 
+mod lz4;
 mod snappy;
 
 use std::io::{self, Read, Write};
@@ -85,47 +86,72 @@ pub enum CompressionError {
     },
 }
 
-/// Compresses a batch's records.
-pub(crate) fn compress(codec: Compression, plain: &[u8]) -> Vec<u8> {
-    write_compressed(codec, plain).expect("codecs write to memory, which does not fail")
+/// Compresses a batch's records; `level` is in the codec's own scale, `None` its default (KIP-390).
+pub(crate) fn compress(codec: Compression, level: Option<i32>, plain: &[u8]) -> Vec<u8> {
+    write_compressed(codec, level, plain).expect("codecs write to memory, which does not fail")
 }
 
-fn write_compressed(codec: Compression, plain: &[u8]) -> io::Result<Vec<u8>> {
+/// Compresses the messages of a wrapper of format 0 or 1.
+pub(crate) fn compress_legacy(codec: Compression, magic: i8, plain: &[u8]) -> Vec<u8> {
+    let mut packed = compress(codec, None, plain);
+    if codec == Compression::Lz4 && magic == 0 {
+        lz4::set_checksum_of_magic_0(&mut packed);
+    }
+    packed
+}
+
+fn write_compressed(codec: Compression, level: Option<i32>, plain: &[u8]) -> io::Result<Vec<u8>> {
     match codec {
         Compression::None => Ok(plain.to_vec()),
         Compression::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            // The default of the library is Kafka's -1.
+            let level = level.and_then(|level| u32::try_from(level).ok()).map(flate2::Compression::new);
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level.unwrap_or_default());
             encoder.write_all(plain)?;
             encoder.finish()
         }
         Compression::Snappy => snappy::compress_xerial(plain),
-        Compression::Lz4 => {
-            // Java's reader takes independent blocks only.
-            let info = lz4_flex::frame::FrameInfo::new()
-                .block_mode(lz4_flex::frame::BlockMode::Independent)
-                .block_size(lz4_flex::frame::BlockSize::Max64KB);
-            let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
-            encoder.write_all(plain)?;
-            encoder.finish().map_err(io::Error::other)
-        }
-        Compression::Zstd => zstd::stream::encode_all(plain, zstd::DEFAULT_COMPRESSION_LEVEL),
+        Compression::Lz4 => lz4::compress(plain, level),
+        Compression::Zstd => zstd::stream::encode_all(plain, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)),
     }
 }
 
 /// Decompresses a batch's records into at most `limit` bytes. Memory grows with what really comes out,
 /// not with what a header promises.
 pub(crate) fn decompress(codec: Compression, packed: &Bytes, limit: usize) -> Result<Bytes, CompressionError> {
-    let corrupt = |error: io::Error| CompressionError::Corrupt { codec: codec.name(), reason: error.to_string() };
-    let plain = match codec {
-        Compression::None => return Ok(packed.clone()),
-        Compression::Gzip => read_bounded(flate2::read::MultiGzDecoder::new(&packed[..]), limit),
-        Compression::Snappy => return snappy::decompress(packed, limit),
-        Compression::Lz4 => read_bounded(lz4_flex::frame::FrameDecoder::new(&packed[..]), limit),
-        Compression::Zstd => {
-            zstd::stream::read::Decoder::with_buffer(&packed[..]).and_then(|decoder| read_bounded(decoder, limit))
+    match codec {
+        Compression::None => Ok(packed.clone()),
+        Compression::Gzip => {
+            bounded(codec, limit, |limit| read_bounded(flate2::read::MultiGzDecoder::new(&packed[..]), limit))
         }
-    };
-    let plain = plain.map_err(corrupt)?;
+        Compression::Snappy => snappy::decompress(packed, limit),
+        Compression::Lz4 => bounded(codec, limit, |limit| lz4::decompress(&packed[..], limit)),
+        Compression::Zstd => bounded(codec, limit, |limit| {
+            zstd::stream::read::Decoder::with_buffer(&packed[..]).and_then(|decoder| read_bounded(decoder, limit))
+        }),
+    }
+}
+
+/// Decompresses the messages of a wrapper of format 0 or 1 into at most `limit` bytes.
+pub(crate) fn decompress_legacy(
+    codec: Compression,
+    magic: i8,
+    packed: &Bytes,
+    limit: usize,
+) -> Result<Bytes, CompressionError> {
+    if codec == Compression::Lz4 && magic == 0 {
+        return bounded(codec, limit, |limit| lz4::decompress_magic_0(packed, limit));
+    }
+    decompress(codec, packed, limit)
+}
+
+fn bounded(
+    codec: Compression,
+    limit: usize,
+    read: impl FnOnce(usize) -> io::Result<Vec<u8>>,
+) -> Result<Bytes, CompressionError> {
+    let corrupt = |error: io::Error| CompressionError::Corrupt { codec: codec.name(), reason: error.to_string() };
+    let plain = read(limit).map_err(corrupt)?;
     if plain.len() > limit {
         return Err(CompressionError::TooLarge { codec: codec.name(), limit });
     }

@@ -1,6 +1,7 @@
 //! The record batch from outside: what is built can be read, what is broken is refused, nothing panics.
 
 mod codecs;
+mod legacy;
 mod roundtrip;
 mod validation;
 

@@ -1,6 +1,7 @@
 use bytes::{Bytes, BytesMut};
 use raftsman_records::{
-    BatchBuilder, Compression, InvalidRecords, TimestampType, ValidationLimits, end_transaction_marker, validate,
+    BatchBuilder, Compression, InvalidRecords, RecordBatch, RecordError, RecordFault, TargetCompression, TimestampType,
+    ValidationLimits, end_transaction_marker, validate,
 };
 use raftsman_types::{ErrorCode, LeaderEpoch, ProducerEpoch, ProducerId, WallTime};
 
@@ -108,6 +109,108 @@ fn compacted_topics_ask_for_keys() {
     let keyed = ValidationLimits { require_keys: true, ..limits() };
     assert!(validate(&builder.build(0, LeaderEpoch(-1)), &keyed).is_ok());
     builder.append(0, None, Some(b"v"), &[]);
-    assert_eq!(validate(&builder.build(0, LeaderEpoch(-1)), &keyed), Err(InvalidRecords::NoKey { index: 1 }));
+    let Err(InvalidRecords::Records(errors)) = validate(&builder.build(0, LeaderEpoch(-1)), &keyed) else {
+        panic!("the second record has no key");
+    };
+    assert_eq!(errors.named, [RecordError { index: 1, fault: RecordFault::NoKey }]);
     assert!(validate(&builder.build(0, LeaderEpoch(-1)), &limits()).is_ok());
+}
+
+#[test]
+fn every_bad_record_is_named_and_a_bad_timestamp_decides_the_code() {
+    let mut builder = BatchBuilder::new(Compression::Gzip);
+    for (key, timestamp) in [(None, NOW.0), (Some(&b"k"[..]), NOW.0), (Some(b"k"), 5), (None, 5)] {
+        builder.append(timestamp, key, None, &[]);
+    }
+    let batch = builder.build(0, LeaderEpoch(-1));
+    let errors_of = |limits: &ValidationLimits| match validate(&batch, limits) {
+        Err(error @ InvalidRecords::Records(_)) => {
+            let code = error.error_code();
+            let InvalidRecords::Records(errors) = error else { unreachable!("matched above") };
+            (code, errors.count, errors.named.iter().map(|error| error.index).collect::<Vec<_>>())
+        }
+        other => panic!("records should be refused: {other:?}"),
+    };
+    let bounded = ValidationLimits { timestamp_before_max_ms: 1_000, ..limits() };
+    assert_eq!(errors_of(&bounded), (ErrorCode::InvalidTimestamp, 2, vec![2, 3]));
+    let keyed = ValidationLimits { require_keys: true, ..limits() };
+    assert_eq!(errors_of(&keyed), (ErrorCode::InvalidRecord, 2, vec![0, 3]));
+    let both = ValidationLimits { require_keys: true, ..bounded };
+    assert_eq!(errors_of(&both), (ErrorCode::InvalidTimestamp, 3, vec![0, 2, 3]));
+    let mut many = BatchBuilder::new(Compression::None);
+    for _ in 0..1_000 {
+        many.append(NOW.0, None, None, &[]);
+    }
+    let Err(InvalidRecords::Records(errors)) = validate(&many.build(0, LeaderEpoch(-1)), &keyed) else {
+        panic!("no record has a key");
+    };
+    assert_eq!((errors.count, errors.named.len()), (1_000, 100));
+}
+
+#[test]
+fn the_topics_codec_holds_whatever_the_producers() {
+    let mut builder =
+        BatchBuilder::new(Compression::None).producer(ProducerId(4), ProducerEpoch(2), 17).transactional(true);
+    for i in 0..200 {
+        builder.append(NOW.0 + i, Some(b"key"), Some(b"value value value"), &[("h", Some(b"x")), ("g", None)]);
+    }
+    let plain = RecordBatch::parse(builder.build(0, LeaderEpoch(-1))).expect("a batch");
+    for codec in ALL_CODECS {
+        let target_compression = TargetCompression::Codec { codec, level: None };
+        let wanted = ValidationLimits { target_compression, ..limits() };
+        let packed = validate(plain.bytes(), &wanted).expect("a good batch");
+        assert_eq!(packed.compression(), Ok(codec));
+        assert!(packed.crc_is_valid());
+        let (old, new) = (plain.header(), packed.header());
+        assert_eq!(
+            (new.producer_id, new.producer_epoch, new.base_sequence, new.is_transactional(), new.max_timestamp),
+            (old.producer_id, old.producer_epoch, old.base_sequence, true, old.max_timestamp)
+        );
+        assert!(packed.records().eq(plain.records()), "{codec:?}");
+        let again = validate(packed.bytes(), &wanted).expect("a good batch");
+        assert_eq!(again.bytes().as_ptr(), packed.bytes().as_ptr(), "{codec:?}: packed as asked, it stays as it is");
+        let producer = validate(packed.bytes(), &limits()).expect("a good batch");
+        assert_eq!(producer.compression(), Ok(codec));
+    }
+}
+
+#[test]
+fn the_size_counts_before_and_after_packing_anew() {
+    let mut builder = BatchBuilder::new(Compression::Gzip);
+    builder.append(NOW.0, None, Some(&[7; 50_000]), &[]);
+    let small = builder.build(0, LeaderEpoch(-1));
+    let unpacked = TargetCompression::Codec { codec: Compression::None, level: None };
+    let limit = ValidationLimits { max_message_bytes: 10_000, ..limits() };
+    assert!(validate(&small, &limit).is_ok());
+    assert_eq!(
+        code_of(&small, &ValidationLimits { target_compression: unpacked, ..limit }),
+        ErrorCode::MessageTooLarge,
+        "too large once unpacked"
+    );
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.append(NOW.0, None, Some(&[7; 50_000]), &[]);
+    let packed = TargetCompression::Codec { codec: Compression::Gzip, level: None };
+    assert_eq!(
+        code_of(&builder.build(0, LeaderEpoch(-1)), &ValidationLimits { target_compression: packed, ..limit }),
+        ErrorCode::MessageTooLarge,
+        "too large as it came"
+    );
+}
+
+#[test]
+fn levels_reach_the_codecs() {
+    let text: String = (0..20_000u32).map(|i| format!("{} ", i * i % 1_009)).collect();
+    let size = |codec, level| {
+        let mut builder = BatchBuilder::new(codec).level(level);
+        builder.append(0, None, Some(text.as_bytes()), &[]);
+        let batch = RecordBatch::parse(builder.build(0, LeaderEpoch(0))).expect("a batch");
+        assert!(batch.records().all(|record| record.expect("a record").value.as_deref() == Some(text.as_bytes())));
+        batch.size_in_bytes()
+    };
+    for (codec, low, high) in [(Compression::Gzip, 1, 9), (Compression::Lz4, 9, 12), (Compression::Zstd, -100, 19)] {
+        assert!(size(codec, Some(high)) < size(codec, Some(low)), "{codec:?}");
+    }
+    for (codec, default) in [(Compression::Gzip, -1), (Compression::Lz4, 9), (Compression::Zstd, 3)] {
+        assert_eq!(size(codec, Some(default)), size(codec, None), "{codec:?}");
+    }
 }
