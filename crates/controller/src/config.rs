@@ -23,6 +23,9 @@ pub struct ControllerConfig {
     pub cluster_id: Option<String>,
     /// The `directory.id` of `meta.properties`.
     pub directory_id: DirectoryId,
+    /// What shows that this node was in a cluster before this start, in words, if anything does: with an empty metadata log
+    /// it may only join then, and never help to form a cluster.
+    pub earlier_life: Option<String>,
     /// `broker.session.timeout.ms`.
     pub session_timeout_ms: u64,
     /// What the file says about the cluster.

@@ -189,6 +189,7 @@ impl RaftThread {
         tasks.spawn(quorum.clone().watch_leaders());
         tasks.spawn(quorum.clone().stand_again_when_deposed());
         tasks.spawn(quorum.clone().keep_membership());
+        tasks.spawn(quorum.clone().speak_while_leaderless());
         tasks.spawn(quorum.clone().keep_log_short(self.config.raft.snapshot_after_bytes));
         tasks.spawn(quorum.clone().become_member(self.config.cluster_id.clone()));
         let last_health = self.health.clone();

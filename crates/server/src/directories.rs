@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use raftsman_log::LogError;
 use raftsman_log::dir::{DirectoryError, LogDirectory, MetaProperties};
 use raftsman_log::fs::RealFs;
 use raftsman_types::{BrokerId, DirectoryId, Uuid};
+
+use crate::wiring::METADATA_DIRECTORY;
 
 /// Why a data directory cannot be used. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,27 @@ pub enum DirectoriesError {
         path: PathBuf,
         /// Why.
         error: DirectoryError,
+    },
+    /// It cannot be told whose it is, for `meta.properties` is damaged.
+    #[error(
+        "{reason}, so whose directory this is cannot be told: put the file back from a backup, or move the directory's content \
+         away to start it empty"
+    )]
+    Damaged {
+        /// Which file, and what is wrong with it.
+        reason: LogError,
+    },
+    /// It cannot be told whose it is: there is data, but no `meta.properties`.
+    #[error(
+        "{path}/meta.properties is missing, but {found} is there, so whose directory this is cannot be told: put the file back \
+         (version=1, cluster.id=..., node.id=..., directory.id=... as they were), or move the directory's content away to start it empty",
+        path = path.display()
+    )]
+    Unclaimed {
+        /// The directory.
+        path: PathBuf,
+        /// What is in it.
+        found: String,
     },
     /// Another process works in it.
     #[error(
@@ -73,12 +97,13 @@ pub enum DirectoriesError {
 }
 
 /// A node's data directories, each formatted, known to be its own, and locked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Directories {
     node_id: i32,
     formatted: Vec<(PathBuf, MetaProperties)>,
     /// Those not handed on to the broker: held for their locks.
     locked: Vec<LogDirectory>,
+    any_replica: Option<PathBuf>,
 }
 
 impl Directories {
@@ -92,7 +117,7 @@ impl Directories {
         node_id: i32,
         mut random: impl FnMut() -> [u8; 16],
     ) -> Result<Directories, DirectoriesError> {
-        let mut directories = Directories { node_id, formatted: Vec::new(), locked: Vec::new() };
+        let mut directories = Directories { node_id, ..Directories::default() };
         for path in paths {
             let (locked, properties) = directories.prepare_one(path, &mut random)?;
             directories.formatted.push((path.clone(), properties));
@@ -102,21 +127,31 @@ impl Directories {
     }
 
     fn prepare_one(
-        &self,
+        &mut self,
         path: &Path,
         random: &mut impl FnMut() -> [u8; 16],
     ) -> Result<(LogDirectory, MetaProperties), DirectoriesError> {
         let unusable = |error| match error {
             DirectoryError::InUse { path } => DirectoriesError::Locked { path },
+            DirectoryError::Log(reason @ LogError::MalformedFile { .. }) => DirectoriesError::Damaged { reason },
             error => DirectoriesError::Unusable { path: path.to_owned(), error },
         };
         let directory = LogDirectory::open(Arc::new(RealFs), path).map_err(unusable)?;
         let found = directory.read_meta_properties().map_err(unusable)?;
-        if let Some(properties) = &found {
-            self.check(path, properties)?;
+        let any_partition = directory.any_partition().map_err(unusable)?;
+        match &found {
+            Some(properties) => self.check(path, properties)?,
+            None => check_empty(path, any_partition.as_deref())?,
         }
-        let mut properties =
-            found.unwrap_or(MetaProperties { cluster_id: None, node_id: BrokerId(self.node_id), directory_id: None });
+        if let Some(name) = any_partition {
+            self.any_replica.get_or_insert_with(|| path.join(name));
+        }
+        let mut properties = found.unwrap_or(MetaProperties {
+            cluster_id: None,
+            node_id: BrokerId(self.node_id),
+            directory_id: None,
+            has_joined: false,
+        });
         if properties.directory_id.is_none() {
             properties.directory_id = Some(DirectoryId(Uuid::from_random(random())));
             directory.write_meta_properties(&properties).map_err(unusable)?;
@@ -148,6 +183,15 @@ impl Directories {
         Ok(())
     }
 
+    /// What shows that this node was in a cluster before this start, in words, if anything does.
+    pub fn earlier_life(&self) -> Option<String> {
+        let joined = || {
+            let (path, _) = self.formatted.iter().find(|(_, properties)| properties.has_joined)?;
+            Some(format!("{}/meta.properties says that it joined one", path.display()))
+        };
+        self.any_replica.as_ref().map(|path| format!("{} is there", path.display())).or_else(joined)
+    }
+
     /// The cluster the directories belong to, if any of them knows.
     pub fn cluster_id(&self) -> Option<&str> {
         self.formatted.iter().find_map(|(_, properties)| properties.cluster_id.as_deref())
@@ -167,17 +211,28 @@ impl Directories {
         taken
     }
 
-    /// Writes the cluster's id, now that it is known, to the directories that lack it.
+    /// Writes the cluster's id, now that this node belongs to it, to the directories that do not say so yet.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn complete(&mut self, cluster_id: &str) -> Result<(), DirectoriesError> {
-        for (path, properties) in self.formatted.iter_mut().filter(|(_, p)| p.cluster_id.is_none()) {
+        for (path, properties) in self.formatted.iter_mut().filter(|(_, properties)| !properties.has_joined) {
             properties.cluster_id = Some(cluster_id.to_owned());
+            properties.has_joined = true;
             let written = properties.write(&RealFs, path);
             written.map_err(|error| DirectoriesError::Unusable { path: path.clone(), error })?;
         }
         Ok(())
+    }
+}
+
+/// A directory is formatted only where that gives nothing of an earlier owner a new one: under a new id its replicas would
+/// count as lost.
+fn check_empty(path: &Path, any_partition: Option<&str>) -> Result<(), DirectoriesError> {
+    let metadata_log = path.join(METADATA_DIRECTORY).is_dir().then_some(METADATA_DIRECTORY);
+    match any_partition.or(metadata_log) {
+        Some(found) => Err(DirectoriesError::Unclaimed { path: path.to_owned(), found: found.to_owned() }),
+        None => Ok(()),
     }
 }
 
@@ -248,6 +303,69 @@ mod tests {
         Directories::prepare(&paths, 7, || [5; 16]).unwrap();
         let error = Directories::prepare(&paths, 7, counting()).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("copy"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_with_data_is_never_formatted_anew() {
+        let (_root, paths) = two();
+        Directories::prepare(&paths, 7, counting()).unwrap();
+        for (path, content) in paths.iter().zip(["orders-12", METADATA_DIRECTORY]) {
+            fs::remove_file(path.join("meta.properties")).unwrap();
+            fs::create_dir(path.join(content)).unwrap();
+            let error = Directories::prepare(std::slice::from_ref(path), 7, counting()).unwrap_err().to_string();
+            assert!(error.contains(&path.display().to_string()) && error.contains(content), "{error}");
+            assert!(error.contains("meta.properties") && !error.contains('\n'), "{error}");
+            assert!(!path.join("meta.properties").exists());
+            fs::remove_dir(path.join(content)).unwrap();
+        }
+        // What every mounted disk has is no data.
+        fs::create_dir(paths[0].join("lost+found")).unwrap();
+        assert_eq!(Directories::prepare(&paths, 7, counting()).unwrap().earlier_life(), None);
+    }
+
+    #[test]
+    fn an_earlier_life_shows() {
+        let (_root, paths) = two();
+        assert_eq!(Directories::prepare(&paths, 7, counting()).unwrap().earlier_life(), None, "the first start");
+        fs::create_dir(paths[1].join("orders-0")).unwrap();
+        let with_replicas = Directories::prepare(&paths, 7, counting()).unwrap().earlier_life().unwrap();
+        assert!(with_replicas.contains("deep/b/orders-0"), "{with_replicas}");
+        fs::remove_dir(paths[1].join("orders-0")).unwrap();
+        let mut again = Directories::prepare(&paths, 7, counting()).unwrap();
+        assert_eq!(again.earlier_life(), None, "it found no cluster");
+        again.complete("some-cluster").unwrap();
+        drop(again);
+        let joined = Directories::prepare(&paths, 7, counting()).unwrap().earlier_life().unwrap();
+        assert!(joined.contains("meta.properties"), "{joined}");
+    }
+
+    #[test]
+    fn a_damaged_meta_properties_is_one_clear_line() {
+        let (_root, paths) = two();
+        Directories::prepare(&paths, 7, counting()).unwrap();
+        fs::write(paths[1].join("meta.properties"), "version=1\nnode.").unwrap();
+        let error = Directories::prepare(&paths, 7, counting()).unwrap_err().to_string();
+        assert!(
+            error.contains("deep/b/meta.properties") && error.contains("node.") && !error.contains('\n'),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_directory_of_kafka_is_taken_over_as_it_is() {
+        let (_root, paths) = two();
+        let text = "#\n#Fri Nov 20 10:00:00 UTC 2026\nnode.id=7\nversion=1\ndirectory.id=nv4hwGjJTYmYJDFa9B9SFw\n\
+                    cluster.id=kVTQiJDNRlSb4ZNXo2IT5A\n";
+        fs::create_dir(&paths[0]).unwrap();
+        fs::write(paths[0].join("meta.properties"), text).unwrap();
+        let mut directories = Directories::prepare(&paths[..1], 7, counting()).unwrap();
+        assert_eq!(directories.cluster_id(), Some("kVTQiJDNRlSb4ZNXo2IT5A"));
+        assert_eq!(directories.directory_id(&paths[0]).unwrap().to_string(), "nv4hwGjJTYmYJDFa9B9SFw");
+        directories.complete("kVTQiJDNRlSb4ZNXo2IT5A").unwrap();
+        let after = fs::read_to_string(paths[0].join("meta.properties")).unwrap();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            assert!(after.lines().any(|l| l == line), "{line} is not in {after}");
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::thread::JoinHandle;
 
 use raftsman_broker::{BoundListener, Broker};
 use raftsman_controller::{Controller, ControllerHandle};
-use raftsman_types::DirectoryId;
 use tokio::sync::{oneshot, watch};
 
 use crate::bind::{BindError, bind};
@@ -113,10 +112,7 @@ fn start_controller(
         return Err(raftsman_broker::StartError::Listener(Arc::from(endpoint.name.as_str())).into());
     };
     let listener: TcpListener = sockets.remove(at).listener;
-    // Prepared just now, so its id is known.
-    let directory_id = directories.directory_id(&config.metadata_log_dir).unwrap_or(DirectoryId::ZERO);
-    let controller = controller_config(config, directories.cluster_id(), directory_id)?;
-    Ok(Some(Controller::start(controller, listener)?))
+    Ok(Some(Controller::start(controller_config(config, directories)?, listener)?))
 }
 
 /// What clients of each broker listener are told to connect to.

@@ -13,9 +13,10 @@ use raftsman_types::{BrokerId, DirectoryId};
 
 use crate::config::keys::{KEYS, Kind};
 use crate::config::{ConfigError, ServerConfig, Settings};
+use crate::directories::Directories;
 
 /// The folder of the metadata log, under `metadata.log.dir`, as in Kafka.
-const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
+pub(crate) const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 
 /// What the broker is started with.
 ///
@@ -62,11 +63,7 @@ pub fn broker_config(config: &ServerConfig, cluster_id: Option<&str>) -> Result<
 ///
 /// # Errors
 /// A number that its key allows but the controller cannot hold.
-pub fn controller_config(
-    config: &ServerConfig,
-    cluster_id: Option<&str>,
-    directory_id: DirectoryId,
-) -> Result<ControllerConfig, ConfigError> {
+pub fn controller_config(config: &ServerConfig, directories: &Directories) -> Result<ControllerConfig, ConfigError> {
     let settings = &config.settings;
     let voters = config.voters.iter();
     let advertised = config.listeners.controller_advertised.as_ref();
@@ -77,8 +74,10 @@ pub fn controller_config(
         advertised_host: advertised.map(|a| a.host.clone()).unwrap_or_default(),
         advertised_port: advertised.map_or(0, |a| a.port),
         metadata_dir: Path::new(&config.metadata_log_dir).join(METADATA_DIRECTORY),
-        cluster_id: cluster_id.map(str::to_owned),
-        directory_id,
+        cluster_id: directories.cluster_id().map(str::to_owned),
+        // Of a directory that was prepared it is known.
+        directory_id: directories.directory_id(&config.metadata_log_dir).unwrap_or(DirectoryId::ZERO),
+        earlier_life: directories.earlier_life(),
         session_timeout_ms: settings.number("broker.session.timeout.ms")?,
         defaults: ClusterSettings {
             num_partitions: settings.number("num.partitions")?,
@@ -185,7 +184,7 @@ mod tests {
         assert_eq!(broker.groups.offsets_topic_replication_factor, 1);
         assert_eq!(broker.message_max_bytes, 1_048_588);
         assert_eq!(broker.known_keys.len(), KEYS.len());
-        let controller = controller_config(&config, None, DirectoryId::ZERO).unwrap();
+        let controller = controller_config(&config, &Directories::default()).unwrap();
         assert_eq!((controller.voters.len(), controller.defaults.min_insync_replicas), (1, None));
         assert_eq!(controller.advertised_port, 9093);
     }
@@ -202,7 +201,7 @@ mod tests {
         let broker = broker_config(&config, None).unwrap();
         assert_eq!((broker.min_insync_replicas, broker.network.num_network_threads), (2, 1));
         assert_eq!((broker.durability, broker.raw["log.retention.hours"].as_str()), (Durability::Written, "3"));
-        let controller = controller_config(&config, None, DirectoryId::ZERO).unwrap();
+        let controller = controller_config(&config, &Directories::default()).unwrap();
         assert_eq!(controller.defaults.min_insync_replicas, Some(2));
         assert_eq!(controller.defaults.leader_rebalance_delay, Duration::from_secs(7));
     }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use raftsman_types::BrokerId;
 
@@ -12,6 +13,8 @@ pub(super) struct Directory {
     voters: BTreeMap<BrokerId, (String, u16)>,
     bootstrap: Vec<(String, u16)>,
     own: QuorumNode,
+    metadata_dir: PathBuf,
+    earlier_life: Option<String>,
 }
 
 impl Directory {
@@ -24,12 +27,38 @@ impl Directory {
             .cloned()
             .unwrap_or_else(|| (config.advertised_host.clone(), config.advertised_port));
         let own = QuorumNode { node_id: config.node_id, directory_id: config.directory_id, host, port };
-        Directory { voters, bootstrap: config.bootstrap_servers.clone(), own }
+        Directory {
+            voters,
+            bootstrap: config.bootstrap_servers.clone(),
+            own,
+            metadata_dir: config.metadata_dir.clone(),
+            earlier_life: config.earlier_life.clone(),
+        }
     }
 
     /// This controller.
     pub fn own(&self) -> &QuorumNode {
         &self.own
+    }
+
+    /// Where this controller's metadata log is.
+    pub fn metadata_dir(&self) -> &Path {
+        &self.metadata_dir
+    }
+
+    /// What shows that this node was in a cluster before, if anything does.
+    pub fn earlier_life(&self) -> Option<&str> {
+        self.earlier_life.as_deref()
+    }
+
+    /// `controller.quorum.voters`, with their addresses.
+    pub fn listed(&self) -> BTreeMap<BrokerId, String> {
+        self.voters.iter().map(|(id, (host, port))| (*id, format_address(host, *port))).collect()
+    }
+
+    /// The addresses of `controller.quorum.bootstrap.servers`.
+    pub fn bootstrap(&self) -> Vec<String> {
+        self.bootstrap.iter().map(|(host, port)| format_address(host, *port)).collect()
     }
 
     /// Where a member is.
@@ -65,7 +94,7 @@ impl Directory {
     /// Whom to ask for a cluster: the other voters, or all bootstrap servers (one of which may be this very node).
     pub fn seeds(&self) -> Vec<String> {
         if self.voters.is_empty() {
-            return self.bootstrap.iter().map(|(host, port)| format_address(host, *port)).collect();
+            return self.bootstrap();
         }
         let others = self.voters.iter().filter(|(node_id, _)| **node_id != self.own.node_id);
         others.map(|(_, (host, port))| format_address(host, *port)).collect()

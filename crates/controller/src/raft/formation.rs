@@ -5,58 +5,54 @@
 //! cluster. Two candidates that see different majorities must not form two: each pristine voter promises itself to one candidate,
 //! keeps the promise across restarts, and a candidate initializes only with a majority of promises, its own last.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use raftsman_rpc::raft as pb;
 use raftsman_types::{BrokerId, Uuid};
 use tokio::time::{Instant, sleep, timeout};
+use tonic::Code;
 
-use super::convert::{member_from_pb, member_to_pb};
+use super::convert::member_to_pb;
+use super::described::{ASK_TIMEOUT, Described};
 use super::identity::Binding;
+use super::outlook::Outlook;
 use super::quorum::Quorum;
+use super::speaker::Speaker;
 use super::types::{QuorumNode, RaftId};
 
-const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(50);
 /// How long a candidate that has a majority waits for the rest, so that a cluster started at once is formed whole.
 const GRACE: Duration = Duration::from_millis(500);
-/// How often a controller that waits for a cluster says what it waits for.
-const REMIND: Duration = Duration::from_secs(10);
-
-/// Another controller, as it describes itself.
-#[derive(Debug, Clone)]
-struct Described {
-    address: String,
-    raft_id: RaftId,
-    node: QuorumNode,
-    pristine: bool,
-    cluster_id: Option<String>,
-    leader: Option<(RaftId, QuorumNode)>,
-}
-
-fn described(address: String, member: &pb::Member) -> Option<Described> {
-    let identity = pb::MemberNode { raft_id: member.raft_id, node: member.node.clone() };
-    let (raft_id, node) = member_from_pb(Some(&identity)).ok()?;
-    Some(Described {
-        address,
-        raft_id,
-        node,
-        pristine: member.pristine,
-        cluster_id: Some(member.cluster_id.clone()).filter(|id| !id.is_empty()),
-        leader: member.leader.as_ref().and_then(|leader| member_from_pb(Some(leader)).ok()),
-    })
-}
+/// How long the leader may refuse a joiner before that stops: a process that is being replaced is gone by then.
+const REFUSED_FOR: Duration = Duration::from_secs(5);
+/// How long a reason to wait has to last before it is worth a line.
+const SAY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a controller looking for a cluster remembers between two looks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Search {
     majority_since: Option<Instant>,
     drawn_cluster_id: Option<Arc<str>>,
-    reminded: Option<Instant>,
+    /// Why the last attempt to join came to nothing.
+    not_joined: Option<String>,
+    refused_since: Option<Instant>,
+    speaker: Speaker,
+}
+
+impl Search {
+    fn new() -> Search {
+        Search {
+            majority_since: None,
+            drawn_cluster_id: None,
+            not_joined: None,
+            refused_since: None,
+            speaker: Speaker::new(SAY_AFTER),
+        }
+    }
 }
 
 impl Quorum {
@@ -64,7 +60,7 @@ impl Quorum {
     ///
     /// `configured` is the cluster id of `meta.properties`: any other cluster is refused.
     pub async fn become_member(self: Arc<Quorum>, configured: Option<String>) {
-        let mut search = Search::default();
+        let mut search = Search::new();
         loop {
             match self.look(configured.as_deref(), &mut search).await {
                 Ok(true) => return,
@@ -88,34 +84,49 @@ impl Quorum {
         let seeds = self.describe_seeds().await;
         let is_itself = seeds.iter().any(|seed| seed.raft_id == own_id);
         let others: Vec<Described> = seeds.into_iter().filter(|seed| seed.raft_id != own_id).collect();
-        if let Some(member) = others.iter().find(|other| !other.pristine && other.cluster_id.is_some()) {
-            self.join_cluster_of(member, &others, configured).await?;
-            return Ok(false);
-        }
-        // A member of an older membership whose address has changed must wait for the others.
-        let pristine = self.is_pristine().map_err(|e| e.to_string())?;
-        if pristine && own_entry.is_none() {
+        if let Some(member) = others.iter().find(|other| other.is_member()) {
+            self.join_cluster_of(member, &others, configured, search).await?;
+        } else if own_entry.is_none() && self.is_pristine().map_err(|e| e.to_string())? {
+            // A member of an older membership whose address has changed must wait for the others instead.
             let alone = is_itself && self.directory.has_one_bootstrap_server();
-            if alone || self.may_form(&others, search) {
+            if alone || self.directory.listed_count() == 1 {
+                self.check_first_life()?;
+            }
+            if self.directory.earlier_life().is_none() && (alone || self.may_form(&others, search)) {
                 self.form(&others, configured, search).await?;
-                return Ok(false);
             }
         }
-        self.remind(&others, search);
+        search.speaker.hear(self.outlook(&others, search));
         Ok(false)
+    }
+
+    /// A metadata log without anything in it must not be taken for the cluster's while the cluster's data is there: brokers
+    /// delete the replicas of topics that the metadata does not know.
+    fn check_first_life(&self) -> Result<(), String> {
+        let Some(evidence) = self.directory.earlier_life() else { return Ok(()) };
+        Err(format!(
+            "the metadata log of this node is empty, but it was in a cluster before: {evidence}; put the metadata log ({}) back \
+             from a backup, or to start anew with an empty cluster move everything in log.dirs away",
+            self.directory.metadata_dir().display()
+        ))
+    }
+
+    fn outlook(&self, others: &[Described], search: &Search) -> Option<String> {
+        let binding = self.identity.binding();
+        let outlook = Outlook {
+            own: self.directory.own().node_id,
+            listed: self.directory.listed(),
+            bootstrap: self.directory.bootstrap(),
+            others,
+            promised: binding.as_ref().and_then(|b| Some((&*b.cluster_id, b.promised_to?))),
+            lost_log: self.directory.earlier_life(),
+            not_joined: search.not_joined.as_deref(),
+        };
+        outlook.sentence()
     }
 
     pub(super) fn is_pristine(&self) -> io::Result<bool> {
         self.log.is_pristine()
-    }
-
-    async fn describe_seeds(&self) -> Vec<Described> {
-        let asked = self.directory.seeds().into_iter().map(|address| async move {
-            let mut client = self.peers.client(&address).ok()?;
-            let reply = timeout(ASK_TIMEOUT, client.describe_member(pb::DescribeMemberRequest {})).await.ok()?.ok()?;
-            described(address, &reply.into_inner())
-        });
-        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Whether this is the lowest of a pristine majority of the listed voters, and the rest had time to show up.
@@ -123,7 +134,7 @@ impl Quorum {
         let own = self.directory.own().node_id;
         let candidates: Vec<BrokerId> = others
             .iter()
-            .filter(|other| other.pristine && self.directory.is_listed(other.node.node_id))
+            .filter(|other| self.may_form_with(other))
             .map(|other| other.node.node_id)
             .chain(self.directory.is_listed(own).then_some(own))
             .collect();
@@ -134,6 +145,12 @@ impl Quorum {
         }
         let since = *search.majority_since.get_or_insert_with(Instant::now);
         candidates.len() == listed || since.elapsed() >= GRACE
+    }
+
+    /// Two lists may have majorities that share nobody: only controllers with the same list form a cluster.
+    fn may_form_with(&self, other: &Described) -> bool {
+        let own = self.directory.listed();
+        other.pristine && !other.lost_log && own.contains_key(&other.node.node_id) && own.keys().eq(&other.listed)
     }
 
     /// Collects promises and, with a majority, initializes the cluster with those that promised.
@@ -150,8 +167,8 @@ impl Quorum {
                 })
                 .clone(),
         };
-        let mut members: std::collections::BTreeMap<RaftId, QuorumNode> = std::collections::BTreeMap::new();
-        for other in others.iter().filter(|o| o.pristine && self.directory.is_listed(o.node.node_id)) {
+        let mut members: BTreeMap<RaftId, QuorumNode> = BTreeMap::new();
+        for other in others.iter().filter(|other| self.may_form_with(other)) {
             if self.ask_promise(other, &cluster_id, &own).await {
                 members.insert(other.raft_id, other.node.clone());
             }
@@ -197,7 +214,7 @@ impl Quorum {
     /// Answers a candidate. A promise is kept: it moves only to the same candidate's other attempt, which shows that the
     /// candidate has not promised itself to the former one.
     pub(super) async fn promise(&self, cluster_id: &str, candidate: RaftId) -> io::Result<bool> {
-        if !self.is_pristine()? {
+        if !self.is_pristine()? || self.directory.earlier_life().is_some() {
             return Ok(false);
         }
         let wanted = Binding { cluster_id: cluster_id.into(), promised_to: Some(candidate) };
@@ -217,6 +234,7 @@ impl Quorum {
         member: &Described,
         others: &[Described],
         configured: Option<&str>,
+        search: &mut Search,
     ) -> Result<(), String> {
         let Some(cluster_id) = member.cluster_id.clone() else { return Ok(()) };
         if let Some(configured) = configured.filter(|configured| **configured != *cluster_id) {
@@ -247,8 +265,7 @@ impl Quorum {
             .map_err(|e| format!("the metadata store cannot be written: {e}"))?;
         match bound {
             Some(bound) if &*bound.cluster_id == cluster_id.as_str() => {
-                self.ask_to_join(&bound.cluster_id, member).await;
-                Ok(())
+                self.ask_to_join(&bound.cluster_id, member, search).await
             }
             Some(bound) if !pristine => Err(format!(
                 "the metadata log of this node belongs to cluster {}, but the controller at {} belongs to cluster {cluster_id}: \
@@ -259,37 +276,42 @@ impl Quorum {
         }
     }
 
-    async fn ask_to_join(&self, cluster_id: &str, member: &Described) {
+    /// # Errors
+    /// The leader has refused for so long that it will go on refusing.
+    async fn ask_to_join(&self, cluster_id: &str, member: &Described, search: &mut Search) -> Result<(), String> {
         // While a vote runs nobody leads; the loop asks again.
         let address = match &member.leader {
             Some((_, leader)) => self.directory.address_of(leader),
             None => member.address.clone(),
         };
-        let Ok(mut client) = self.peers.client(&address) else { return };
+        let Ok(mut client) = self.peers.client(&address) else { return Ok(()) };
         let request = pb::JoinRequest {
             cluster_id: cluster_id.to_owned(),
             member: Some(member_to_pb(self.identity.raft_id(), self.directory.own())),
         };
-        match timeout(JOIN_TIMEOUT, client.join(request)).await {
-            Ok(Ok(reply)) if reply.get_ref().joined => tracing::info!(cluster_id, "joined the cluster's controllers"),
-            Ok(Ok(_)) => {}
-            Ok(Err(status)) => tracing::warn!(%address, reason = status.message(), "cannot join the controllers yet"),
-            Err(_) => tracing::warn!(%address, "the active controller did not answer whether this one may join"),
-        }
-    }
-
-    fn remind(&self, others: &[Described], search: &mut Search) {
-        let due = search.reminded.get_or_insert_with(Instant::now).elapsed() >= REMIND;
-        if !due {
-            return;
-        }
-        search.reminded = Some(Instant::now());
-        let answering: Vec<String> = others.iter().map(|o| format!("{} at {}", o.node.node_id, o.address)).collect();
-        tracing::warn!(
-            seeds = ?self.directory.seeds(),
-            ?answering,
-            bound_to = ?self.identity.binding(),
-            "this controller waits for a cluster: a majority of controller.quorum.voters has to be reachable"
-        );
+        let answer = timeout(JOIN_TIMEOUT, client.join(request)).await;
+        let mut refused = None;
+        search.not_joined = match answer {
+            Ok(Ok(reply)) => {
+                if reply.get_ref().joined {
+                    tracing::info!(cluster_id, "joined the cluster's controllers");
+                }
+                None
+            }
+            Ok(Err(status)) => {
+                let reason = status.message().to_owned();
+                if status.code() == Code::AlreadyExists {
+                    refused = Some(format!("cannot join the controllers of cluster {cluster_id}: {reason}"));
+                }
+                Some(format!("the controller at {address} answers: {reason}"))
+            }
+            Err(_) => Some(format!("the active controller at {address} did not answer")),
+        };
+        let Some(refusal) = refused else {
+            search.refused_since = None;
+            return Ok(());
+        };
+        let since = *search.refused_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < REFUSED_FOR { Ok(()) } else { Err(refusal) }
     }
 }

@@ -20,6 +20,7 @@ async fn quorum(home: &Path) -> Arc<Quorum> {
         metadata_dir: home.to_owned(),
         cluster_id: None,
         directory_id,
+        earlier_life: None,
         session_timeout_ms: 1000,
         defaults: ClusterSettings::default(),
         raft: RaftTimings::default(),

@@ -5,6 +5,7 @@
 //! or makes the cluster, `membership` lets members in, `election` replaces a dead leader quickly. `quorum` ties them together.
 
 mod convert;
+mod described;
 mod directory;
 mod election;
 mod feed;
@@ -15,12 +16,15 @@ mod identity;
 mod log_store;
 mod membership;
 mod network;
+mod outlook;
 mod peers;
 #[cfg(test)]
 mod power_cut_tests;
 mod quorum;
 mod service;
+mod silence;
 mod snapshot_file;
+mod speaker;
 mod state_machine;
 mod storage;
 #[cfg(test)]

@@ -57,13 +57,16 @@ impl RaftService {
                 .current_leader
                 .and_then(|id| metrics.membership_config.membership().get_node(&id).map(|node| member_to_pb(id, node)))
         };
+        let pristine = quorum.is_pristine().map_err(|e| Status::unavailable(e.to_string()))?;
         Ok(pb::Member {
             raft_id: quorum.identity.raft_id(),
             node: Some(node_to_pb(quorum.directory.own())),
-            pristine: quorum.is_pristine().map_err(|e| Status::unavailable(e.to_string()))?,
+            pristine,
             cluster_id: binding.as_ref().map(|b| b.cluster_id.to_string()).unwrap_or_default(),
             promised_to: binding.and_then(|b| b.promised_to),
             leader,
+            lost_log: pristine && quorum.directory.earlier_life().is_some(),
+            listed_voters: quorum.directory.listed().into_keys().map(|id| id.0).collect(),
         })
     }
 }

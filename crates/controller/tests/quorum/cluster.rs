@@ -77,6 +77,7 @@ impl Node {
             metadata_dir: self.metadata_dir(),
             cluster_id: None,
             directory_id: self.directory_id,
+            earlier_life: None,
             session_timeout_ms: 1000,
             defaults: ClusterSettings::default(),
             raft: RaftTimings::default(),

@@ -1,4 +1,5 @@
-use raftsman_controller::{ControllerConfig, StartError};
+use raftsman_controller::{ControllerConfig, StartError, Voter};
+use raftsman_types::BrokerId;
 
 use crate::cluster::{LIMIT, Node, Quorum};
 
@@ -111,10 +112,67 @@ async fn a_second_process_under_a_living_nodes_id_is_refused() {
     let mut double = Node::new(1);
     let bootstrap_servers = vec![(quorum.nodes[0].host.clone(), quorum.nodes[0].port)];
     double.try_start(ControllerConfig { bootstrap_servers, ..double.config() }).unwrap();
-    double.until("bound", |h| h.bound_to.is_some()).await;
-    let joined = tokio::time::timeout(std::time::Duration::from_secs(1), double.until("in", |h| h.voters > 0)).await;
-    assert!(joined.is_err(), "it must not join");
-    assert_eq!(quorum.nodes[0].health().voters, 1);
+    let failure = double.until("refused for good", |h| h.failure.is_some()).await.failure.unwrap();
+    assert!(failure.contains("node.id 1 is the active controller's own"), "{failure}");
+    let health = quorum.nodes[0].health();
+    assert!(health.is_active && (health.voters, health.learners) == (1, 0), "{health:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_controller_that_lost_its_log_says_so_and_stops() {
+    let quorum = Quorum::of(1);
+    let config = ControllerConfig { earlier_life: Some("data/orders-0 is there".into()), ..quorum.config(0) };
+    let mut node = quorum.nodes.into_iter().next().unwrap();
+    node.try_start(config).unwrap();
+    let failure = node.until("refused", |h| h.failure.is_some()).await.failure.unwrap();
+    assert!(failure.contains("data/orders-0 is there") && failure.contains("backup"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn controllers_that_lost_their_logs_form_nothing_but_join_who_has_it() {
+    let mut quorum = Quorum::of(3);
+    // Two of three are a majority, but these were in a cluster before.
+    for index in [0, 1] {
+        let config = ControllerConfig { earlier_life: Some("of before".into()), ..quorum.config(index) };
+        quorum.nodes[index].try_start(config).unwrap();
+    }
+    assert_nothing_forms(&quorum).await;
+    // Nor does the third one form it with them.
+    quorum.start(2);
+    assert_nothing_forms(&quorum).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_lost_its_log_joins_the_others() {
+    let mut quorum = Quorum::of(3);
+    let config = ControllerConfig { earlier_life: Some("of before".into()), ..quorum.config(0) };
+    quorum.nodes[0].try_start(config).unwrap();
+    quorum.start(1);
+    quorum.start(2);
+    quorum.until_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_forms_from_different_lists_until_they_agree() {
+    let mut quorum = Quorum::of(3);
+    let mut config = quorum.config(1);
+    config.voters.push(Voter { node_id: BrokerId(4), host: "127.0.0.1".into(), port: 1 });
+    config.voters.reverse();
+    quorum.start(0);
+    quorum.nodes[1].try_start(config).unwrap();
+    assert_nothing_forms(&quorum).await;
+    quorum.nodes[1].stop();
+    // Another order is the same list.
+    let mut config = quorum.config(1);
+    config.voters.reverse();
+    quorum.nodes[1].try_start(config).unwrap();
+    quorum.active().await;
+}
+
+/// For a while longer than a formation takes.
+async fn assert_nothing_forms(quorum: &Quorum) {
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(2), quorum.active()).await;
+    assert!(waited.is_err(), "a cluster was formed");
 }
 
 async fn members(quorum: &Quorum, index: usize) -> Vec<i32> {

@@ -4,6 +4,7 @@ use raftsman_types::{TopicId, TopicPartition, validate_topic_name};
 
 use super::{DirectoryError, LogDirectory};
 use crate::error::{IoContext, StorageError};
+use crate::fs::DirectoryEntry;
 use crate::log::read_topic_id;
 
 const DELETE_SUFFIX: &str = "-delete";
@@ -31,14 +32,21 @@ impl LogDirectory {
     pub fn partitions(&self) -> Result<Vec<PartitionDirectory>, DirectoryError> {
         let mut partitions = Vec::new();
         for entry in self.fs.list(&self.path).context("list", &self.path)? {
-            let Some(TopicPartition { topic, partition }) = parse_name(&entry.name) else { continue };
-            if entry.is_directory && &*topic != "__cluster_metadata" {
-                let path = self.path.join(&entry.name);
-                let topic_id = read_topic_id(&*self.fs, &path)?;
-                partitions.push(PartitionDirectory { topic: topic.to_string(), partition, topic_id, path });
-            }
+            let Some(TopicPartition { topic, partition }) = partition_of(&entry) else { continue };
+            let path = self.path.join(&entry.name);
+            let topic_id = read_topic_id(&*self.fs, &path)?;
+            partitions.push(PartitionDirectory { topic: topic.to_string(), partition, topic_id, path });
         }
         Ok(partitions)
+    }
+
+    /// The name of one partition's directory in here, if there is any at all.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn any_partition(&self) -> Result<Option<String>, DirectoryError> {
+        let entries = self.fs.list(&self.path).context("list", &self.path)?;
+        Ok(entries.into_iter().find(|entry| partition_of(entry).is_some()).map(|entry| entry.name))
     }
 
     /// Where a partition's directory is, or would be.
@@ -79,6 +87,12 @@ impl LogDirectory {
         }
         Ok(())
     }
+}
+
+/// The partition whose directory this is. The controllers' metadata log is none.
+fn partition_of(entry: &DirectoryEntry) -> Option<TopicPartition> {
+    let partition = parse_name(&entry.name)?;
+    (entry.is_directory && &*partition.topic != "__cluster_metadata").then_some(partition)
 }
 
 /// `<topic>-<partition>`, or nothing if the name is not a partition's.

@@ -82,6 +82,7 @@ fn a_directory_knows_whose_it_is() {
         cluster_id: Some("kVTQiJDNRlSb4ZNXo2IT5A".to_owned()),
         node_id: BrokerId(3),
         directory_id: Some(DirectoryId(Uuid([9; 16]))),
+        has_joined: true,
     };
     dir.write_meta_properties(&properties).expect("written");
     fs.crash();
@@ -90,9 +91,35 @@ fn a_directory_knows_whose_it_is() {
     put(&fs, "/data/meta.properties", b"#\n#Thu Jan 01 00:00:00 UTC 2026\nversion=0\nbroker.id=4\ncluster.id = abc\n");
     let old = directory(&fs).read_meta_properties().expect("read").expect("there");
     assert_eq!((old.cluster_id.as_deref(), old.node_id, old.directory_id), (Some("abc"), BrokerId(4), None));
-    for broken in ["", "cluster.id=a\n", "cluster.id=a\nnode.id=x\n", "cluster.id=a\nnode.id=1\ndirectory.id=?\n"] {
-        put(&fs, "/data/meta.properties", broken.as_bytes());
-        assert!(directory(&fs).read_meta_properties().is_err(), "{broken:?}");
+    put(&fs, "/data/meta.properties", b"version=1\r\nnode.id=4\r\nunknown.key=x\r\ncluster.id=abc\r\n");
+    let newer = directory(&fs).read_meta_properties().expect("read").expect("there");
+    assert_eq!((newer.cluster_id.as_deref(), newer.node_id, newer.has_joined), (Some("abc"), BrokerId(4), false));
+}
+
+#[test]
+fn a_damaged_meta_properties_is_not_that_of_a_new_node() {
+    let fs = MemoryFs::new();
+    drop(directory(&fs));
+    let whole = "version=1\ncluster.id=kVTQiJDNRlSb4ZNXo2IT5A\nnode.id=3\ndirectory.id=nv4hwGjJTYmYJDFa9B9SFw\n";
+    let zero = "version=1\ncluster.id=a\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAA\n".to_owned();
+    let mut broken: Vec<Vec<u8>> = [
+        "cluster.id=a\nnode.id=1\n",
+        "version=2\ncluster.id=a\nnode.id=1\n",
+        "version=1\nnode.id=1\n",
+        "version=1\ncluster.id=a\nnode.id=x\n",
+        "version=1\ncluster.id=a\nnode.id=1\ndirectory.id=?\n",
+        "version=1\ncluster.id=a\nnode.id=1\nhalf a line\n",
+        &zero,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into();
+    broken.extend([vec![0; 90], vec![0xff; 10], Vec::new()]);
+    // Cut short anywhere before the id of the node is complete.
+    broken.extend((0..whole.find("3\n").expect("there")).map(|length| whole.as_bytes()[..length].to_vec()));
+    for bytes in broken {
+        put(&fs, "/data/meta.properties", &bytes);
+        let error = directory(&fs).read_meta_properties().expect_err(&String::from_utf8_lossy(&bytes)).to_string();
+        assert!(error.contains("meta.properties") && !error.contains('\n'), "{error}");
     }
 }
 

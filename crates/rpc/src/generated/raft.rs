@@ -208,6 +208,12 @@ pub struct Member {
     /// The leader as this member knows it.
     #[prost(message, optional, tag = "6")]
     pub leader: ::core::option::Option<MemberNode>,
+    /// The node was in a cluster before, but its metadata log is gone: it may join one, never help to form one.
+    #[prost(bool, tag = "7")]
+    pub lost_log: bool,
+    /// The node.ids of its controller.quorum.voters.
+    #[prost(int32, repeated, tag = "8")]
+    pub listed_voters: ::prost::alloc::vec::Vec<i32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PromiseRequest {

@@ -48,6 +48,7 @@ impl TestBroker {
             cluster_id: Some("test-cluster".to_owned()),
             node_id: config.node_id,
             directory_id: Some(DirectoryId(Uuid([1; 16]))),
+            has_joined: true,
         };
         directory.write_meta_properties(&properties).unwrap();
         let incarnation = IncarnationId(Uuid([9; 16]));

@@ -215,8 +215,12 @@ impl Cluster {
         let files = LogDirectory::open(self.file_system(id), self.path(id)).unwrap();
         if files.read_meta_properties().unwrap().is_none() {
             let directory_id = Some(DirectoryId(Uuid([id as u8; 16])));
-            let properties =
-                MetaProperties { cluster_id: Some("test".to_owned()), node_id: BrokerId(id), directory_id };
+            let properties = MetaProperties {
+                cluster_id: Some("test".to_owned()),
+                node_id: BrokerId(id),
+                directory_id,
+                has_joined: true,
+            };
             files.write_meta_properties(&properties).unwrap();
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
