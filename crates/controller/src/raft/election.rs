@@ -78,10 +78,9 @@ impl Quorum {
             () = self.leader_suspected.notified() => false,
             changed = metrics.wait_for(|m| m.current_leader != Some(leader)) => return changed.is_ok(),
         };
-        let (host, port) = self.directory.host_and_port(node);
         // A leader that lost its disk is answered for by the new member in its place.
         let is_gone = somebody_else && *stood_on == Some(leader);
-        if is_gone || is_dead(host, port).await {
+        if is_gone || self.is_dead_everywhere(node).await {
             tracing::info!(leader = %node.node_id, "the active controller is dead");
             self.replace(leader).await;
         } else {
@@ -90,9 +89,19 @@ impl Quorum {
         true
     }
 
+    async fn is_dead_everywhere(&self, node: &QuorumNode) -> bool {
+        for (host, port) in self.directory.places(node) {
+            if !is_dead(host, port).await {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Returns when the leader's stream has ended or could not be opened; true if somebody else answers in its place.
     async fn stand(&self, leader: RaftId, node: &QuorumNode, stood_on: &mut Option<RaftId>) -> bool {
-        let Ok(mut client) = self.peers.client(&self.directory.address_of(node)) else { return false };
+        let address = self.directory.address_of(node);
+        let Ok(mut client) = self.peers.client(&address) else { return false };
         let request = pb::StandRequest { envelope: Some(self.envelope(leader)) };
         match timeout(OPEN_TIMEOUT, client.stand(request)).await {
             Ok(Ok(stream)) => {
@@ -101,8 +110,14 @@ impl Quorum {
                 while let Ok(Some(_)) = stream.message().await {}
                 false
             }
-            Ok(Err(status)) => status.code() == tonic::Code::FailedPrecondition,
-            Err(_) => false,
+            Ok(Err(status)) => {
+                self.directory.not_at(node, &address);
+                status.code() == tonic::Code::FailedPrecondition
+            }
+            Err(_) => {
+                self.directory.not_at(node, &address);
+                false
+            }
         }
     }
 
@@ -200,9 +215,9 @@ impl Quorum {
         let voters: BTreeSet<RaftId> = membership.voter_ids().filter(|id| *id != dead && *id != metrics.id).collect();
         let asked: FuturesUnordered<_> = voters
             .into_iter()
-            .filter_map(|id| Some((id, self.directory.address_of(membership.get_node(&id)?))))
-            .map(|(id, address)| async move {
-                let position = timeout(limit, self.position(id, &address, dead)).await.ok()?;
+            .filter_map(|id| Some((id, membership.get_node(&id)?)))
+            .map(|(id, node)| async move {
+                let position = timeout(limit, self.position(id, node, dead)).await.ok()?;
                 Some((id, position?))
             })
             .collect();
@@ -210,13 +225,17 @@ impl Quorum {
     }
 
     /// How far one voter's log goes. A kept connection may be to a process that has been restarted since: then the second try makes
-    /// a new one.
-    async fn position(&self, id: RaftId, address: &str, dead: RaftId) -> Option<Option<LogId>> {
-        for _ in 0..2 {
-            let mut client = self.peers.client(address).ok()?;
+    /// a new one. Or the voter is at another address.
+    async fn position(&self, id: RaftId, node: &QuorumNode, dead: RaftId) -> Option<Option<LogId>> {
+        for attempt in 0..2 * self.directory.places(node).len() {
+            let address = self.directory.address_of(node);
+            let mut client = self.peers.client(&address).ok()?;
             let request = pb::LogPositionRequest { envelope: Some(self.envelope(id)), dead_leader: dead };
             if let Ok(reply) = client.log_position(request).await {
                 return Some(reply.into_inner().last_log_id.as_ref().map(log_id_from_pb));
+            }
+            if attempt % 2 == 1 {
+                self.directory.not_at(node, &address);
             }
         }
         None

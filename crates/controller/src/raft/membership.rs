@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::{ChangeMembers, ServerState};
-use raftsman_rpc::raft as pb;
 use tokio::time::{sleep, timeout};
 
 use super::quorum::Quorum;
-use super::types::{Membership, Metrics, QuorumNode, RaftId};
+use super::types::{Membership, Metrics, QuorumNode, RaftId, format_address};
 
 /// How long one change of the membership may take.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -68,17 +67,22 @@ impl Quorum {
     async fn lives_elsewhere(&self, membership: &Membership, joiner: &QuorumNode) -> Option<String> {
         let own = self.directory.own();
         if joiner.node_id == own.node_id {
-            return Some(format!("node.id {} is the active controller's own", joiner.node_id));
+            return Some(format!(
+                "node.id {} is the active controller's own, at {}: give each node a node.id of its own, or stop that one",
+                own.node_id,
+                self.directory.address_of(own)
+            ));
         }
+        let mut places: Vec<(RaftId, String)> = Vec::new();
         for (id, node) in membership.nodes().filter(|(_, node)| node.node_id == joiner.node_id) {
-            let address = self.directory.address_of(node);
-            let mut client = self.peers.client(&address).ok()?;
-            let described =
-                timeout(Duration::from_millis(300), client.describe_member(pb::DescribeMemberRequest {})).await;
-            if let Ok(Ok(reply)) = described
-                && reply.get_ref().raft_id == *id
-            {
-                return Some(format!("node.id {} is in use by the controller at {address}", joiner.node_id));
+            places.extend(self.directory.places(node).iter().map(|(host, port)| (*id, format_address(host, *port))));
+        }
+        for (id, address) in places {
+            if self.describe([address.clone()]).await.iter().any(|described| described.raft_id == id) {
+                return Some(format!(
+                    "node.id {} is in use by the controller at {address}: give each node a node.id of its own, or stop that one",
+                    joiner.node_id
+                ));
             }
         }
         None

@@ -41,20 +41,19 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     type Network = Network;
 
     async fn new_client(&mut self, target: RaftId, node: &QuorumNode) -> Network {
-        let address = self.directory.address_of(node);
-        let client = match endpoint(&address) {
-            Ok(endpoint) => Ok(client(endpoint.connect_lazy())),
-            Err(error) => Err(Status::invalid_argument(format!("{address} is no address: {error}"))),
-        };
-        Network { identity: self.identity.clone(), target, client }
+        let (identity, directory) = (self.identity.clone(), self.directory.clone());
+        Network { identity, directory, target, node: node.clone(), connection: None }
     }
 }
 
 /// Raft's connection to one member.
 pub(super) struct Network {
     identity: Arc<Identity>,
+    directory: Arc<Directory>,
     target: RaftId,
-    client: Result<RaftClient<Channel>, Status>,
+    node: QuorumNode,
+    /// The client of the address where the member was looked for last.
+    connection: Option<(String, RaftClient<Channel>)>,
 }
 
 impl Network {
@@ -63,8 +62,25 @@ impl Network {
         pb::Envelope { cluster_id, from: self.identity.raft_id(), to: self.target }
     }
 
-    fn client(&self) -> Result<RaftClient<Channel>, Unreachable> {
-        self.client.clone().map_err(|status| Unreachable::new(&status))
+    fn client(&mut self) -> Result<RaftClient<Channel>, Unreachable> {
+        let address = self.directory.address_of(&self.node);
+        if let Some((at, client)) = &self.connection
+            && *at == address
+        {
+            return Ok(client.clone());
+        }
+        let made = endpoint(&address).map(|endpoint| client(endpoint.connect_lazy())).map_err(|error| {
+            self.directory.not_at(&self.node, &address);
+            Unreachable::new(&Status::invalid_argument(format!("{address} is no address: {error}")))
+        })?;
+        Ok(self.connection.insert((address, made)).1.clone())
+    }
+
+    /// Notes that the member was not found where it was looked for, if that is what an answer means.
+    fn learn<T, E: std::error::Error>(&self, answer: &Result<T, RpcError<E>>) {
+        if let (Err(RPCError::Unreachable(_)), Some((address, _))) = (answer, &self.connection) {
+            self.directory.not_at(&self.node, address);
+        }
     }
 }
 
@@ -96,7 +112,9 @@ impl RaftNetwork<TypeConfig> for Network {
     ) -> Result<AppendEntriesResponse<RaftId>, RpcError> {
         let request = append_to_pb(&rpc, self.envelope());
         let mut client = self.client()?;
-        let reply = answer(client.append_entries(request), &option).await?;
+        let reply = answer(client.append_entries(request), &option).await;
+        self.learn(&reply);
+        let reply = reply?;
         append_reply_from_pb(&reply).map_err(|e| garbled(&e))
     }
 
@@ -115,7 +133,9 @@ impl RaftNetwork<TypeConfig> for Network {
             done: rpc.done,
         };
         let mut client = self.client()?;
-        let reply = answer(client.install_snapshot(request), &option).await?;
+        let reply = answer(client.install_snapshot(request), &option).await;
+        self.learn(&reply);
+        let reply = reply?;
         if let Some(expected) = reply.expected_offset {
             let segment = |offset| SnapshotSegmentId { id: rpc.meta.snapshot_id.clone(), offset };
             let mismatch = SnapshotMismatch { expect: segment(expected), got: segment(rpc.offset) };
@@ -128,7 +148,9 @@ impl RaftNetwork<TypeConfig> for Network {
     async fn vote(&mut self, rpc: VoteRequest<RaftId>, option: RPCOption) -> Result<VoteResponse<RaftId>, RpcError> {
         let request = vote_request_to_pb(&rpc, self.envelope());
         let mut client = self.client()?;
-        let reply = answer(client.vote(request), &option).await?;
+        let reply = answer(client.vote(request), &option).await;
+        self.learn(&reply);
+        let reply = reply?;
         vote_reply_from_pb(&reply).map_err(|e| garbled(&e))
     }
 

@@ -10,7 +10,7 @@ use super::described::Described;
 use super::outlook::ids;
 use super::quorum::Quorum;
 use super::speaker::Speaker;
-use super::types::{QuorumNode, RaftId};
+use super::types::{QuorumNode, RaftId, format_address};
 
 /// Elections are over by then.
 const SAY_AFTER: Duration = Duration::from_secs(3);
@@ -42,10 +42,10 @@ impl Quorum {
                 continue;
             }
             if !voters.is_empty() {
-                let addresses: Vec<String> = voters.values().map(|node| self.directory.address_of(node)).collect();
+                let places = voters.values().flat_map(|node| self.directory.places(node));
+                let addresses: Vec<String> = places.map(|(host, port)| format_address(host, port)).collect();
                 let found = self.describe(addresses).await;
-                speaker
-                    .hear(sentence(self.identity.raft_id(), &voters, &found, |node| self.directory.address_of(node)));
+                speaker.hear(sentence(self.identity.raft_id(), &voters, &found));
             }
             sleep(LOOK_EVERY).await;
         }
@@ -70,20 +70,15 @@ impl Quorum {
 }
 
 /// Who is missing, of the voters of a cluster without a leader.
-fn sentence(
-    own: RaftId,
-    voters: &BTreeMap<RaftId, QuorumNode>,
-    found: &[Described],
-    address_of: impl Fn(&QuorumNode) -> String,
-) -> Option<String> {
+fn sentence(own: RaftId, voters: &BTreeMap<RaftId, QuorumNode>, found: &[Described]) -> Option<String> {
     let mut missing = Vec::new();
     for (id, node) in voters.iter().filter(|(id, _)| **id != own) {
-        let address = address_of(node);
-        match found.iter().find(|described| described.address == address) {
-            Some(described) if described.raft_id == *id => {}
-            Some(_) => missing.push(format!("node {} at {address} has lost its metadata log", node.node_id)),
-            None => missing.push(format!("node {} at {address} does not answer", node.node_id)),
+        if found.iter().any(|described| described.raft_id == *id) {
+            continue;
         }
+        let has_lost_log = found.iter().any(|described| described.node.node_id == node.node_id);
+        let trouble = if has_lost_log { "has lost its metadata log" } else { "does not answer" };
+        missing.push(format!("node {} at {} {trouble}", node.node_id, format_address(&node.host, node.port)));
     }
     let present = voters.len() - missing.len();
     if present > voters.len() / 2 {
@@ -114,10 +109,9 @@ mod tests {
             host: format!("host{id}"),
             port: 9093,
         };
-        let address_of = |node: &QuorumNode| format!("{}:{}", node.host, node.port);
         let voters: BTreeMap<RaftId, QuorumNode> = (1..=3).map(|id| (id as RaftId, node(id))).collect();
         let described = |id: i32, raft_id| Described {
-            address: address_of(&node(id)),
+            address: String::new(),
             raft_id,
             node: node(id),
             pristine: raft_id > 3,
@@ -126,7 +120,7 @@ mod tests {
             leader: None,
             listed: [].into(),
         };
-        let says = |found: &[Described]| sentence(1, &voters, found, address_of);
+        let says = |found: &[Described]| sentence(1, &voters, found);
         let text = says(&[described(2, 77)]).unwrap();
         assert!(text.contains("1 of 3") && text.contains("node 2 at host2:9093 has lost its metadata log"), "{text}");
         assert!(text.contains("node 3 at host3:9093 does not answer") && !text.contains('\n'), "{text}");

@@ -97,6 +97,15 @@ impl Node {
         }
     }
 
+    /// Gives a stopped node another address.
+    pub fn move_to_another_address(&mut self) {
+        assert!(self.handle.is_none(), "a running node stays where it is");
+        self.host = own_address();
+        let listener = TcpListener::bind((self.host.as_str(), 0)).unwrap();
+        self.port = listener.local_addr().unwrap().port();
+        self.listener = Some(listener);
+    }
+
     /// The disk is lost: what comes back is an empty directory with another id.
     pub fn wipe(&mut self) {
         assert!(self.handle.is_none(), "a running node's disk stays");

@@ -106,6 +106,40 @@ async fn a_wiped_active_controller_comes_back_too() {
     quorum.nodes[lost].until("back", |h| h.metadata_version > 0 && h.voters == 3 && h.learners == 0).await;
 }
 
+/// Moves a node to another address; its own list says so, those of the others do not.
+fn move_away(quorum: &mut Quorum, index: usize, wiped: bool) {
+    quorum.nodes[index].stop();
+    let lists: Vec<Voter> = quorum.config(index).voters;
+    quorum.nodes[index].move_to_another_address();
+    if wiped {
+        quorum.nodes[index].wipe();
+    }
+    let mut config = ControllerConfig { voters: lists, ..quorum.config(index) };
+    let own = config.voters.iter_mut().find(|voter| voter.node_id == config.node_id).unwrap();
+    (own.host, own.port) = (quorum.nodes[index].host.clone(), quorum.nodes[index].port);
+    quorum.nodes[index].try_start(config).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_moves_with_its_own_list_changed_alone() {
+    for wiped in [false, true] {
+        let mut quorum = Quorum::started(3).await;
+        let active = quorum.until_whole().await;
+        let (moved, third) = ((active + 1) % 3, (active + 2) % 3);
+        let lists = quorum.config(third).voters;
+        move_away(&mut quorum, moved, wiped);
+        let version = quorum.nodes[active].health().metadata_version;
+        quorum.nodes[moved].until("back", |h| h.metadata_version >= version && h.voters == 3 && h.learners == 0).await;
+        // The two that are left need each other: the third one is gone, and the others' lists name the old address.
+        quorum.nodes[third].stop();
+        quorum.nodes[active].stop();
+        let config = ControllerConfig { voters: lists, ..quorum.config(active) };
+        quorum.nodes[active].try_start(config).unwrap();
+        quorum.active().await;
+        quorum.nodes[moved].until("led", |h| h.active_controller.is_some()).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_under_a_living_nodes_id_is_refused() {
     let quorum = Quorum::started(1).await;
