@@ -3,6 +3,9 @@
 //! Nothing here ships. A test waits on conditions through [`wait_until`], never on time alone.
 
 mod binary;
+pub mod disk_faults;
+mod load;
+pub mod power;
 mod process_cluster;
 mod process_node;
 mod require;
@@ -10,6 +13,7 @@ mod tools;
 mod wait;
 
 pub use binary::{raftsman_binary, use_raftsman_binary};
+pub use load::{Load, LoadOptions, LoadReport};
 pub use process_cluster::{ClusterOptions, ProcessCluster};
 pub use process_node::ProcessNode;
 pub use raftsman_client::{CommitFloor, Found, History, Indeterminate, Outcome, Reads, Verdict};

@@ -1,9 +1,11 @@
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::disk_faults::FaultyDisk;
 use crate::{raftsman_binary, wait_until, wait_until_some};
 
 /// One `raftsman server` process that a test can kill and start again on the same addresses and data.
@@ -14,6 +16,8 @@ pub struct ProcessNode {
     pub client_address: SocketAddr,
     directory: PathBuf,
     settings: Vec<(String, String)>,
+    launcher: Vec<String>,
+    disk: Option<FaultyDisk>,
     child: Option<Child>,
 }
 
@@ -25,7 +29,7 @@ impl ProcessNode {
         directory: PathBuf,
         settings: Vec<(String, String)>,
     ) -> ProcessNode {
-        ProcessNode { id, client_address, directory, settings, child: None }
+        ProcessNode { id, client_address, directory, settings, launcher: Vec::new(), disk: None, child: None }
     }
 
     /// Starts the process.
@@ -36,14 +40,19 @@ impl ProcessNode {
         assert!(self.child.is_none(), "node {} runs already", self.id);
         std::fs::create_dir_all(&self.directory).expect("the node's directory can be made");
         let output = self.output_file();
-        let mut command = Command::new(raftsman_binary());
-        command.arg("server");
+        let mut words = self.launcher.iter().map(OsString::from).chain([raftsman_binary().into(), "server".into()]);
+        let mut command = Command::new(words.next().expect("there is the program at least"));
+        command.args(words);
         for (key, value) in &self.settings {
             command.arg("--override").arg(format!("{key}={value}"));
         }
         command.env("RUST_LOG", std::env::var("RAFTSMAN_TEST_LOG").unwrap_or_else(|_| "info,openraft=off".into()));
         command.stdin(Stdio::null()).stdout(output.try_clone().expect("a file can be shared")).stderr(output);
+        let filter = self.disk.as_ref().map(|disk| disk.install(&mut command));
         self.child = Some(command.spawn().expect("the raftsman binary can be started"));
+        if let Some(filter) = filter {
+            filter.supervise();
+        }
     }
 
     /// SIGKILL, and waits until the process is gone.
@@ -107,6 +116,17 @@ impl ProcessNode {
     pub fn set(&mut self, key: &str, value: &str) {
         self.settings.retain(|(k, _)| k != key);
         self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Has its next starts go through a command that sets something up and then becomes the program named behind it
+    /// (`unshare`, `prlimit`, `env`): the process id stays the node's. Empty: start it as it is.
+    pub fn launch_through(&mut self, launcher: &[&str]) {
+        self.launcher = launcher.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// Has its next starts use a disk that can be made to fail.
+    pub fn use_disk(&mut self, disk: &FaultyDisk) {
+        self.disk = Some(disk.clone());
     }
 
     /// Where its data lies.

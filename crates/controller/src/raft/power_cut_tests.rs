@@ -1,4 +1,4 @@
-//! The two halves of a power-cut trial, run by `tests/chaos/power_cut.py`, which cuts the file system off in between. Where its
+//! The two halves of a power-cut trial, run by `tests/chaos/power_cuts`, which cuts the file system off in between. Where its
 //! variables are not set there is no trial, and nothing to look at.
 
 use std::fs::File;
@@ -38,7 +38,7 @@ fn entry(index: u64) -> Entry {
 
 /// Writes until it is killed, and notes elsewhere what it was told is on the disk.
 #[tokio::test]
-#[ignore = "a half of tests/chaos/power_cut.py"]
+#[ignore = "a half of tests/chaos/power_cuts"]
 async fn power_cut_writer() {
     let Some((mut storage, acks)) = trial("write") else { return };
     let mut acks = File::create(acks).unwrap();
@@ -60,7 +60,7 @@ async fn power_cut_writer() {
 
 /// Reads what the writer left: all it was told is there, in order and whole.
 #[tokio::test]
-#[ignore = "a half of tests/chaos/power_cut.py"]
+#[ignore = "a half of tests/chaos/power_cuts"]
 async fn power_cut_reader() {
     let Some((mut storage, acks)) = trial("read") else { return };
     let acks = std::fs::read_to_string(acks).unwrap();

@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use raftsman_client::{Client, ClientOptions, NewTopic};
+use raftsman_testkit::power::{Boot, LoopDisk, Shelf};
+use raftsman_testkit::{ClusterOptions, ProcessCluster, wait_until};
+use tokio::runtime::Runtime;
+
+const DISK_BYTES: u64 = 512 << 20;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Three nodes, each with all its data on a disk whose power can be cut.
+pub struct Rig {
+    // The order matters when it is dropped: first the processes, then their disks, then where these are mounted.
+    pub cluster: ProcessCluster,
+    disks: Vec<LoopDisk>,
+    shelf: Shelf,
+    runtime: Runtime,
+}
+
+impl Rig {
+    /// Starts the cluster; `durability` is its `log.durability`.
+    pub fn start(durability: &str) -> Rig {
+        let shelf = Shelf::new();
+        let settings = [
+            ("log.durability", durability),
+            // Small, so that cuts hit rolled segments, checkpoints and the files beside the log as well.
+            ("log.segment.bytes", "1048576"),
+            ("offsets.topic.num.partitions", "3"),
+        ];
+        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        let mut cluster = ProcessCluster::prepare(&ClusterOptions { settings, ..Default::default() });
+        let disks: Vec<LoopDisk> =
+            cluster.nodes.iter().map(|node| shelf.disk(&format!("node-{}", node.id), DISK_BYTES)).collect();
+        for (node, disk) in cluster.nodes.iter_mut().zip(&disks) {
+            node.set("log.dirs", &disk.path().join("data").display().to_string());
+            Boot::new(shelf.outside()).carries(node);
+            node.start();
+        }
+        cluster.wait_until_listening(PATIENCE);
+        Rig { cluster, disks, shelf, runtime: Runtime::new().expect("a runtime can be made") }
+    }
+
+    /// Cuts the power of nodes, by their place in the cluster: all of them at once, as far as a process can. The kernel may
+    /// let the processes see their disks fail before they end (`sees_it`), or not.
+    pub fn cut(&mut self, nodes: &[usize], sees_it: bool) {
+        let kill = |rig: &Rig| {
+            nodes.iter().for_each(|at| rig.cluster.nodes[*at].signal(rustix::process::Signal::KILL));
+        };
+        if !sees_it {
+            kill(self);
+        }
+        nodes.iter().for_each(|at| self.disks[*at].cut());
+        kill(self);
+        nodes.iter().for_each(|at| self.cluster.nodes[*at].kill());
+    }
+
+    /// Power is back: the machines boot anew, and their nodes start.
+    pub fn power_on(&mut self, nodes: &[usize]) {
+        for at in nodes {
+            self.disks[*at].power_on();
+            Boot::new(self.shelf.outside()).carries(&mut self.cluster.nodes[*at]);
+            self.cluster.nodes[*at].start();
+        }
+        self.cluster.wait_until_listening(PATIENCE);
+    }
+
+    pub fn create_topic(&self, name: &str, partitions: i32) {
+        let topic = NewTopic { name: name.to_owned(), partitions: Some(partitions), ..Default::default() };
+        let created = self.runtime.block_on(async { self.client().await?.create_topic(&topic, false).await });
+        created.expect("a topic can be created");
+    }
+
+    pub fn delete_topic(&self, name: &str) {
+        let deleted = self.runtime.block_on(async { self.client().await?.delete_topic(name).await });
+        deleted.expect("a topic can be deleted");
+    }
+
+    /// Waits until every replica of a topic is in sync.
+    pub fn wait_until_in_sync(&self, topic: &str) {
+        wait_until(&format!("all replicas of {topic} to be in sync"), PATIENCE, || {
+            let described = self.runtime.block_on(async { self.client().await?.describe_topics(Some(&[topic])).await });
+            let Ok(metadata) = described else { return false };
+            let Some(topic) = metadata.topics.get(topic) else { return false };
+            topic.partitions.iter().all(|p| p.isr.len() == self.disks.len())
+        });
+    }
+
+    async fn client(&self) -> Result<Client, raftsman_client::ClientError> {
+        Client::connect(&self.cluster.bootstrap_servers(), ClientOptions::default()).await
+    }
+}

@@ -1,0 +1,115 @@
+use std::time::{Duration, Instant};
+
+use raftsman_testkit::{Load, LoadOptions};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::rig::Rig;
+use super::{trial_count, turn};
+
+/// A cluster takes so many cuts before the next trial gets a new one.
+const TRIALS_PER_CLUSTER: usize = 10;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What trials of one kind came to.
+#[derive(Default)]
+struct Findings {
+    trials: usize,
+    acked: usize,
+    lost: usize,
+    trials_with_loss: usize,
+    given_up: usize,
+    faults: Vec<String>,
+    longest_wait: Duration,
+}
+
+#[test]
+fn one_node_loses_nothing() {
+    let Some(_turn) = turn() else { return };
+    let findings = trials("flushed", |random| vec![random.random_range(0..3)]);
+    assert_eq!((findings.given_up, findings.faults), (0, Vec::new()));
+}
+
+#[test]
+fn all_nodes_lose_nothing() {
+    let Some(_turn) = turn() else { return };
+    let findings = trials("flushed", |_| vec![0, 1, 2]);
+    assert_eq!((findings.given_up, findings.faults), (0, Vec::new()));
+}
+
+/// One of three is no loss under Kafka's rule either: the others have what it lacks, and its new boot id tells that it
+/// may lack something.
+#[test]
+fn one_node_loses_nothing_though_its_acks_were_not_flushed() {
+    let Some(_turn) = turn() else { return };
+    let findings = trials("written", |random| vec![random.random_range(0..3)]);
+    assert_eq!((findings.given_up, findings.faults), (0, Vec::new()));
+}
+
+/// Here the trials are seen to bite: without flushes they lose what was acknowledged.
+#[test]
+fn all_nodes_lose_acks_that_were_not_flushed() {
+    let Some(_turn) = turn() else { return };
+    let findings = trials("written", |_| vec![0, 1, 2]);
+    assert!(findings.lost > 0, "{} power cuts lost nothing that was never flushed", findings.trials);
+}
+
+/// Makes trials; `choose` says whose power is cut in one.
+fn trials(durability: &str, choose: impl Fn(&mut StdRng) -> Vec<usize>) -> Findings {
+    let mut findings = Findings::default();
+    let mut rig: Option<Rig> = None;
+    let started = Instant::now();
+    for number in 0..trial_count() {
+        if number % TRIALS_PER_CLUSTER == 0 {
+            // The old cluster ends first: two would compete for the processors.
+            drop(rig.take());
+        }
+        let rig = rig.get_or_insert_with(|| Rig::start(durability));
+        let mut random = StdRng::seed_from_u64(number as u64);
+        let nodes = choose(&mut random);
+        trial(rig, number, &nodes, &mut random, &mut findings);
+    }
+    let Findings { trials, acked, lost, trials_with_loss, given_up, longest_wait, .. } = &findings;
+    println!(
+        "{durability}: {trials} power cuts in {:.0} s, {acked} acked, {lost} of them lost in {trials_with_loss} trials, {given_up} given up; \
+         a partition got no ack for {longest_wait:.1?} at the most",
+        started.elapsed().as_secs_f64()
+    );
+    findings
+}
+
+fn trial(rig: &mut Rig, number: usize, nodes: &[usize], random: &mut StdRng, findings: &mut Findings) {
+    let topic = format!("cut-{number}");
+    // A few dirty logs are synced one by one, more of them by one sync of the whole disk.
+    let partitions = if random.random_bool(0.5) { 3 } else { 12 };
+    rig.create_topic(&topic, partitions);
+    let options = LoadOptions { value_bytes: random.random_range(10..8000), ..LoadOptions::new(&topic, partitions) };
+    let load = Load::start(&rig.cluster.bootstrap_servers(), options);
+    load.wait_for_acks(random.random_range(1..2000), PATIENCE);
+    std::thread::park_timeout(Duration::from_micros(random.random_range(0..30_000)));
+
+    rig.cut(nodes, random.random_bool(0.5));
+    rig.power_on(nodes);
+
+    load.wait_for_acks(200, PATIENCE);
+    rig.wait_until_in_sync(&topic);
+    let (report, found) = load.stop_and_read();
+    let verdict = report.history.judge(&found);
+    println!(
+        "trial {number}: cut of {nodes:?}, {partitions} partitions, {} acked: {verdict}; {} given up",
+        report.history.len(),
+        report.given_up.len()
+    );
+    report.given_up.iter().take(3).for_each(|line| println!("  {line}"));
+    findings.trials += 1;
+    findings.acked += report.history.len();
+    let lost = verdict.lost.len() + verdict.unseen.len();
+    findings.lost += lost;
+    findings.trials_with_loss += usize::from(lost > 0);
+    findings.given_up += report.given_up.len();
+    findings.longest_wait = findings.longest_wait.max(report.longest_wait);
+    if !verdict.is_clean() {
+        findings.faults.push(format!("trial {number}: {verdict}"));
+    }
+    rig.delete_topic(&topic);
+}
