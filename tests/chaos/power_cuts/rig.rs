@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Rig {
     // The order matters when it is dropped: first the processes, then their disks, then where these are mounted.
     pub cluster: ProcessCluster,
+    pub durability: String,
     disks: Vec<LoopDisk>,
     shelf: Shelf,
     runtime: Runtime,
@@ -37,7 +38,8 @@ impl Rig {
             node.start();
         }
         cluster.wait_until_listening(PATIENCE);
-        Rig { cluster, disks, shelf, runtime: Runtime::new().expect("a runtime can be made") }
+        let runtime = Runtime::new().expect("a runtime can be made");
+        Rig { cluster, durability: durability.to_owned(), disks, shelf, runtime }
     }
 
     /// Cuts the power of nodes, by their place in the cluster: all of them at once, as far as a process can. The kernel may

@@ -83,7 +83,13 @@ fn trial(rig: &mut Rig, number: usize, nodes: &[usize], random: &mut StdRng, fin
     // A few dirty logs are synced one by one, more of them by one sync of the whole disk.
     let partitions = if random.random_bool(0.5) { 3 } else { 12 };
     rig.create_topic(&topic, partitions);
-    let options = LoadOptions { value_bytes: random.random_range(10..8000), ..LoadOptions::new(&topic, partitions) };
+    let mut options = LoadOptions::new(&topic, partitions);
+    options.value_bytes = random.random_range(10..8000);
+    if rig.durability == "written" {
+        // After a loss the producer's sequences fit no more, and it tries each batch for as long as it may.
+        options.on_the_way_max = 5;
+        options.producer.delivery_timeout = Duration::from_secs(5);
+    }
     let load = Load::start(&rig.cluster.bootstrap_servers(), options);
     load.wait_for_acks(random.random_range(1..2000), PATIENCE);
     std::thread::park_timeout(Duration::from_micros(random.random_range(0..30_000)));
