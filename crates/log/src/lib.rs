@@ -31,6 +31,6 @@ mod tail_cache;
 pub use config::LogConfig;
 pub use error::{AppendError, LogError, ReadError, StorageError};
 pub use flush::FlushTicket;
-pub use log::{AppendInfo, DeletedSegments, Log, ReadData, Recovery};
+pub use log::{AppendInfo, DeletedSegments, Log, ReadData, Recovery, SegmentTime};
 pub use raftsman_records::TimestampType;
 pub use tail_cache::CacheBudget;

@@ -61,6 +61,11 @@ fn values_are_refused_in_kafkas_words() {
             "Invalid value createtime for configuration message.timestamp.type: String must be one of: CreateTime, LogAppendTime",
         ),
         (
+            "compression.gzip.level",
+            "0",
+            "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1",
+        ),
+        (
             "cleanup.policy",
             "delete,shred",
             "Invalid value delete,shred for configuration cleanup.policy: String must be one of: compact, delete",
@@ -71,6 +76,8 @@ fn values_are_refused_in_kafkas_words() {
     }
     for (key, value) in [
         ("retention.ms", " -1 "),
+        ("compression.gzip.level", "-1"),
+        ("compression.gzip.level", "9"),
         ("preallocate", "TRUE"),
         ("cleanup.policy", "compact, delete"),
         ("cleanup.policy", ""),
@@ -172,4 +179,21 @@ fn which_broker_settings_may_change() {
         refused("log.retention.hours", "x", Cluster).as_deref(),
         Some("Invalid value x for configuration log.retention.hours: Not a number of type LONG")
     );
+}
+
+#[test]
+fn the_deprecated_timestamp_bound_stands_in_for_those_that_nobody_set() {
+    let file = StaticSettings::new();
+    let mut image = MetadataImage::default();
+    let bounds = |image: &MetadataImage| {
+        let config = image.topic_config("t", None, &file).expect("valid settings");
+        (config.message_timestamp_before_max_ms, config.message_timestamp_after_max_ms)
+    };
+    assert_eq!(bounds(&image), (i64::MAX, 3_600_000));
+    set(&mut image, ConfigResource::topic("t"), "message.timestamp.difference.max.ms", "500");
+    assert_eq!(bounds(&image), (500, 500));
+    set(&mut image, ConfigResource::topic("t"), "message.timestamp.after.max.ms", "7");
+    assert_eq!(bounds(&image), (500, 7));
+    set(&mut image, ConfigResource::topic("t"), "message.timestamp.before.max.ms", "8");
+    assert_eq!(bounds(&image), (8, 7));
 }

@@ -46,7 +46,7 @@ fn refusal(code: ErrorCode) -> ApiVersionsResponse {
 
 fn table(image: &MetadataImage, version: i16) -> ApiVersionsResponse {
     let mut api_keys: Vec<ApiVersion> =
-        APIS.iter().map(|api| api_version(api.key, api.advertised_min(), api.max_version)).collect();
+        APIS.iter().map(|api| api_version(api.key, api.min_version, api.max_version)).collect();
     api_keys.sort_by_key(|api| api.api_key);
     let supported = features::SUPPORTED.iter().filter(|(_, min, _)| *min > 0 || version >= FEATURE_LEVEL_ZERO_FROM);
     ApiVersionsResponse {

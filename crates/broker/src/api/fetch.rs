@@ -10,10 +10,12 @@ use raftsman_protocol::messages::fetch::{
     EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, LeaderIdAndEpoch,
     NodeEndpoint, PartitionData,
 };
+use raftsman_records::LegacyFormat;
 use raftsman_types::{ErrorCode, LeaderEpoch, TopicId, TopicIdPartition};
 use tokio::time::Instant;
 
 use super::authorize::{Operation, Resource};
+use super::down_conversion::{self, Terms};
 use super::leader_hints::LeaderHints;
 use super::{Close, Context};
 use crate::replica::{FetchRead, Fetched, Isolation};
@@ -23,6 +25,10 @@ const TOPIC_IDS_FROM: i16 = 13;
 /// From this version on an answer can say who leads instead (KIP-595), and from the next where that is (KIP-951).
 const LEADER_HINTS_FROM: i16 = 12;
 const ENDPOINTS_FROM: i16 = 16;
+/// From this version on a request limits the whole answer, and takes more for one batch (KIP-74).
+const RESPONSE_LIMIT_FROM: i16 = 3;
+/// From this version on clients know KAFKA_STORAGE_ERROR (KIP-112).
+const STORAGE_ERROR_FROM: i16 = 6;
 /// `fetch.max.bytes`: the most bytes of one answer, whatever the client asks.
 const RESPONSE_BYTES_MAX: usize = 55 << 20;
 
@@ -30,6 +36,14 @@ const RESPONSE_BYTES_MAX: usize = 55 << 20;
 struct Wanted {
     at: Result<TopicIdPartition, ErrorCode>,
     partition: FetchPartition,
+}
+
+/// What holds for all partitions of a request.
+#[derive(Clone, Copy)]
+struct Limits {
+    bytes_max: usize,
+    isolation: Isolation,
+    version: i16,
 }
 
 /// What one pass over the partitions read.
@@ -57,12 +71,13 @@ pub async fn handle(ctx: &Context, request: FetchRequest, version: i16) -> Resul
     let bytes_max = (request.max_bytes.max(0) as usize).min(RESPONSE_BYTES_MAX);
     let bytes_min = (request.min_bytes.max(0) as usize).min(bytes_max);
     let deadline = Instant::now() + Duration::from_millis(request.max_wait_ms.max(0) as u64);
+    let limits = Limits { bytes_max, isolation, version };
     let topics = resolve(ctx, request.topics, version);
 
     let places: Vec<TopicIdPartition> = wanted(&topics).filter_map(|w| w.at.ok()).collect();
     let mut waiter = None;
-    let pass = loop {
-        let pass = read(ctx, &topics, bytes_max, isolation);
+    let mut pass = loop {
+        let pass = read(ctx, &topics, limits);
         let enough = pass.urgent || pass.bytes >= bytes_min || places.is_empty();
         if enough || Instant::now() >= deadline {
             break pass;
@@ -76,7 +91,37 @@ pub async fn handle(ctx: &Context, request: FetchRequest, version: i16) -> Resul
             }
         }
     };
+    if let Some(format) = down_conversion::format_of(version) {
+        convert(ctx, &topics, &mut pass, limits, format);
+    }
     Ok(respond(ctx, topics, pass, version))
+}
+
+/// Converts what was read for a fetcher of before v2, within the same limits.
+fn convert(
+    ctx: &Context,
+    topics: &[(FetchableTopicResponse, Vec<Wanted>)],
+    pass: &mut Pass,
+    limits: Limits,
+    format: LegacyFormat,
+) {
+    let mut room = limits.bytes_max;
+    for (Wanted { at, partition }, result) in wanted(topics).zip(&mut pass.results) {
+        let (Ok(at), Ok(fetched)) = (at, &mut *result) else { continue };
+        let terms = Terms {
+            format,
+            first_offset: partition.fetch_offset,
+            max_bytes: room.min(partition.partition_max_bytes.max(0) as usize),
+            isolation: limits.isolation,
+        };
+        match down_conversion::convert(ctx, *at, std::mem::take(fetched), terms) {
+            Ok(converted) => {
+                room = room.saturating_sub(converted.bytes());
+                *fetched = converted;
+            }
+            Err(error) => *result = Err(error),
+        }
+    }
 }
 
 /// Finds every topic, by id or by name.
@@ -116,26 +161,23 @@ fn wanted(topics: &[(FetchableTopicResponse, Vec<Wanted>)]) -> impl Iterator<Ite
 }
 
 /// Reads every partition once, in the client's order, within the limits.
-fn read(
-    ctx: &Context,
-    topics: &[(FetchableTopicResponse, Vec<Wanted>)],
-    bytes_max: usize,
-    isolation: Isolation,
-) -> Pass {
+fn read(ctx: &Context, topics: &[(FetchableTopicResponse, Vec<Wanted>)], limits: Limits) -> Pass {
     let mut pass = Pass { results: Vec::new(), bytes: 0, urgent: false };
     for Wanted { at, partition } in wanted(topics) {
         let result = at.and_then(|at| {
-            let room = bytes_max.saturating_sub(pass.bytes);
+            down_conversion::check(ctx, at, limits.version)?;
+            let room = limits.bytes_max.saturating_sub(pass.bytes);
             let read = FetchRead {
                 fetch_offset: partition.fetch_offset,
                 current_leader_epoch: epoch(partition.current_leader_epoch),
                 last_fetched_epoch: epoch(partition.last_fetched_epoch),
                 max_bytes: room.min(partition.partition_max_bytes.max(0) as usize),
-                // A batch larger than every limit must still get through, or the consumer is stuck (KIP-74).
-                at_least_one: pass.bytes == 0,
-                isolation,
+                // A batch larger than every limit must still get through, or the consumer is stuck (KIP-74). Before that
+                // each partition had a limit of its own, and consumers do not ask for them in turn.
+                at_least_one: pass.bytes == 0 || (limits.version < RESPONSE_LIMIT_FROM && room > 0),
+                isolation: limits.isolation,
             };
-            ctx.state.replicas.fetch(at, read).map_err(|error| error.error_code())
+            ctx.state.replicas.fetch(at, read).map_err(|error| as_known_in(limits.version, error.error_code()))
         });
         match &result {
             Ok(fetched) => {
@@ -147,6 +189,16 @@ fn read(
         pass.results.push(result);
     }
     pass
+}
+
+/// The code, or what an older client knows in its place: it looks for the leader again, and retries.
+fn as_known_in(version: i16, code: ErrorCode) -> ErrorCode {
+    match code {
+        ErrorCode::KafkaStorageError | ErrorCode::OffsetNotAvailable if version < STORAGE_ERROR_FROM => {
+            ErrorCode::NotLeaderOrFollower
+        }
+        code => code,
+    }
 }
 
 /// An epoch from the wire, where -1 is "not told".

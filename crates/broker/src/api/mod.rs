@@ -17,6 +17,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_topic_partitions;
+mod down_conversion;
 mod fetch;
 mod find_coordinator;
 mod forward;

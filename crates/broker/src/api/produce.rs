@@ -6,9 +6,10 @@ use bytes::Bytes;
 use raftsman_metadata::MetadataImage;
 use raftsman_protocol::Str;
 use raftsman_protocol::messages::produce::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse,
+    ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
+use raftsman_records::{BatchHeader, Compression, RecordError};
 use raftsman_types::{ErrorCode, TopicId, TopicIdPartition, is_internal_topic};
 use tokio::time::Instant;
 
@@ -19,6 +20,10 @@ use crate::replica::{Acks, AppendError, AppendOrigin, Appended};
 
 /// From this version on topics are named by id (KIP-516).
 const TOPIC_IDS_FROM: i16 = 13;
+/// Below this version records may be of the formats before v2.
+const V2_ONLY_FROM: i16 = 3;
+/// From this version on clients know KAFKA_STORAGE_ERROR (KIP-112).
+const STORAGE_ERROR_FROM: i16 = 4;
 /// From this version on zstd may be used (KIP-110).
 const ZSTD_FROM: i16 = 7;
 /// From this version on an answer can say who leads instead (KIP-951).
@@ -35,17 +40,21 @@ struct Append {
 struct Refusal {
     code: ErrorCode,
     message: Option<String>,
+    /// The single records at fault, if it is them.
+    records: Vec<RecordError>,
 }
 
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Refusal {
-        Refusal { code: error.error_code(), message: Some(error.to_string()) }
+        let (code, message) = (error.error_code(), Some(error.to_string()));
+        let records = if let AppendError::Invalid { records, .. } = error { records } else { Vec::new() };
+        Refusal { code, message, records }
     }
 }
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Refusal {
-        Refusal { code, message: None }
+        Refusal { code, message: None, records: Vec::new() }
     }
 }
 
@@ -101,7 +110,7 @@ pub async fn handle(ctx: &Context, request: ProduceRequest, version: i16) -> Res
         .map(|(name, topic_id, appends)| TopicProduceResponse {
             name,
             topic_id,
-            partition_responses: appends.into_iter().map(|append| respond(append, &mut hints)).collect(),
+            partition_responses: appends.into_iter().map(|append| respond(append, &mut hints, version)).collect(),
         })
         .collect();
     Ok(Some(ProduceResponse { responses, node_endpoints: node_endpoints(&hints), ..Default::default() }))
@@ -137,7 +146,7 @@ fn append(
     let records = data.records.map(|records| records.into_contiguous()).unwrap_or_default();
     if transactional {
         let message = "transactions are not served yet: produce without a transactional.id";
-        return Err(Refusal { code: ErrorCode::InvalidTxnState, message: Some(message.to_owned()) });
+        return Err(Refusal { message: Some(message.to_owned()), ..ErrorCode::InvalidTxnState.into() });
     }
     if version < ZSTD_FROM && uses_zstd(&records) {
         return Err(ErrorCode::UnsupportedCompressionType.into());
@@ -145,15 +154,13 @@ fn append(
     if ctx.state.metadata.load().partition(at).is_none() {
         return Err(ErrorCode::UnknownTopicOrPartition.into());
     }
-    Ok(ctx.state.replicas.append(at, records, acks, AppendOrigin::Client)?)
+    let origin = if version < V2_ONLY_FROM { AppendOrigin::LegacyClient } else { AppendOrigin::Client };
+    Ok(ctx.state.replicas.append(at, records, acks, origin)?)
 }
 
-/// Whether the first batch says it is compressed with zstd; whether it is a batch at all is checked later.
+/// Whether the records begin with a batch that says it is compressed with zstd. (Messages of older formats cannot be.)
 fn uses_zstd(records: &Bytes) -> bool {
-    const ATTRIBUTES_LOW_BYTE: usize = 22;
-    const CODEC_MASK: u8 = 7;
-    const ZSTD: u8 = 4;
-    records.get(ATTRIBUTES_LOW_BYTE).is_some_and(|byte| byte & CODEC_MASK == ZSTD)
+    BatchHeader::parse(records).and_then(|header| header.compression()) == Ok(Compression::Zstd)
 }
 
 async fn await_commit(ctx: &Context, append: &mut Append, deadline: Instant) {
@@ -164,7 +171,7 @@ async fn await_commit(ctx: &Context, append: &mut Append, deadline: Instant) {
     }
 }
 
-fn respond(append: Append, hints: &mut LeaderHints<'_>) -> PartitionProduceResponse {
+fn respond(append: Append, hints: &mut LeaderHints<'_>, version: i16) -> PartitionProduceResponse {
     let index = append.at.partition;
     match append.outcome {
         Ok(appended) => PartitionProduceResponse {
@@ -179,9 +186,15 @@ fn respond(append: Append, hints: &mut LeaderHints<'_>) -> PartitionProduceRespo
                 ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch => hints.leader_of(append.at),
                 _ => None,
             };
+            let code = match refusal.code {
+                // The next best an older client knows: it looks for the leader again, and retries.
+                ErrorCode::KafkaStorageError if version < STORAGE_ERROR_FROM => ErrorCode::NotLeaderOrFollower,
+                code => code,
+            };
             PartitionProduceResponse {
                 index,
-                error_code: refusal.code.code(),
+                error_code: code.code(),
+                record_errors: refusal.records.iter().map(record_error).collect(),
                 error_message: refusal.message.map(Str::from),
                 base_offset: -1,
                 log_start_offset: -1,
@@ -193,6 +206,11 @@ fn respond(append: Append, hints: &mut LeaderHints<'_>) -> PartitionProduceRespo
             }
         }
     }
+}
+
+fn record_error(error: &RecordError) -> BatchIndexAndErrorMessage {
+    let message = Some(Str::from(error.fault.to_string()));
+    BatchIndexAndErrorMessage { batch_index: error.index, batch_index_error_message: message }
 }
 
 fn node_endpoints(hints: &LeaderHints<'_>) -> Vec<NodeEndpoint> {

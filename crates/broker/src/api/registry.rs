@@ -65,9 +65,9 @@ macro_rules! api {
 
 /// Every API this broker serves. What ApiVersions advertises is computed from it.
 pub static APIS: &[Api] = &[
-    api!(overlapping ApiKey::Produce, 3..=13, produce::handle),
-    api!(ApiKey::Fetch, 4..=18, fetch::handle),
-    api!(ApiKey::ListOffsets, 1..=11, list_offsets::handle),
+    api!(overlapping ApiKey::Produce, 0..=13, produce::handle),
+    api!(ApiKey::Fetch, 0..=18, fetch::handle),
+    api!(ApiKey::ListOffsets, 0..=11, list_offsets::handle),
     api!(ApiKey::Metadata, 0..=13, metadata::handle),
     api!(ApiKey::OffsetCommit, 0..=10, offset_commit::handle),
     api!(ApiKey::OffsetFetch, 0..=10, offset_fetch::handle),
@@ -93,12 +93,6 @@ pub static APIS: &[Api] = &[
 ];
 
 impl Api {
-    /// The lowest version to advertise. Produce says 0 and ends connections that use 0 to 2: a client library breaks
-    /// on any other answer (KAFKA-18659).
-    pub fn advertised_min(&self) -> i16 {
-        if self.key == ApiKey::Produce { 0 } else { self.min_version }
-    }
-
     fn serves(&self, version: i16) -> bool {
         (self.min_version..=self.max_version).contains(&version)
     }

@@ -1,3 +1,4 @@
+use raftsman_records::RecordError;
 use raftsman_types::{ErrorCode, LeaderEpoch, Offset};
 
 /// When a produce request is answered (Kafka's `acks`).
@@ -16,6 +17,8 @@ pub enum Acks {
 pub enum AppendOrigin {
     /// A produce request.
     Client,
+    /// A produce request of version 0 to 2, whose records may be of formats 0 and 1.
+    LegacyClient,
     /// A coordinator on this broker.
     Coordinator,
 }
@@ -67,6 +70,8 @@ pub enum AppendError {
         code: ErrorCode,
         /// Which rule, and how.
         message: String,
+        /// The single records at fault, if it is them (KIP-467).
+        records: Vec<RecordError>,
     },
     /// A gap in a producer's sequence numbers.
     #[error("out of order sequence number: {0}")]

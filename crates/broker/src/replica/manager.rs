@@ -19,8 +19,8 @@ use super::service::ReplicationService;
 use super::shell::Shell;
 use super::startup::{self, DamagedReplica};
 use super::{
-    Acks, AppendError, AppendOrigin, Appended, Clock, FetchError, FetchRead, Fetched, Isolation, ListedOffset,
-    PartitionState, ReplicaConfig, ReplicaRole, SystemClock,
+    Acks, AppendError, AppendOrigin, Appended, Clock, FetchError, FetchRead, FetchTerms, Fetched, Isolation,
+    ListedOffset, PartitionState, ReplicaConfig, ReplicaRole, SystemClock,
 };
 
 /// Why replicas cannot be opened.
@@ -184,6 +184,11 @@ impl ReplicaManager {
         self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?.fetch(read)
     }
 
+    /// What the partition's topic says about old fetchers; `None` if there is no replica here.
+    pub fn fetch_terms(&self, at: TopicIdPartition) -> Option<FetchTerms> {
+        self.partition(at).map(|partition| partition.fetch_terms())
+    }
+
     /// A waiter that is woken by every commit in these partitions and by every change of their leaders, from now on.
     /// Look once more after this call before waiting: what was committed before it wakes nobody.
     pub fn wait_for_data(&self, partitions: &[TopicIdPartition]) -> DataWaiter {
@@ -205,6 +210,20 @@ impl ReplicaManager {
     ) -> Result<ListedOffset, FetchError> {
         let partition = self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?;
         partition.list_offset(timestamp, isolation, current_leader_epoch)
+    }
+
+    /// Answers ListOffsets as before Kafka 0.10.1: starts of segments last written at `timestamp` or before, and the end
+    /// of the log; the latest first, at most `offsets_max`.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub fn list_segment_offsets(
+        &self,
+        at: TopicIdPartition,
+        timestamp: i64,
+        offsets_max: usize,
+    ) -> Result<Vec<Offset>, FetchError> {
+        self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?.list_segment_offsets(timestamp, offsets_max)
     }
 
     /// The largest leader epoch known that is at most `epoch`, and the offset after its last record (KIP-279).

@@ -40,5 +40,5 @@ pub use config::ReplicaConfig;
 pub use data_waiter::DataWaiter;
 pub use link::{BoxFuture, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult};
 pub use manager::{OpenError, ReplicaManager};
-pub use read::{FetchError, FetchRead, Fetched, Isolation, ListedOffset, PartitionState, ReplicaRole};
+pub use read::{FetchError, FetchRead, FetchTerms, Fetched, Isolation, ListedOffset, PartitionState, ReplicaRole};
 pub use service::{LeaderStream, ReplicationService};

@@ -11,6 +11,15 @@ pub enum Isolation {
     ReadCommitted,
 }
 
+/// What a topic says about fetchers of old versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FetchTerms {
+    /// `message.downconversion.enable`: whether records are converted to formats 0 and 1.
+    pub down_conversion: bool,
+    /// Whether `compression.type` is zstd, which old fetchers cannot unpack (KIP-110).
+    pub is_zstd: bool,
+}
+
 /// One partition of a consumer's fetch.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchRead {

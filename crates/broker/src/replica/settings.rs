@@ -1,15 +1,17 @@
 use bytes::Bytes;
 use raftsman_log::LogConfig;
 use raftsman_metadata::{MetadataImage, TimestampType, TopicConfig};
-use raftsman_records::{ValidationLimits, validate};
+use raftsman_records::{Compression, InvalidRecords, TargetCompression, ValidationLimits, validate};
 use raftsman_types::WallTime;
 
-use super::{AppendError, ReplicaConfig};
+use super::{AppendError, AppendOrigin, FetchTerms, ReplicaConfig};
 
 /// A topic's settings as its replicas here need them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TopicSettings {
     pub log: LogConfig,
+    pub fetch_terms: FetchTerms,
+    target_compression: TargetCompression,
     timestamp_before_max_ms: i64,
     timestamp_after_max_ms: i64,
 }
@@ -25,25 +27,50 @@ impl TopicSettings {
         TopicSettings {
             timestamp_before_max_ms: settings.message_timestamp_before_max_ms,
             timestamp_after_max_ms: settings.message_timestamp_after_max_ms,
+            fetch_terms: FetchTerms {
+                down_conversion: settings.message_downconversion_enable,
+                is_zstd: &*settings.compression_type == Compression::Zstd.name(),
+            },
+            target_compression: target_compression(&settings),
             log: log_config(&settings),
         }
     }
 
-    /// Checks a client's records, and returns the one batch of them that counts.
-    pub fn validate(&self, records: Bytes, now: WallTime) -> Result<Bytes, AppendError> {
+    /// Checks a client's records, and returns the one batch of them that counts, converted where the topic asks for it.
+    pub fn validate(&self, records: Bytes, origin: AppendOrigin, now: WallTime) -> Result<Bytes, AppendError> {
         let limits = ValidationLimits {
             max_message_bytes: self.log.max_message_bytes,
             timestamp_type: self.log.message_timestamp_type,
             timestamp_before_max_ms: self.timestamp_before_max_ms,
             timestamp_after_max_ms: self.timestamp_after_max_ms,
             require_keys: self.log.compact,
+            accept_legacy: origin == AppendOrigin::LegacyClient,
+            target_compression: self.target_compression,
             ..ValidationLimits::at(now)
         };
         match validate(&records, &limits) {
             Ok(batch) => Ok(batch.into_bytes()),
-            Err(error) => Err(AppendError::Invalid { code: error.error_code(), message: error.to_string() }),
+            Err(error) => {
+                let (code, message) = (error.error_code(), error.to_string());
+                let records = if let InvalidRecords::Records(errors) = error { errors.named } else { Vec::new() };
+                Err(AppendError::Invalid { code, message, records })
+            }
         }
     }
+}
+
+fn target_compression(settings: &TopicConfig) -> TargetCompression {
+    let codec = match &*settings.compression_type {
+        "uncompressed" => Some(Compression::None),
+        name => Compression::from_name(name),
+    };
+    let level = match codec {
+        Some(Compression::Gzip) => Some(settings.compression_gzip_level),
+        Some(Compression::Lz4) => Some(settings.compression_lz4_level),
+        Some(Compression::Zstd) => Some(settings.compression_zstd_level),
+        _ => None,
+    };
+    codec.map_or(TargetCompression::Producer, |codec| TargetCompression::Codec { codec, level })
 }
 
 fn log_config(settings: &TopicConfig) -> LogConfig {

@@ -16,6 +16,7 @@ pub use append::AppendInfo;
 pub use open::Recovery;
 pub use reading::ReadData;
 pub use retention::DeletedSegments;
+pub use timestamps::SegmentTime;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -2,10 +2,36 @@ use raftsman_records::{BatchHeader, RecordBatch};
 use raftsman_types::{LeaderEpoch, Offset};
 
 use super::Log;
-use crate::error::ReadError;
+use crate::error::{IoContext, ReadError};
 use crate::segment::Segment;
 
+/// A segment as ListOffsets of before Kafka 0.10.1 knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentTime {
+    /// Its first offset, or the log's start if that lies within.
+    pub start: Offset,
+    /// When its file was last written, ms since 1970.
+    pub modified_ms: i64,
+    /// Whether it holds no batch.
+    pub is_empty: bool,
+}
+
 impl Log {
+    /// When each segment was last written to, the oldest first.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn segment_times(&self) -> Result<Vec<SegmentTime>, ReadError> {
+        self.check_online()?;
+        let time_of = |segment: &Segment| {
+            let path = segment.path(&self.place);
+            let modified = self.place.fs.modified(&path).context("read the time of", &path)?;
+            let start = segment.base_offset.max(self.log_start_offset);
+            Ok(SegmentTime { start, modified_ms: modified.0, is_empty: segment.size == 0 })
+        };
+        self.segments.iter().map(time_of).collect()
+    }
+
     /// The first record whose timestamp is at least `timestamp`: offset, timestamp, leader epoch.
     ///
     /// # Errors

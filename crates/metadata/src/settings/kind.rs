@@ -43,6 +43,15 @@ pub enum ConfigKind {
         /// The greatest value.
         max: i64,
     },
+    /// A 32-bit number from `min` to `max`, or one other.
+    IntOr {
+        /// The least value.
+        min: i64,
+        /// The greatest value.
+        max: i64,
+        /// The other value.
+        or: i64,
+    },
     /// A 64-bit number from `min` to `max`.
     Long {
         /// The least value.
@@ -93,7 +102,7 @@ impl ConfigKind {
         match self {
             ConfigKind::Boolean => 1,
             ConfigKind::OneOf(_) => 2,
-            ConfigKind::Int { .. } => 3,
+            ConfigKind::Int { .. } | ConfigKind::IntOr { .. } => 3,
             ConfigKind::Long { .. } => 5,
             ConfigKind::Double { .. } => 6,
             ConfigKind::ListOf(_) | ConfigKind::ThrottledReplicas => 7,
@@ -123,6 +132,13 @@ impl ConfigKind {
             ConfigKind::Int { min, max } => match value.parse::<i32>() {
                 Err(_) => Some("Not a number of type INT".to_owned()),
                 Ok(number) => outside(i64::from(number), min, max),
+            },
+            ConfigKind::IntOr { min, max, or } => match value.parse::<i32>().map(i64::from) {
+                Err(_) => Some("Not a number of type INT".to_owned()),
+                Ok(number) if number == or => None,
+                Ok(number) => {
+                    outside(number, min, max).map(|_| format!("Value must be between {min} and {max} or equal to {or}"))
+                }
             },
             ConfigKind::Long { min, max } => match value.parse::<i64>() {
                 Err(_) => Some("Not a number of type LONG".to_owned()),

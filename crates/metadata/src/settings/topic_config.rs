@@ -42,6 +42,7 @@ pub struct TopicConfig {
     pub index_interval_bytes: i32,
     pub max_compaction_lag_ms: i64,
     pub max_message_bytes: i32,
+    pub message_downconversion_enable: bool,
     pub message_timestamp_after_max_ms: i64,
     pub message_timestamp_before_max_ms: i64,
     pub message_timestamp_type: TimestampType,
@@ -101,6 +102,14 @@ impl TopicConfig {
         let long = |name| text(name).and_then(|value| number::<i64>(name, &value));
         let int = |name| text(name).and_then(|value| number::<i32>(name, &value));
         let flag = |name| text(name).map(|value| value.eq_ignore_ascii_case("true"));
+        // A bound nobody changed gives way to the deprecated setting, if somebody set that.
+        let timestamp_bound = |name| {
+            const DEPRECATED: &str = "message.timestamp.difference.max.ms";
+            let is_default = |name, value: &str| Self::key(name).is_some_and(|key| key.default == value);
+            let (bound, deprecated) = (text(name)?, text(DEPRECATED)?);
+            let gives_way = is_default(name, &bound) && !is_default(DEPRECATED, &deprecated);
+            long(if gives_way { DEPRECATED } else { name })
+        };
         let policy = text("cleanup.policy")?;
         let has = |word| elements(&policy).any(|element| element == word);
         Ok(TopicConfig {
@@ -117,8 +126,9 @@ impl TopicConfig {
             index_interval_bytes: int("index.interval.bytes")?,
             max_compaction_lag_ms: long("max.compaction.lag.ms")?,
             max_message_bytes: int("max.message.bytes")?,
-            message_timestamp_after_max_ms: long("message.timestamp.after.max.ms")?,
-            message_timestamp_before_max_ms: long("message.timestamp.before.max.ms")?,
+            message_downconversion_enable: flag("message.downconversion.enable")?,
+            message_timestamp_after_max_ms: timestamp_bound("message.timestamp.after.max.ms")?,
+            message_timestamp_before_max_ms: timestamp_bound("message.timestamp.before.max.ms")?,
             message_timestamp_type: match &*text("message.timestamp.type")? {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,

@@ -1,4 +1,4 @@
-//! Every topic setting of Kafka 4.4, and `durability`, our own.
+//! Every topic setting of Kafka 4.4, two of 3.9 that still mean something here, and `durability`, our own.
 
 use super::kind::{ConfigKey, ConfigKind, Synonym};
 
@@ -33,7 +33,12 @@ const LONG_MAX: &str = "9223372036854775807";
 /// In the order of their names.
 pub(super) const KEYS: &[ConfigKey] = &[
     key("cleanup.policy", ConfigKind::ListOf(&["compact", "delete"]), "delete", &[same("log.cleanup.policy")]),
-    key("compression.gzip.level", ConfigKind::Int { min: -1, max: 9 }, "-1", &[same("compression.gzip.level")]),
+    key(
+        "compression.gzip.level",
+        ConfigKind::IntOr { min: 1, max: 9, or: -1 },
+        "-1",
+        &[same("compression.gzip.level")],
+    ),
     key("compression.lz4.level", ConfigKind::Int { min: 1, max: 17 }, "9", &[same("compression.lz4.level")]),
     key(
         "compression.type",
@@ -54,8 +59,12 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key("local.retention.ms", long(-2), "-2", &[same("log.local.retention.ms")]),
     key("max.compaction.lag.ms", long(1), LONG_MAX, &[same("log.cleaner.max.compaction.lag.ms")]),
     key("max.message.bytes", int(0), "1048588", &[same("message.max.bytes")]),
+    // Kafka 4 has dropped this one with what it switches off; here old fetchers are still served.
+    key("message.downconversion.enable", BOOLEAN, "true", &[same("log.message.downconversion.enable")]),
     key("message.timestamp.after.max.ms", long(0), "3600000", &[same("log.message.timestamp.after.max.ms")]),
     key("message.timestamp.before.max.ms", long(0), LONG_MAX, &[same("log.message.timestamp.before.max.ms")]),
+    // Deprecated: stands in for the two above where they have their defaults (KIP-937).
+    key("message.timestamp.difference.max.ms", long(0), LONG_MAX, &[same("log.message.timestamp.difference.max.ms")]),
     key(
         "message.timestamp.type",
         ConfigKind::OneOf(&["CreateTime", "LogAppendTime"]),

@@ -52,6 +52,11 @@ impl DownConverter {
         self.is_full
     }
 
+    /// Whether nothing was converted yet.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
     /// Adds a batch, unpacked to at most `max_decompressed_bytes`.
     ///
     /// # Errors

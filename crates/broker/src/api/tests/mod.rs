@@ -3,6 +3,8 @@
 mod admin;
 mod lost_leader;
 mod metadata;
+mod old_formats;
+mod sole;
 mod versions;
 
 use std::future::poll_fn;

@@ -75,9 +75,9 @@ impl Partition {
         }
         let now = self.core.wall_time();
         let records = match origin {
-            AppendOrigin::Client => {
+            AppendOrigin::Client | AppendOrigin::LegacyClient => {
                 let settings = Arc::clone(&self.settings.read());
-                settings.validate(records, now)?
+                settings.validate(records, origin, now)?
             }
             AppendOrigin::Coordinator => records,
         };
@@ -123,7 +123,7 @@ impl Partition {
                 self.directory.fail(&self.core, &message);
                 AppendError::Storage
             }
-            other => AppendError::Invalid { code: other.error_code(), message },
+            other => AppendError::Invalid { code: other.error_code(), message, records: Vec::new() },
         }
     }
 

@@ -21,7 +21,7 @@ use super::fetch_stream::FetchStream;
 use super::session::Session;
 use super::settings::TopicSettings;
 use super::waiters::{CommitWaiters, ReadWaiters};
-use super::{AppendError, PartitionState, ReplicaRole};
+use super::{AppendError, FetchTerms, PartitionState, ReplicaRole};
 
 /// A replica on this broker.
 pub(super) struct Partition {
@@ -112,6 +112,11 @@ impl Partition {
             self.state.lock().log.set_config(settings.log.clone());
             *current = Arc::new(settings);
         }
+    }
+
+    /// What its topic says about old fetchers.
+    pub fn fetch_terms(&self) -> FetchTerms {
+        self.settings.read().fetch_terms
     }
 
     /// Where it stands, for handlers, health and tests.

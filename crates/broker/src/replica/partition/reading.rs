@@ -115,6 +115,36 @@ impl Partition {
         }
     }
 
+    /// ListOffsets of version 0: the offsets at which segments start that were last written at a time or before it, and
+    /// the end of what is committed.
+    pub fn list_segment_offsets(&self, timestamp: i64, offsets_max: usize) -> Result<Vec<Offset>, FetchError> {
+        let state = self.state.lock();
+        self.serving_leader(&state, None)?;
+        let high_watermark = state.high_watermark;
+        let segments = self.looked_up(state.log.segment_times())?;
+        let now = self.core.wall_time().0;
+        let mut known: Vec<(Offset, i64)> =
+            segments.iter().map(|segment| (segment.start, segment.modified_ms)).collect();
+        if segments.last().is_some_and(|newest| !newest.is_empty) {
+            known.push((state.log.log_end_offset(), now));
+        }
+        match timestamp {
+            LATEST => {}
+            EARLIEST => known.truncate(1),
+            timestamp => {
+                let until = known.iter().rposition(|(_, time)| *time <= timestamp).map_or(0, |last| last + 1);
+                known.truncate(until);
+            }
+        }
+        let mut offsets: Vec<Offset> = known.iter().rev().map(|(offset, _)| *offset).take(offsets_max).collect();
+        // What is not committed yet is not there for a consumer.
+        if offsets.iter().any(|offset| *offset > high_watermark) {
+            offsets.retain(|offset| *offset < high_watermark);
+            offsets.insert(0, high_watermark);
+        }
+        Ok(offsets)
+    }
+
     /// The largest epoch this log knows that is at most the one asked for, and its end (KIP-279).
     pub fn offset_for_leader_epoch(
         &self,
