@@ -12,3 +12,4 @@ mod java_console;
 mod kafka_python;
 mod kcat;
 mod lost_node;
+mod old_clients;
