@@ -8,8 +8,9 @@ mod support;
 use std::path::Path;
 
 use raftsman_controller::decide::{
-    AlterConfigs, BrokerReference, ClusterSettings, ConfigOperation, ConfigOperationKind, CreatePartitions,
-    CreateTopics, DeleteTopics, MorePartitions, Request, ResourceConfigs, TopicReference,
+    AlterConfigs, AssignDirectories, BrokerReference, ClusterSettings, ConfigOperation, ConfigOperationKind,
+    CreatePartitions, CreateTopics, DeleteTopics, DirectoryAssignment, MorePartitions, Request, ResourceConfigs,
+    TopicReference,
 };
 use raftsman_metadata::{ConfigResource, Durability};
 use raftsman_types::{BrokerEpoch, BrokerId};
@@ -39,8 +40,8 @@ fn register(world: &World, words: &[&str]) -> Request {
     let given = |key: &str| pairs(words).into_iter().find(|(k, _)| *k == key).map(|(_, value)| value.to_owned());
     let mut request = registration(id, given("start").map_or(0, |start| number(&start) as u8));
     request.rack = given("rack").map(Into::into);
-    if let Some(disk) = given("disk") {
-        request.directories = vec![directory(id, number(&disk) as u8)];
+    if let Some(disks) = given("disk") {
+        request.directories = numbers(&disks).into_iter().map(|disk| directory(id, disk as u8)).collect();
     }
     if let Some(boot) = given("boot") {
         request.boot_id = boot.into();
@@ -112,6 +113,17 @@ fn request(world: &World, line: &str) -> Request {
             broker: world.reference(number(words[1])),
             directories: vec![directory(number(words[1]), number(words[2]) as u8)],
         },
+        // `assign 1 2 t-0 failed`: broker 1 keeps it in its directory 2, which has failed.
+        "assign" => {
+            let (id, (topic, partition)) = (number(words[1]), place(words[3]));
+            let assignment = DirectoryAssignment {
+                directory: directory(id, number(words[2]) as u8),
+                partitions: vec![world.at(topic, partition)],
+                failed: words.contains(&"failed"),
+            };
+            let sender = world.reference(id);
+            Request::AssignDirectories(AssignDirectories { sender, assignments: vec![assignment] })
+        }
         "isr" => {
             let (topic, partition) = place(words[1]);
             let mut request = world.alter_isr(topic, partition, &numbers(words[2]));

@@ -40,6 +40,7 @@ mod resource_configs;
 mod sync_group;
 #[cfg(test)]
 mod tests;
+mod waiting_room;
 
 pub use authorize::{Operation, Resource};
 pub use close::Close;

@@ -9,7 +9,7 @@ use super::{
     BrokerState, Close, Context, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
     delete_topics, describe_cluster, describe_configs, describe_groups, describe_topic_partitions, fetch,
     find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups,
-    list_offsets, metadata, offset_commit, offset_fetch, offset_for_leader_epoch, produce, sync_group,
+    list_offsets, metadata, offset_commit, offset_fetch, offset_for_leader_epoch, produce, sync_group, waiting_room,
 };
 use crate::net::{Answer, Dispatched, Dispatcher, Peer};
 
@@ -27,9 +27,9 @@ pub struct Api {
 }
 
 /// A request's bytes behind its header, and how to answer it.
-struct Call {
+pub(super) struct Call {
     body: Reader,
-    version: i16,
+    pub(super) version: i16,
     correlation_id: i32,
 }
 
@@ -99,13 +99,13 @@ impl Api {
 }
 
 impl Call {
-    fn decode<R: Request>(&mut self) -> Result<R, Close> {
+    pub(super) fn decode<R: Request>(&mut self) -> Result<R, Close> {
         // Bytes behind the request are ignored, as Kafka does.
         R::decode(&mut self.body, self.version)
             .map_err(|e| Close::because(format!("a malformed {} request of version {}: {e}", R::KEY, self.version)))
     }
 
-    fn respond<M: Message>(&self, key: ApiKey, response: &M) -> Result<Frame, Close> {
+    pub(super) fn respond<M: Message>(&self, key: ApiKey, response: &M) -> Result<Frame, Close> {
         encode_response(key, self.version, self.correlation_id, response)
             .map_err(|e| Close::because(format!("the {key} answer cannot be written in version {}: {e}", self.version)))
     }
@@ -155,7 +155,10 @@ impl Dispatcher for Registry {
             connected_at: peer.connected_at,
             state: self.state.clone(),
         });
-        let call = Call { body, version, correlation_id: header.correlation_id };
+        let mut call = Call { body, version, correlation_id: header.correlation_id };
+        if !self.state.identity.is_admitted() && api.key != ApiKey::ApiVersions {
+            return waiting_room::refuse(api.key, &mut call);
+        }
         Ok(Dispatched { answer: (api.begin)(context, call), overlaps: api.overlaps })
     }
 }

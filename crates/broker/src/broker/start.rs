@@ -141,21 +141,28 @@ fn acceptors(
     Ok((addresses, acceptors))
 }
 
-/// Accepts connections once this broker knows the cluster and the cluster counts on it: until then clients wait in the
-/// sockets' queues instead of being told of a cluster without topics.
+/// How long clients wait in the sockets' queues for this broker to be admitted; after that they are told to try elsewhere.
+const CLIENTS_WAIT: Duration = Duration::from_secs(2);
+
+/// Accepts connections once this broker knows the cluster and the cluster counts on it, or has not for a while: see
+/// `api::waiting_room`.
 async fn open_doors(
     acceptors: Vec<Acceptor>,
     mut statuses: watch::Receiver<LifecycleStatus>,
     doors: watch::Sender<bool>,
 ) {
-    if statuses.wait_for(|status| status.unfenced).await.is_err() {
+    let soon = tokio::time::timeout(CLIENTS_WAIT, statuses.wait_for(|status| status.unfenced)).await;
+    if matches!(soon, Ok(Err(_))) {
         return;
     }
+    drop(soon);
     let mut accepting = tokio::task::JoinSet::new();
     for acceptor in acceptors {
         accepting.spawn(acceptor.accept_all());
     }
-    doors.send_replace(true);
+    if statuses.wait_for(|status| status.unfenced).await.is_ok() {
+        doors.send_replace(true);
+    }
     accepting.join_all().await;
 }
 
@@ -187,6 +194,8 @@ fn join_cluster(
 ) {
     let identity = state.identity.clone();
     lifecycle.spawn(async move { identity.watch_contact().await });
+    let controller = state.controller.clone();
+    lifecycle.spawn(async move { controller.say_places().await });
     let session = Lifecycle {
         client: state.controller.clone(),
         identity: state.identity.clone(),

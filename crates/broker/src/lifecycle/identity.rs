@@ -16,6 +16,7 @@ pub struct BrokerIdentity {
     broker_epoch: AtomicI64,
     in_contact: watch::Sender<bool>,
     contact_until: watch::Sender<Option<Instant>>,
+    admitted: AtomicBool,
     stopping: AtomicBool,
     offline_directories: watch::Sender<BTreeSet<DirectoryId>>,
 }
@@ -30,6 +31,7 @@ impl BrokerIdentity {
             broker_epoch: AtomicI64::new(BrokerEpoch::NONE.0),
             in_contact: watch::Sender::new(false),
             contact_until: watch::Sender::new(None),
+            admitted: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             offline_directories: watch::Sender::default(),
         }
@@ -118,6 +120,16 @@ impl BrokerIdentity {
 
     pub(super) fn offline_directory_changes(&self) -> watch::Receiver<BTreeSet<DirectoryId>> {
         self.offline_directories.subscribe()
+    }
+
+    /// Whether the cluster has counted on this broker since it started: before that it knows nothing to tell clients.
+    pub fn is_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Acquire)
+    }
+
+    /// The controller has unfenced this broker.
+    pub(crate) fn set_admitted(&self) {
+        self.admitted.store(true, Ordering::Release);
     }
 
     /// Whether this broker is on its way out.

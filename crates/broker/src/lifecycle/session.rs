@@ -227,6 +227,9 @@ impl Lifecycle {
             self.identity.heard(sent + self.session_timeout);
             self.observer.controller_heard(sent.into_std());
         }
+        if !reply.fenced {
+            self.identity.set_admitted();
+        }
         self.status.send_if_modified(|status| {
             let news = LifecycleStatus {
                 unfenced: !reply.fenced,

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use raftsman_rpc::controller::controller_client::ControllerClient as Rpc;
 use raftsman_rpc::controller::{
     AdministerReply, AdministerRequest, AllocateProducerIdsRequest, AlterPartitionReply, AlterPartitionRequest,
-    RegisterBrokerReply, RegisterBrokerRequest, ReportUnreachableRequest, Sender, administer_request,
+    AssignDirectoriesRequest, RegisterBrokerReply, RegisterBrokerRequest, ReportUnreachableRequest, Sender,
+    administer_request,
 };
 use raftsman_types::{BrokerId, ErrorCode};
 use tokio::runtime::Handle;
@@ -18,6 +19,7 @@ use tonic::{Response, Status};
 
 use super::ControllerError;
 use super::controllers::{AttemptError, Controllers, Purpose, classify, max_reply_bytes};
+use super::directories::UnknownPlaces;
 use crate::lifecycle::BrokerIdentity;
 
 /// How long one controller may take over one request before another is asked.
@@ -40,6 +42,7 @@ struct Inner {
     controllers: Arc<Controllers>,
     /// Peers that could not be reached, and when that was last reported.
     unreachable: Mutex<HashMap<BrokerId, Instant>>,
+    unknown_places: UnknownPlaces,
 }
 
 /// Whether a request whose outcome is unknown may be sent again.
@@ -55,7 +58,8 @@ impl ControllerClient {
     /// A client that dials from `runtime` and knows these controllers (host, port) to begin with.
     pub fn new(runtime: Handle, identity: Arc<BrokerIdentity>, endpoints: Vec<(String, u16)>) -> ControllerClient {
         let controllers = Arc::new(Controllers::new(endpoints));
-        ControllerClient { inner: Arc::new(Inner { runtime, identity, controllers, unreachable: Mutex::default() }) }
+        let (unreachable, unknown_places) = (Mutex::default(), UnknownPlaces::default());
+        ControllerClient { inner: Arc::new(Inner { runtime, identity, controllers, unreachable, unknown_places }) }
     }
 
     pub(crate) fn controllers(&self) -> &Arc<Controllers> {
@@ -64,6 +68,10 @@ impl ControllerClient {
 
     pub(super) fn identity(&self) -> &Arc<BrokerIdentity> {
         &self.inner.identity
+    }
+
+    pub(super) fn unknown_places(&self) -> &UnknownPlaces {
+        &self.inner.unknown_places
     }
 
     /// Who is asking: the first field of every request.
@@ -99,6 +107,21 @@ impl ControllerClient {
             async move { rpc.alter_partition(request).await }
         })
         .await
+    }
+
+    /// Says in which directories replicas are. Said again it changes nothing.
+    pub(super) async fn assign_directories(
+        &self,
+        request: AssignDirectoriesRequest,
+        timeout: Duration,
+    ) -> Result<(), ControllerError> {
+        let reply = self
+            .call(timeout, Repeat::Harmless, move |mut rpc| {
+                let request = request.clone();
+                async move { rpc.assign_directories(request).await }
+            })
+            .await?;
+        check(reply.error_code)
     }
 
     /// A block of producer ids that no other broker has or gets.

@@ -34,6 +34,10 @@ impl ControllerLink for ControllerClient {
     fn directory_offline(&self, directory: DirectoryId) {
         self.identity().directory_offline(directory);
     }
+
+    fn replica_is_in(&self, at: TopicIdPartition, actual: DirectoryId, recorded: DirectoryId) {
+        self.unknown_places().note(at, actual, recorded);
+    }
 }
 
 fn request(sender: pb::Sender, changes: &[IsrChange]) -> pb::AlterPartitionRequest {

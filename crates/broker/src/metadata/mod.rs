@@ -4,6 +4,7 @@ mod cache;
 mod controller_client;
 mod controller_error;
 mod controllers;
+mod directories;
 mod isr;
 mod producer_ids;
 mod publisher;

@@ -8,7 +8,7 @@ use raftsman_log::Log;
 use raftsman_metadata::{BrokerState, ConfigResourceType, Durability, MetadataDelta, MetadataImage, PartitionImage};
 use raftsman_metadata::{RecoveryState, TopicImage};
 use raftsman_replication::{LeadershipView, ReplicaView};
-use raftsman_types::{BrokerEpoch, BrokerId, TopicIdPartition};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, TopicIdPartition};
 
 use super::ReplicaManager;
 use super::directory::Directory;
@@ -136,6 +136,7 @@ impl ReplicaManager {
             return;
         }
         let Some(partition) = existing.or_else(|| self.create(at, topic, state, image)) else { return };
+        core.link.replica_is_in(at, partition.directory.id, recorded_directory(state, me).unwrap_or(DirectoryId::ZERO));
         match state.leader {
             Some(leader) if leader == me => partition.lead(view(topic, state, image)),
             Some(leader) => {
@@ -239,9 +240,9 @@ impl ReplicaManager {
     /// The directory the metadata names, else the online one with the fewest replicas.
     fn choose_directory(&self, state: &PartitionImage) -> Option<Arc<Directory>> {
         let me = self.inner.core.me();
-        let named = state.replicas.iter().position(|id| *id == me).and_then(|i| state.directories.get(i));
+        let named = recorded_directory(state, me);
         let online = || self.inner.directories.iter().filter(|d| !d.is_offline());
-        if let Some(directory) = named.and_then(|id| online().find(|d| d.id == *id)) {
+        if let Some(directory) = named.and_then(|id| online().find(|d| d.id == id)) {
             return Some(Arc::clone(directory));
         }
         if self.inner.directories.len() == 1 {
@@ -292,6 +293,12 @@ impl ReplicaManager {
 
 fn concerns(image: &MetadataImage, at: TopicIdPartition, brokers: &[BrokerId]) -> bool {
     image.partition(at).is_some_and(|state| brokers.iter().any(|id| state.has_replica(*id)))
+}
+
+/// The directory that the metadata names for a broker's replica.
+fn recorded_directory(state: &PartitionImage, broker: BrokerId) -> Option<DirectoryId> {
+    let index = state.replicas.iter().position(|id| *id == broker)?;
+    state.directories.get(index).copied()
 }
 
 fn target_of(image: &MetadataImage, broker: BrokerId) -> Option<Target> {

@@ -111,39 +111,6 @@ pub(super) fn elect_leaderless(
     }
 }
 
-/// Directories of a broker went offline: what is in them is out of ISR and ELR.
-pub(super) fn directories_offline(
-    situation: &Situation<'_>,
-    broker: BrokerReference,
-    directories: &[DirectoryId],
-) -> Outcome {
-    if let Err(error) = check_sender(situation.image, broker) {
-        return Outcome::unchanged(Reply::Done(Err(error)));
-    }
-    let id = broker.broker;
-    let all_offline = situation.image.broker(id).is_some_and(|b| b.directories.iter().all(|d| directories.contains(d)));
-    let is_offline = |p: &PartitionImage| {
-        directory_of(p, id).is_some_and(|directory| all_offline || directories.contains(&directory))
-    };
-    let in_use = |p: &PartitionImage| p.isr.contains(&id) || p.elr.contains(&id) || p.leader == Some(id);
-    let mut draft = Draft::new(situation.image);
-    for (topic, partition) in partitions_where(situation.image, |p| in_use(p) && is_offline(p)) {
-        let Some(before) = topic.partition(partition) else { continue };
-        let image = draft.image();
-        let electorate = Electorate {
-            image,
-            unclean_default: situation.settings.unclean_leader_election,
-            acceptable: &|other| other != id && image.is_active(other),
-        };
-        let wanted = Wanted { isr: without(&before.isr, id), lost: vec![id], ..Wanted::default() };
-        if let Some(change) = electorate.settle(&topic, partition, before, &wanted) {
-            draft.push(MetadataRecord::ChangePartition(change));
-            draft.may_split();
-        }
-    }
-    draft.with_reply(Reply::Done(Ok(())))
-}
-
 /// The directory a broker's replica is recorded in; zero where it is not known.
 pub(super) fn directory_of(partition: &PartitionImage, broker: BrokerId) -> Option<DirectoryId> {
     let at = partition.replicas.iter().position(|id| *id == broker)?;

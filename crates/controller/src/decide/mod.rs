@@ -10,6 +10,7 @@ mod configs;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod directories;
 mod election;
 #[cfg(test)]
 mod election_tests;
@@ -32,9 +33,9 @@ pub use outcome::Outcome;
 pub use rebalance::{LEADERS_MOVED_AT_ONCE, is_imbalanced};
 pub use reply::{OperationResult, PartitionIsrResult, ProducerIdBlock, Registered, Reply, RequestError};
 pub use request::{
-    AlterConfigs, AlterPartition, BrokerReference, ConfigOperation, ConfigOperationKind, CreatePartitions,
-    CreateTopics, DeleteTopics, MorePartitions, NewTopic, PartitionIsr, RegisterBroker, Request, ResourceConfigs,
-    TopicReference,
+    AlterConfigs, AlterPartition, AssignDirectories, BrokerReference, ConfigOperation, ConfigOperationKind,
+    CreatePartitions, CreateTopics, DeleteTopics, DirectoryAssignment, MorePartitions, NewTopic, PartitionIsr,
+    RegisterBroker, Request, ResourceConfigs, TopicReference,
 };
 pub use settings::ClusterSettings;
 
@@ -57,9 +58,8 @@ pub fn decide(situation: &Situation<'_>, request: &Request, rng: &mut impl Rng) 
         Request::UnfenceBroker(broker) => brokers::unfence(situation, *broker),
         Request::FenceBroker(broker) => brokers::fence(situation, *broker),
         Request::ControlledShutdown(broker) => brokers::controlled_shutdown(situation, *broker),
-        Request::DirectoriesOffline { broker, directories } => {
-            brokers::directories_offline(situation, *broker, directories)
-        }
+        Request::DirectoriesOffline { broker, directories } => directories::offline(situation, *broker, directories),
+        Request::AssignDirectories(request) => directories::assign(situation, request),
         Request::AlterPartition(request) => alter_partition::alter_partition(situation, request),
         Request::AllocateProducerIds(sender) => producer_ids::allocate(situation, *sender),
         Request::RebalanceLeaders => rebalance::rebalance(situation),

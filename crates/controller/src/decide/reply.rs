@@ -15,7 +15,7 @@ pub enum Reply {
     /// To `CreateTopics`, `DeleteTopics`, `CreatePartitions` and `AlterConfigs`: one result per topic or resource, in the order of the
     /// request, or an error for the whole (a fenced sender).
     Administer(Result<Vec<OperationResult>, RequestError>),
-    /// To `UnregisterBroker` and to what the controller asks of itself.
+    /// To `UnregisterBroker`, `AssignDirectories` and to what the controller asks of itself.
     Done(Result<(), RequestError>),
 }
 

@@ -25,6 +25,8 @@ pub enum Request {
         /// Which of its directories.
         directories: Vec<DirectoryId>,
     },
+    /// A broker says in which of its log directories it keeps which replicas (KIP-858).
+    AssignDirectories(AssignDirectories),
     /// A leader changes its in-sync replicas (KIP-497, KIP-903, KIP-966).
     AlterPartition(AlterPartition),
     /// A broker needs more producer ids (KIP-730).
@@ -77,6 +79,26 @@ pub struct RegisterBroker {
     pub damaged: Vec<TopicIdPartition>,
     /// Its `log.durability`.
     pub log_durability: Durability,
+}
+
+/// Where a broker keeps replicas.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AssignDirectories {
+    /// Whose.
+    pub sender: BrokerReference,
+    /// What is where.
+    pub assignments: Vec<DirectoryAssignment>,
+}
+
+/// Replicas in one log directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirectoryAssignment {
+    /// The directory.
+    pub directory: DirectoryId,
+    /// Whose replicas are in it.
+    pub partitions: Vec<TopicIdPartition>,
+    /// Whether it has failed since the broker registered: the replicas are lost.
+    pub failed: bool,
 }
 
 /// What a leader wants its partitions' in-sync replicas to be.

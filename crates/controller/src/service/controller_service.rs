@@ -163,6 +163,15 @@ impl controller_server::Controller for ControllerService {
         reply::alter_partition(decided).map(Response::new)
     }
 
+    async fn assign_directories(
+        &self,
+        request: Request<pb::AssignDirectoriesRequest>,
+    ) -> Result<Response<pb::AssignDirectoriesReply>, Status> {
+        self.check(request.get_ref().sender.as_ref())?;
+        let (decided, _) = self.decide(convert::assign_directories(request.get_ref()), REQUEST_TIMEOUT).await?;
+        reply::assign_directories(decided).map(Response::new)
+    }
+
     async fn allocate_producer_ids(
         &self,
         request: Request<pb::AllocateProducerIdsRequest>,

@@ -9,9 +9,9 @@ use raftsman_types::{
 };
 
 use crate::decide::{
-    AlterConfigs, AlterPartition, BrokerReference, ConfigOperation, ConfigOperationKind, CreatePartitions,
-    CreateTopics, DeleteTopics, MorePartitions, NewTopic, PartitionIsr, RegisterBroker, Request, ResourceConfigs,
-    TopicReference,
+    AlterConfigs, AlterPartition, AssignDirectories, BrokerReference, ConfigOperation, ConfigOperationKind,
+    CreatePartitions, CreateTopics, DeleteTopics, DirectoryAssignment, MorePartitions, NewTopic, PartitionIsr,
+    RegisterBroker, Request, ResourceConfigs, TopicReference,
 };
 use crate::heartbeat::Heartbeat;
 
@@ -89,6 +89,19 @@ pub(super) fn alter_partition(request: &pb::AlterPartitionRequest) -> Result<Req
                     })
                     .collect(),
                 recovered: p.recovered,
+            })
+        })?,
+    }))
+}
+
+pub(super) fn assign_directories(request: &pb::AssignDirectoriesRequest) -> Result<Request> {
+    Ok(Request::AssignDirectories(AssignDirectories {
+        sender: reference(sender(request.sender.as_ref())?),
+        assignments: all(&request.assignments, |assignment| {
+            Ok(DirectoryAssignment {
+                directory: DirectoryId(id_from_bytes("assignments.directory", &assignment.directory)?),
+                partitions: all(&assignment.partitions, TopicIdPartition::try_from)?,
+                failed: assignment.failed,
             })
         })?,
     }))

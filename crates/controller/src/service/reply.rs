@@ -87,6 +87,14 @@ pub(super) fn alter_partition(reply: Reply) -> Result<pb::AlterPartitionReply, S
     }
 }
 
+pub(super) fn assign_directories(reply: Reply) -> Result<pb::AssignDirectoriesReply, Status> {
+    match reply {
+        Reply::Done(Ok(())) => Ok(pb::AssignDirectoriesReply { error_code: 0 }),
+        Reply::Done(Err(error)) => Ok(pb::AssignDirectoriesReply { error_code: code(error.code) }),
+        other => Err(mismatched(&other)),
+    }
+}
+
 pub(super) fn allocate_producer_ids(reply: Reply) -> Result<pb::AllocateProducerIdsReply, Status> {
     match reply {
         Reply::AllocateProducerIds(Ok(block)) => Ok(pb::AllocateProducerIdsReply {

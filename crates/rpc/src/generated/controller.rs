@@ -159,6 +159,31 @@ pub struct PartitionIsrResult {
     #[prost(message, optional, tag = "3")]
     pub state: ::core::option::Option<super::super::metadata::v1::Partition>,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AssignDirectoriesRequest {
+    #[prost(message, optional, tag = "1")]
+    pub sender: ::core::option::Option<Sender>,
+    #[prost(message, repeated, tag = "2")]
+    pub assignments: ::prost::alloc::vec::Vec<DirectoryAssignment>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DirectoryAssignment {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub directory: ::prost::bytes::Bytes,
+    #[prost(message, repeated, tag = "2")]
+    pub partitions: ::prost::alloc::vec::Vec<
+        super::super::metadata::v1::TopicIdPartition,
+    >,
+    /// The directory has failed since the broker registered: the replicas in it are lost.
+    #[prost(bool, tag = "3")]
+    pub failed: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AssignDirectoriesReply {
+    /// 0, 77 STALE_BROKER_EPOCH or 102 BROKER_ID_NOT_REGISTERED.
+    #[prost(int32, tag = "1")]
+    pub error_code: i32,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AllocateProducerIdsRequest {
     #[prost(message, optional, tag = "1")]
@@ -561,6 +586,36 @@ pub mod controller_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// In which of its log directories a broker keeps which replicas (KIP-858).
+        pub async fn assign_directories(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AssignDirectoriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AssignDirectoriesReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/raftsman.controller.v1.Controller/AssignDirectories",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "raftsman.controller.v1.Controller",
+                        "AssignDirectories",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn allocate_producer_ids(
             &mut self,
             request: impl tonic::IntoRequest<super::AllocateProducerIdsRequest>,
@@ -734,6 +789,14 @@ pub mod controller_server {
             request: tonic::Request<super::AlterPartitionRequest>,
         ) -> std::result::Result<
             tonic::Response<super::AlterPartitionReply>,
+            tonic::Status,
+        >;
+        /// In which of its log directories a broker keeps which replicas (KIP-858).
+        async fn assign_directories(
+            &self,
+            request: tonic::Request<super::AssignDirectoriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AssignDirectoriesReply>,
             tonic::Status,
         >;
         async fn allocate_producer_ids(
@@ -1015,6 +1078,51 @@ pub mod controller_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AlterPartitionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/raftsman.controller.v1.Controller/AssignDirectories" => {
+                    #[allow(non_camel_case_types)]
+                    struct AssignDirectoriesSvc<T: Controller>(pub Arc<T>);
+                    impl<
+                        T: Controller,
+                    > tonic::server::UnaryService<super::AssignDirectoriesRequest>
+                    for AssignDirectoriesSvc<T> {
+                        type Response = super::AssignDirectoriesReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AssignDirectoriesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Controller>::assign_directories(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AssignDirectoriesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -6,6 +6,7 @@ mod metadata;
 mod old_formats;
 mod sole;
 mod versions;
+mod waiting_room;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -44,6 +45,13 @@ pub(super) struct TestBroker {
 impl TestBroker {
     /// Must be called within a runtime.
     pub(super) fn new(image: MetadataImage, config: BrokerConfig) -> TestBroker {
+        let broker = TestBroker::not_admitted(image, config);
+        broker.state.identity.set_admitted();
+        broker
+    }
+
+    /// One that has started but is not in its cluster yet.
+    pub(super) fn not_admitted(image: MetadataImage, config: BrokerConfig) -> TestBroker {
         let temporary = tempfile::tempdir().unwrap();
         let directory = LogDirectory::open(Arc::new(RealFs), temporary.path()).unwrap();
         let properties = MetaProperties {

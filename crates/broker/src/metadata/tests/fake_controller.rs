@@ -186,6 +186,10 @@ impl Controller for Shared {
         Err(Status::invalid_argument("not in this test"))
     }
 
+    async fn assign_directories(&self, _request: Request<AssignDirectoriesRequest>) -> Reply<AssignDirectoriesReply> {
+        Err(Status::invalid_argument("not in this test"))
+    }
+
     async fn allocate_producer_ids(
         &self,
         _request: Request<AllocateProducerIdsRequest>,
