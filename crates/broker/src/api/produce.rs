@@ -75,6 +75,9 @@ pub async fn handle(ctx: &Context, request: ProduceRequest, version: i16) -> Res
     let mut topics = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
         let target = target(ctx, &image, &topic.name, TopicId(topic.topic_id), version);
+        // The names let go of the frame: records that own it alone are written from where they lie.
+        let name = topic.name.detached();
+        drop(topic.name);
         let mut appends = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
             let at = TopicIdPartition {
@@ -88,7 +91,7 @@ pub async fn handle(ctx: &Context, request: ProduceRequest, version: i16) -> Res
             };
             appends.push(Append { at, outcome });
         }
-        topics.push((topic.name, topic.topic_id, appends));
+        topics.push((name, topic.topic_id, appends));
     }
     if acks == Some(Acks::All) {
         for append in topics.iter_mut().flat_map(|(_, _, appends)| appends) {

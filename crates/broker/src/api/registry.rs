@@ -100,8 +100,9 @@ impl Api {
 
 impl Call {
     pub(super) fn decode<R: Request>(&mut self) -> Result<R, Close> {
-        // Bytes behind the request are ignored, as Kafka does.
-        R::decode(&mut self.body, self.version)
+        // Bytes behind the request are ignored, as Kafka does, and let go of, so that the request owns its frame alone.
+        let mut body = std::mem::replace(&mut self.body, Reader::new(Bytes::new()));
+        R::decode(&mut body, self.version)
             .map_err(|e| Close::because(format!("a malformed {} request of version {}: {e}", R::KEY, self.version)))
     }
 
@@ -150,7 +151,7 @@ impl Dispatcher for Registry {
         let context = Arc::new(Context {
             listener: peer.listener.clone(),
             principal: peer.principal.clone(),
-            client_id: header.client_id,
+            client_id: header.client_id.map(|id| id.detached()),
             client_address: peer.address,
             connected_at: peer.connected_at,
             state: self.state.clone(),

@@ -61,7 +61,12 @@ impl FrameReader {
         if self.buffer.len() < length + 4 {
             return Ok(None);
         }
-        let frame = self.buffer.split_to(length + 4).freeze().slice(4..);
+        // Where nothing follows the frame it owns its memory alone, and the log can write offsets into it without a copy.
+        let frame = match self.buffer.len() == length + 4 {
+            true => std::mem::take(&mut self.buffer),
+            false => self.buffer.split_to(length + 4),
+        };
+        let frame = frame.freeze().slice(4..);
         let charge = self.charge.split(length);
         self.recharge();
         self.proven = length.max(self.proven - self.proven / 8);
@@ -185,6 +190,17 @@ mod tests {
         feed(&mut reader, &vec![7; 1 << 20]);
         assert!(reader.buffer.capacity() <= 4 << 20, "{}", reader.buffer.capacity());
         assert!(budget.used() >= reader.buffer.len());
+    }
+
+    #[test]
+    fn a_frame_that_nothing_follows_owns_its_memory_alone() {
+        let budget = ByteBudget::new(1 << 20);
+        let mut reader = FrameReader::new(&budget, 1 << 20);
+        for _ in 0..3 {
+            feed(&mut reader, &framed(&vec![7; 200 << 10]));
+            let (frame, _charge) = reader.next_frame().unwrap().expect("a whole frame was fed");
+            assert!(frame.try_into_mut().is_ok());
+        }
     }
 
     #[test]

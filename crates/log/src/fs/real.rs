@@ -20,6 +20,8 @@ pub struct RealFs;
 /// and first touches of cold page-cache memory cost more than the write itself. Below, the flag would
 /// write the same page again and again.
 const DONTCACHE_FROM_BYTES: usize = 64 * 1024;
+/// What the page cache holds of a file is a multiple of this; where pages are larger, the last one is written to twice.
+const PAGE_BYTES: u64 = 4096;
 /// `RWF_DONTCACHE`, Linux 6.14; not yet in the headers of most systems.
 const DONTCACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
 /// Cleared for good at the first refusal: a kernel or file system without the flag stays without it.
@@ -152,10 +154,16 @@ impl File for RealFile {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let dont_cache = bytes.len() >= DONTCACHE_FROM_BYTES;
+        // The last, partly filled page stays in the page cache: else the next append would have to read it back first.
+        let whole_pages = match bytes.len() >= DONTCACHE_FROM_BYTES {
+            true => bytes.len() - ((offset + bytes.len() as u64) % PAGE_BYTES) as usize,
+            false => 0,
+        };
         let mut written = 0;
         while written < bytes.len() {
-            match self.write_some(&bytes[written..], offset + written as u64, dont_cache) {
+            let dont_cache = written < whole_pages;
+            let upto = if dont_cache { whole_pages } else { bytes.len() };
+            match self.write_some(&bytes[written..upto], offset + written as u64, dont_cache) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(more) => written += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
