@@ -179,7 +179,7 @@ mod tests {
     fn every_key_of_the_defaults_reaches_its_place() {
         let config = load(&[]);
         let broker = broker_config(&config, Some("c")).unwrap();
-        assert_eq!((broker.session_timeout_ms, broker.heartbeat_interval_ms), (1_000, 100));
+        assert_eq!((broker.session_timeout_ms, broker.heartbeat_interval_ms), (1_000, 200));
         assert_eq!(broker.durability, Durability::Flushed);
         assert_eq!(broker.groups.offsets_topic_replication_factor, 1);
         assert_eq!(broker.message_max_bytes, 1_048_588);

@@ -41,7 +41,7 @@ pub struct BrokerConfig {
     pub groups: GroupConfig,
     /// `broker.session.timeout.ms`; 1000 here (Kafka: 9000).
     pub session_timeout_ms: u64,
-    /// `broker.heartbeat.interval.ms`; 100 here (Kafka: 2000).
+    /// `broker.heartbeat.interval.ms`; 200 here (Kafka: 2000).
     pub heartbeat_interval_ms: u64,
     /// `replica.lag.time.max.ms`.
     pub replica_lag_time_max_ms: u64,
@@ -83,7 +83,7 @@ impl Default for BrokerConfig {
             network: NetworkConfig::default(),
             groups: GroupConfig::default(),
             session_timeout_ms: 1_000,
-            heartbeat_interval_ms: 100,
+            heartbeat_interval_ms: 200,
             replica_lag_time_max_ms: 30_000,
             auto_create_topics: true,
             num_partitions: 1,

@@ -175,7 +175,7 @@ fn every_error_names_key_value_and_what_is_allowed() {
         ),
         ("log.dirs=,".into(), &["log.dirs=,", "at least one"]),
         ("log.dirs=/a,/b,/a".into(), &["log.dirs=/a,/b,/a", "/a stands twice"]),
-        ("broker.session.timeout.ms=150".into(), &["broker.session.timeout.ms=150", "twice broker.heartbeat.interval.ms (100)"]),
+        ("broker.session.timeout.ms=150".into(), &["broker.session.timeout.ms=150", "twice broker.heartbeat.interval.ms (200)"]),
         ("broker.heartbeat.interval.ms=0".into(), &["broker.heartbeat.interval.ms=0", "1 or more"]),
         ("health.listener=8080".into(), &["health.listener=8080", "host:port"]),
         ("a=\\uzzzz".into(), &["server.properties", "line 1", "hexadecimal"]),

@@ -16,7 +16,7 @@ pub static KEYS: &[KeySpec] = &[
     live("auto.create.topics.enable", Bool, Some("true")),
     live("auto.leader.rebalance.enable", Bool, Some("true")),
     idle("background.threads", Whole(1, I32_MAX), Some("10")),
-    live("broker.heartbeat.interval.ms", Whole(I32_MIN, I32_MAX), Some("100")),
+    live("broker.heartbeat.interval.ms", Whole(I32_MIN, I32_MAX), Some("200")),
     live("broker.id", Whole(I32_MIN, I32_MAX), Some("-1")),
     live("broker.rack", Text, None),
     live("broker.session.timeout.ms", Whole(I32_MIN, I32_MAX), Some("1000")),
