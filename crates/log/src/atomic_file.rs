@@ -25,7 +25,13 @@ pub(crate) fn write_renamed(fs: &dyn FileSystem, path: &Path, bytes: &[u8], sync
     aside.push(ASIDE_SUFFIX);
     let aside = PathBuf::from(aside);
     let file = fs.open(&aside, OpenMode::Truncate).context("create", &aside)?;
-    file.write_all_at(bytes, 0).context("write", &aside)?;
+    if let Err(error) = file.write_all_at(bytes, 0) {
+        // A piece of a file is of no use to anybody, least of all on a full disk.
+        if let Err(left) = fs.remove_file(&aside) {
+            tracing::warn!(file = %aside.display(), error = %left, "a half-written file stays behind");
+        }
+        return Err(StorageError::new("write", &aside, error));
+    }
     if sync {
         file.sync_data().context("sync", &aside)?;
     }

@@ -7,6 +7,10 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// `segment.ms`: a segment is rolled when its records span more time.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`: how much earlier than that a segment may be rolled.
+    pub segment_jitter_ms: i64,
+    /// `preallocate`: whether a new segment has room set aside for all it may hold.
+    pub preallocate: bool,
     /// `index.interval.bytes`: log bytes between two index entries.
     pub index_interval_bytes: u64,
     /// `segment.index.bytes`: a segment is rolled before its offset index passes this.
@@ -38,6 +42,8 @@ impl Default for LogConfig {
         LogConfig {
             segment_bytes: 1 << 30,
             segment_ms: 604_800_000,
+            segment_jitter_ms: 0,
+            preallocate: false,
             index_interval_bytes: 4096,
             segment_index_bytes: 10 << 20,
             max_message_bytes: 1_048_588,

@@ -22,6 +22,13 @@ impl StorageError {
     pub(crate) fn new(operation: &'static str, path: &Path, source: io::Error) -> StorageError {
         StorageError { operation, path: path.to_owned(), source: Arc::new(source) }
     }
+
+    /// Whether there was no room for a write. Nothing is in doubt then, and it may be tried again once there is room;
+    /// a *sync* that finds no room is like any failed sync: nobody knows what the disk holds.
+    pub fn is_out_of_space(&self) -> bool {
+        let no_room = matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        no_room && !self.operation.starts_with("sync")
+    }
 }
 
 /// Adds operation and path to an `io::Result`.
@@ -105,6 +112,11 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether there was no room for a write: the log is as it was, and stays online.
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, LogError::Storage(error) if error.is_out_of_space())
+    }
+
     /// The code a client or replica gets for it.
     pub fn error_code(&self) -> ErrorCode {
         match self {

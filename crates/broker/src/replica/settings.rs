@@ -77,6 +77,8 @@ fn log_config(settings: &TopicConfig) -> LogConfig {
     LogConfig {
         segment_bytes: settings.segment_bytes.max(1) as u64,
         segment_ms: settings.segment_ms,
+        segment_jitter_ms: settings.segment_jitter_ms,
+        preallocate: settings.preallocate,
         index_interval_bytes: settings.index_interval_bytes.max(0) as u64,
         segment_index_bytes: settings.segment_index_bytes.max(0) as u64,
         max_message_bytes: settings.max_message_bytes.max(0) as usize,

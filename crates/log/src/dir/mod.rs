@@ -33,6 +33,13 @@ pub enum DirectoryError {
     Log(#[from] LogError),
 }
 
+impl DirectoryError {
+    /// Whether there was no room for a write, which may be tried again.
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(self, DirectoryError::Log(error) if error.is_out_of_space())
+    }
+}
+
 impl From<StorageError> for DirectoryError {
     fn from(error: StorageError) -> DirectoryError {
         DirectoryError::Log(LogError::Storage(error))

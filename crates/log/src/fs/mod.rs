@@ -15,6 +15,15 @@ use std::sync::Arc;
 
 use raftsman_types::WallTime;
 
+/// How much a volume holds, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VolumeSpace {
+    /// All of it.
+    pub total: u64,
+    /// What may still be written.
+    pub free: u64,
+}
+
 /// How to open a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
@@ -108,6 +117,12 @@ pub trait FileSystem: Send + Sync + fmt::Debug {
     /// The system's.
     fn modified(&self, path: &Path) -> io::Result<WallTime>;
 
+    /// How full the volume is that a directory is on.
+    ///
+    /// # Errors
+    /// The system's.
+    fn space(&self, path: &Path) -> io::Result<VolumeSpace>;
+
     /// Opens the volume a directory is on.
     ///
     /// # Errors
@@ -140,6 +155,13 @@ pub trait File: Send + Sync + fmt::Debug {
     /// # Errors
     /// The system's.
     fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// Sets room aside for the file to grow into, up to this length, which it does not have yet. Setting the length
+    /// gives back what is beyond it. Where the file system cannot do that, nothing happens.
+    ///
+    /// # Errors
+    /// The system's.
+    fn preallocate(&self, length: u64) -> io::Result<()>;
 
     /// The file's bytes.
     ///

@@ -10,7 +10,7 @@ use raftsman_types::WallTime;
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode, Volume};
+use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode, Volume, VolumeSpace};
 
 /// The operating system's files.
 #[derive(Debug, Clone, Copy, Default)]
@@ -119,6 +119,13 @@ impl FileSystem for RealFs {
         Ok(WallTime(since_1970.as_millis() as i64))
     }
 
+    fn space(&self, path: &Path) -> io::Result<VolumeSpace> {
+        let volume = rustix::fs::statvfs(path)?;
+        // What only root may use is not counted.
+        let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+        Ok(VolumeSpace { total: bytes(volume.f_blocks), free: bytes(volume.f_bavail) })
+    }
+
     fn open_volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>> {
         Ok(Arc::new(RealVolume(fs::File::open(path)?)))
     }
@@ -175,6 +182,14 @@ impl File for RealFile {
 
     fn set_length(&self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
+    }
+
+    fn preallocate(&self, length: u64) -> io::Result<()> {
+        use rustix::fs::FallocateFlags;
+        match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, length) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            outcome => Ok(outcome?),
+        }
     }
 
     fn length(&self) -> io::Result<u64> {

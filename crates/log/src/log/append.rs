@@ -47,7 +47,8 @@ impl Log {
     ///
     /// # Errors
     /// Nothing is in the log then, except after `Storage`, which takes it offline: what is on disk is
-    /// known only after it is opened anew.
+    /// known only after it is opened anew. (But for a full disk: then nothing was written, see
+    /// [`StorageError::is_out_of_space`].)
     pub fn append_as_leader(
         &mut self,
         batches: Bytes,
@@ -180,11 +181,11 @@ impl Log {
         let (first_offset, last_offset, next_offset) = (first.base_offset, last.last_offset(), last.next_offset());
         let max_timestamp = headers.iter().map(|header| header.max_timestamp).max().unwrap_or(-1);
         let rolled = self.roll_before(bytes.len() as u64, max_timestamp, first_offset, last_offset, now);
-        self.latch(rolled)?;
+        self.latch_unless_full(rolled)?;
         let interval = self.config.index_interval_bytes;
         let active = self.segments.last_mut().expect("a log always has a segment");
         let appended = active.append(&self.place, &bytes, headers.iter(), interval);
-        self.latch(appended)?;
+        self.latch_unless_full(appended)?;
 
         for (header, control) in headers.iter().zip(&controls) {
             self.note_appended(header, control.as_ref(), now);
@@ -248,7 +249,10 @@ impl Log {
         }
         write_snapshot(&self.place, base_offset, &self.producers)?;
         self.unsynced_side_files.push(snapshot_path(&self.place, base_offset));
-        self.segments.push(Segment::create(&self.place, base_offset, now)?);
+        if self.config.preallocate {
+            active.release_room(&self.place)?;
+        }
+        self.segments.push(Segment::create(&self.place, base_offset, now, &self.config)?);
         self.names_changed += 1;
         Ok(())
     }

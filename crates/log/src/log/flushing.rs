@@ -63,7 +63,7 @@ impl Log {
     pub fn complete_flush(&mut self, ticket: FlushTicket) -> Result<Offset, LogError> {
         self.check_online()?;
         let Some(outcome) = ticket.outcome.into_inner() else { return Ok(self.flushed_offset) };
-        self.latch(outcome)?;
+        self.latch_unless_full(outcome)?;
         if ticket.generation != self.generation {
             // What it synced may have been cut and written anew since; the next ticket syncs that.
             return Ok(self.flushed_offset);
@@ -148,7 +148,7 @@ impl Log {
     pub fn begin_close(&mut self) -> Result<(), LogError> {
         self.check_online()?;
         let written = self.write_out_for_close();
-        self.latch(written)?;
+        self.latch_unless_full(written)?;
         Ok(())
     }
 

@@ -183,8 +183,13 @@ impl Log {
             self.epoch_version += 1;
         }
         let fs = &*self.place.fs;
-        let written = self.epoch_file.write_unsynced(fs, self.epoch_version, self.epochs.entries());
-        self.latch(written)?;
+        match self.epoch_file.write_unsynced(fs, self.epoch_version, self.epochs.entries()) {
+            // The next flush writes it; a process that ends before that is no worse off than after a power cut.
+            Err(error) if error.is_out_of_space() => {
+                tracing::warn!(log = %self.place.directory.display(), %error, "leader epoch {} is not written down yet", epoch.0);
+            }
+            written => self.latch(written)?,
+        }
         Ok(())
     }
 
@@ -222,6 +227,14 @@ impl Log {
             self.offline.get_or_insert_with(|| Box::new(error.clone()));
         }
         result
+    }
+
+    /// Like [`Log::latch`], but a write that found no room, and left nothing behind, changes nothing.
+    fn latch_unless_full<T>(&mut self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        match result {
+            Err(error) if error.is_out_of_space() => Err(error),
+            result => self.latch(result),
+        }
     }
 
     fn write_epochs(&mut self) -> Result<(), StorageError> {

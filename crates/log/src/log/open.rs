@@ -92,7 +92,7 @@ impl Log {
         let loader = SegmentLoader { place: &place, config: &config, clean_shutdown, recovery_point, now };
         let mut loaded = loader.load(&files)?;
         if loaded.segments.is_empty() {
-            loaded.segments.push(Segment::create(&place, 0, now)?);
+            loaded.segments.push(Segment::create(&place, 0, now, &config)?);
             place.sync_directory()?;
         }
         let recovery = loaded.recovery;
@@ -194,7 +194,7 @@ fn create(place: Place, topic_id: TopicId, config: Arc<LogConfig>, now: WallTime
     let directory = Arc::clone(&place.directory);
     place.fs.create_directories(&directory).context("create", &directory)?;
     write_first_recovery_point_cap(&place)?;
-    let mut segment = Segment::create(&place, 0, now)?;
+    let mut segment = Segment::create(&place, 0, now, &config)?;
     segment.close_file();
     write_topic_id(&place, topic_id)?;
     Ok(Log {

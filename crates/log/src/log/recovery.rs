@@ -121,7 +121,7 @@ impl SegmentLoader<'_> {
         is_sealed: bool,
     ) -> Result<bool, LogError> {
         let interval = self.config.index_interval_bytes;
-        let unread = Segment::unread(base_offset, length, self.now);
+        let unread = Segment::unread(self.place, base_offset, length, self.now);
         let epochs = &mut loaded.epochs;
         let (mut segment, end, next_offset) = unread.rebuild(self.place, Depth::Crc, interval, |header| {
             let epoch = header.partition_leader_epoch;
@@ -157,7 +157,7 @@ impl SegmentLoader<'_> {
     fn remove_behind_cut(&self, loaded: &mut LoadedSegments, rest: &[(Offset, u64)]) -> Result<(), StorageError> {
         // Newest first, so that a crash in between leaves no gap.
         for (base_offset, length) in rest {
-            Segment::unread(*base_offset, *length, self.now).remove(self.place)?;
+            Segment::unread(self.place, *base_offset, *length, self.now).remove(self.place)?;
             loaded.recovery.truncated_bytes += length;
             loaded.recovery.removed_segments += 1;
         }

@@ -32,19 +32,24 @@ impl Log {
     /// Storage; the log is then offline.
     pub fn roll_if_due(&mut self, now: WallTime) -> Result<bool, LogError> {
         self.check_online()?;
-        let segment_ms = self.config.segment_ms;
-        if !self.active().has_span(now.0, segment_ms, now) {
+        let config = std::sync::Arc::clone(&self.config);
+        let active = self.active();
+        if !active.has_span(now.0, active.lifetime_ms(&config), now) {
             return Ok(false);
         }
         let rolled = self.roll(self.log_end_offset, now);
-        self.latch(rolled)?;
+        self.latch_unless_full(rolled)?;
         Ok(true)
     }
 
     fn delete_due(&mut self, upto: Offset, now: WallTime) -> Result<DeletedSegments, StorageError> {
-        let due = self.count_due(upto, now)?;
+        let mut due = self.count_due(upto, now)?;
         if due == self.segments.len() {
-            self.roll(self.log_end_offset, now)?;
+            match self.roll(self.log_end_offset, now) {
+                // A full disk is no reason to keep what would make room.
+                Err(error) if error.is_out_of_space() => due -= 1,
+                rolled => rolled?,
+            }
         }
         let mut deleted = DeletedSegments::default();
         if due > 0 {

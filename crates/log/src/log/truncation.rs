@@ -124,7 +124,7 @@ impl Log {
         while let Some(newest) = self.segments.pop() {
             newest.remove(&place)?;
         }
-        self.segments.push(Segment::create(&place, start_offset, self.last_flush)?);
+        self.segments.push(Segment::create(&place, start_offset, self.last_flush, &self.config)?);
         place.sync_directory()?;
         self.names_synced = self.names_changed;
         self.log_start_offset = start_offset;

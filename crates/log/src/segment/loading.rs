@@ -21,7 +21,7 @@ impl Segment {
         index_interval_bytes: u64,
         now: WallTime,
     ) -> Result<(Segment, WalkEnd, Offset), StorageError> {
-        let mut segment = Segment::new(base_offset, size, now);
+        let mut segment = Segment::new(place, base_offset, size, now);
         let indexes = (
             SparseIndex::<OffsetEntry>::load(place, base_offset)?,
             SparseIndex::<TimeEntry>::load(place, base_offset)?,
@@ -92,8 +92,8 @@ impl Segment {
     }
 
     /// A segment of which nothing but the file's length is known, to be rebuilt.
-    pub(crate) fn unread(base_offset: Offset, size: u64, now: WallTime) -> Segment {
-        Segment::new(base_offset, size, now)
+    pub(crate) fn unread(place: &Place, base_offset: Offset, size: u64, now: WallTime) -> Segment {
+        Segment::new(place, base_offset, size, now)
     }
 
     pub(super) fn walk_from(

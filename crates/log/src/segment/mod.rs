@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use raftsman_records::{BatchHeader, NO_TIMESTAMP};
+use raftsman_records::{BatchHeader, NO_TIMESTAMP, crc32c};
 use raftsman_types::{Offset, WallTime};
 
 use crate::atomic_file::remove_if_there;
@@ -44,12 +44,14 @@ pub(crate) struct Segment {
     /// The first batch's timestamp, or -1: what `segment.ms` counts from.
     first_timestamp: i64,
     created: WallTime,
+    /// What sets this log's share of `segment.jitter.ms` apart from others'.
+    jitter_seed: u32,
     /// Whether the index files may still be those of an earlier life.
     index_is_new: bool,
 }
 
 impl Segment {
-    fn new(base_offset: Offset, size: u64, created: WallTime) -> Segment {
+    fn new(place: &Place, base_offset: Offset, size: u64, created: WallTime) -> Segment {
         Segment {
             base_offset,
             size,
@@ -62,15 +64,24 @@ impl Segment {
             offset_of_max_timestamp: base_offset,
             first_timestamp: NO_TIMESTAMP,
             created,
+            jitter_seed: crc32c(place.directory.as_os_str().as_encoded_bytes()),
             index_is_new: true,
         }
     }
 
     /// Makes an empty segment's file. The directory is to be synced by the caller, or the next flush.
-    pub(crate) fn create(place: &Place, base_offset: Offset, now: WallTime) -> Result<Segment, StorageError> {
+    pub(crate) fn create(
+        place: &Place,
+        base_offset: Offset,
+        now: WallTime,
+        config: &crate::LogConfig,
+    ) -> Result<Segment, StorageError> {
         let path = Segment::log_path(place, base_offset);
         let file = place.fs.open(&path, OpenMode::Truncate).context("create", &path)?;
-        let segment = Segment::new(base_offset, 0, now);
+        if config.preallocate {
+            file.preallocate(config.segment_bytes).context("set room aside for", &path)?;
+        }
+        let segment = Segment::new(place, base_offset, 0, now);
         let _ = segment.file.set(file);
         Ok(segment)
     }
@@ -120,11 +131,12 @@ impl Segment {
         }
         let file = self.file(place)?;
         if let Err(error) = file.write_all_at(bytes, self.size) {
-            // The log goes offline; still, leave no half batch behind if the disk lets us.
+            // No half batch may stay behind: the next one is to stand where this one began.
             let cut = file.set_length(self.size);
             let path = self.path(place);
             if let Err(cut) = cut {
-                tracing::error!(segment = %path.display(), error = %cut, "cannot cut off a half-written batch");
+                tracing::error!(segment = %path.display(), %error, "a batch was half written");
+                return Err(StorageError::new("cut off a half-written batch in", &path, cut));
             }
             return Err(StorageError::new("write", &path, error));
         }
@@ -151,9 +163,20 @@ impl Segment {
         }
         let max_entries = (limits.segment_index_bytes / 8) as usize;
         self.size + bytes > limits.segment_bytes.min(i32::MAX as u64)
-            || self.has_span(max_timestamp, limits.segment_ms, now)
+            || self.has_span(max_timestamp, self.lifetime_ms(limits), now)
             || self.offset_index.len() >= max_entries
             || last_offset - self.base_offset > i64::from(i32::MAX)
+    }
+
+    /// `segment.ms`, less this segment's share of `segment.jitter.ms`: logs that began together need not all roll at
+    /// once. The share comes from the log's name and the first offset, so it needs no source of randomness.
+    pub(crate) fn lifetime_ms(&self, limits: &crate::LogConfig) -> i64 {
+        let range = limits.segment_jitter_ms.min(limits.segment_ms);
+        if range <= 0 {
+            return limits.segment_ms;
+        }
+        let mixed = (self.base_offset as u64 ^ u64::from(self.jitter_seed)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        limits.segment_ms - ((mixed >> 1) % range as u64) as i64
     }
 
     /// Whether the segment's first record is older than `segment_ms`, by the records' time if they have
@@ -164,6 +187,13 @@ impl Segment {
             first => timestamp.saturating_sub(first),
         };
         self.size > 0 && age > segment_ms
+    }
+
+    /// Gives back the room that was set aside and not used.
+    pub(crate) fn release_room(&self, place: &Place) -> Result<(), StorageError> {
+        let path = self.path(place);
+        let file = place.fs.open(&path, OpenMode::ReadWrite).context("open", &path)?;
+        file.set_length(self.size).context("cut", &path)
     }
 
     /// Writes out and closes the indexes of a segment that gets no more batches.

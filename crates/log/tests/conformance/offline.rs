@@ -11,9 +11,9 @@ use super::rig::{NOW, Rig, batch, small_segments, stored_batch};
 fn every_call_gives_the_first_error() {
     let mut rig = Rig::new(small_segments());
     rig.append_batches(3, 2);
-    let fault = Fault::Error(ErrorKind::StorageFull);
+    let fault = Fault::Error(ErrorKind::PermissionDenied);
     rig.fs.inject(FaultPlan { target: FaultTarget::Write, skip: 0, fault });
-    let first = rig.log.append_as_leader(batch(1, 0), LeaderEpoch(0), NOW).expect_err("no space").to_string();
+    let first = rig.log.append_as_leader(batch(1, 0), LeaderEpoch(0), NOW).expect_err("refused").to_string();
     let log = &mut rig.log;
     let later = [
         log.append_as_leader(batch(1, 0), LeaderEpoch(0), NOW).expect_err("offline").to_string(),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use raftsman_types::WallTime;
 
 use self::state::{Content, Inode, ROOT, State, names};
-use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode, Volume};
+use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode, Volume, VolumeSpace};
 
 pub use self::fault::{Fault, FaultPlan, FaultTarget, Survival};
 
@@ -61,6 +61,12 @@ impl MemoryFs {
     /// Operations so far that changed something or synced.
     pub fn changes(&self) -> u64 {
         self.state().changes
+    }
+
+    /// Limits the bytes of all files together, from now on; `None` is no limit. A write that does not fit leaves what
+    /// does, and fails.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state().capacity = bytes;
     }
 
     /// Sets the time that files written from now on show.
@@ -196,6 +202,11 @@ impl FileSystem for MemoryFs {
         Ok(state.file_mut(id)?.modified)
     }
 
+    fn space(&self, _path: &Path) -> io::Result<VolumeSpace> {
+        let state = self.state();
+        Ok(VolumeSpace { total: state.capacity.unwrap_or(u64::MAX), free: state.free() })
+    }
+
     fn open_volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>> {
         let state = self.state();
         state.check_power()?;
@@ -295,25 +306,44 @@ impl File for MemoryFile {
             return Err(ErrorKind::PermissionDenied.into());
         }
         let fault = state.strike(FaultTarget::Write);
-        let written = match fault {
+        let mut written = match fault {
             None => bytes.len(),
             Some(Fault::TornWrite(kept)) => kept.min(bytes.len()),
             Some(other) => return Err(other.into_error()),
         };
+        let free = state.free();
+        let room = (state.file_mut(self.id)?.current.len() as u64).saturating_add(free).saturating_sub(offset);
+        let is_full = room < written as u64;
+        if is_full {
+            written = room as usize;
+        }
         let now = state.now;
         let content = state.file_mut(self.id)?;
         content.write(&bytes[..written], offset as usize);
         content.modified = now;
-        fault.map_or(Ok(()), |fault| Err(fault.into_error()))
+        match fault {
+            Some(fault) => Err(fault.into_error()),
+            None if is_full => Err(ErrorKind::StorageFull.into()),
+            None => Ok(()),
+        }
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
         let mut state = self.change(FaultTarget::Write)?;
+        let free = state.free();
         let content = state.file_mut(self.id)?;
+        if length > (content.current.len() as u64).saturating_add(free) {
+            return Err(ErrorKind::StorageFull.into());
+        }
         let shorter = (length as usize).min(content.current.len());
         content.current.resize(length as usize, 0);
         content.dirty_from = content.dirty_from.min(shorter);
         Ok(())
+    }
+
+    /// There is nothing to set aside in memory.
+    fn preallocate(&self, _length: u64) -> io::Result<()> {
+        self.state().map(|_| ())
     }
 
     fn length(&self) -> io::Result<u64> {

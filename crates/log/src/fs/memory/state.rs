@@ -19,6 +19,8 @@ pub(super) struct State {
     pub(super) locked: BTreeSet<PathBuf>,
     pub(super) now: WallTime,
     pub(super) changes: u64,
+    /// How many bytes all files together may have.
+    pub(super) capacity: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl Default for State {
             locked: BTreeSet::new(),
             now: WallTime(0),
             changes: 0,
+            capacity: None,
         }
     }
 }
@@ -92,6 +95,13 @@ impl Content {
 }
 
 impl State {
+    /// How many bytes may still be written.
+    pub(super) fn free(&self) -> u64 {
+        let Some(capacity) = self.capacity else { return u64::MAX };
+        let length = |inode: &Inode| if let Inode::File(content) = inode { content.current.len() as u64 } else { 0 };
+        capacity.saturating_sub(self.inodes.values().map(length).sum())
+    }
+
     pub(super) fn begin_new_life(&mut self) {
         self.life += 1;
         self.plan = None;
