@@ -45,6 +45,7 @@ pub fn broker_config(config: &ServerConfig, cluster_id: Option<&str>) -> Result<
         session_timeout_ms: settings.number("broker.session.timeout.ms")?,
         heartbeat_interval_ms: settings.number("broker.heartbeat.interval.ms")?,
         replica_lag_time_max_ms: settings.number("replica.lag.time.max.ms")?,
+        reserved_bytes: settings.number("log.dirs.reserved.bytes")?,
         auto_create_topics: settings.flag("auto.create.topics.enable"),
         num_partitions: settings.number("num.partitions")?,
         default_replication_factor: settings.number("default.replication.factor")?,

@@ -107,6 +107,7 @@ fn open_replicas(
     let replica_config = ReplicaConfig {
         replica_lag_time_max: Duration::from_millis(config.replica_lag_time_max_ms),
         session_timeout: Duration::from_millis(config.session_timeout_ms),
+        reserved_bytes: config.reserved_bytes,
         file: Arc::new(config.raw.clone()),
         batch_bytes_max: config.network.socket_request_max_bytes,
         ..ReplicaConfig::new(config.node_id)

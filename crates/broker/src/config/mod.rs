@@ -45,6 +45,9 @@ pub struct BrokerConfig {
     pub heartbeat_interval_ms: u64,
     /// `replica.lag.time.max.ms`.
     pub replica_lag_time_max_ms: u64,
+    /// `log.dirs.reserved.bytes` (ours): what clients may not fill of each log directory's volume; never more than a
+    /// twentieth of it.
+    pub reserved_bytes: u64,
     /// `auto.create.topics.enable`.
     pub auto_create_topics: bool,
     /// `num.partitions`; the controller's own value decides, this one is what DescribeConfigs shows.
@@ -85,6 +88,7 @@ impl Default for BrokerConfig {
             session_timeout_ms: 1_000,
             heartbeat_interval_ms: 200,
             replica_lag_time_max_ms: 30_000,
+            reserved_bytes: 256 << 20,
             auto_create_topics: true,
             num_partitions: 1,
             default_replication_factor: 1,

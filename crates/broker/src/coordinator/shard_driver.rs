@@ -204,7 +204,9 @@ impl ShardDriver {
         match error {
             _ if is_partial => Written::Unknown,
             AppendError::NotLeaderOrFollower => Written::Nothing(ErrorCode::NotCoordinator),
-            AppendError::NotEnoughReplicas { .. } => Written::Nothing(ErrorCode::CoordinatorNotAvailable),
+            AppendError::NotEnoughReplicas { .. } | AppendError::DiskFull { .. } => {
+                Written::Nothing(ErrorCode::CoordinatorNotAvailable)
+            }
             AppendError::Invalid { .. } => Written::Nothing(ErrorCode::UnknownServerError),
             _ => Written::Unknown,
         }

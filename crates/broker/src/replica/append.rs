@@ -60,6 +60,14 @@ pub enum AppendError {
     /// The deadline passed before the records were committed: they may be yet.
     #[error("the records were not replicated in time; they may be committed yet")]
     TimedOut,
+    /// The disk is full up to its reserve: nothing was written.
+    #[error("the disk of {directory} is full ({free_bytes} bytes free): nothing was written; retry when there is room")]
+    DiskFull {
+        /// The log directory.
+        directory: String,
+        /// What was free at the last look.
+        free_bytes: u64,
+    },
     /// The log directory failed; the error is in the broker's log.
     #[error("the partition's log directory is offline")]
     Storage,
@@ -92,7 +100,8 @@ impl AppendError {
             AppendError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
             AppendError::NotEnoughReplicasAfterAppend => ErrorCode::NotEnoughReplicasAfterAppend,
             AppendError::TimedOut => ErrorCode::RequestTimedOut,
-            AppendError::Storage => ErrorCode::KafkaStorageError,
+            // Kafka has none of its own; to this one every client retries.
+            AppendError::DiskFull { .. } | AppendError::Storage => ErrorCode::KafkaStorageError,
             AppendError::Invalid { code, .. } => *code,
             AppendError::OutOfOrderSequence(_) => ErrorCode::OutOfOrderSequenceNumber,
             AppendError::InvalidProducerEpoch(_) => ErrorCode::InvalidProducerEpoch,

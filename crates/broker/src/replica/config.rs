@@ -15,6 +15,9 @@ pub struct ReplicaConfig {
     pub session_timeout: Duration,
     /// The node's file, key by key: its `log.*` settings hold for topics that have none of their own.
     pub file: Arc<StaticSettings>,
+    /// Bytes of each log directory's volume that clients may not fill (`log.dirs.reserved.bytes`, ours); never more
+    /// than a twentieth of the volume.
+    pub reserved_bytes: u64,
     /// How often high watermarks and recovery points are written down (`replica.high.watermark.checkpoint.interval.ms`).
     pub checkpoint_interval: Duration,
     /// How often old segments are looked for (`log.retention.check.interval.ms`).
@@ -39,6 +42,7 @@ impl ReplicaConfig {
             replica_lag_time_max: Duration::from_secs(30),
             session_timeout: Duration::from_secs(1),
             file: Arc::default(),
+            reserved_bytes: 256 << 20,
             checkpoint_interval: Duration::from_secs(5),
             retention_check_interval: Duration::from_secs(300),
             credit_bytes: 4 << 20,

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use raftsman_log::LogError;
 use raftsman_log::dir::LogDirectory;
 use raftsman_types::{DirectoryId, Offset, TopicPartition};
 
+use super::AppendError;
 use super::core::Core;
+use super::disk_room::{DiskRoom, Room};
 use super::flusher::FlushQueue;
 
 /// One log directory of the broker: online until a write or a flush in it fails.
@@ -19,6 +22,7 @@ pub(super) struct Directory {
     pub flushes: FlushQueue,
     /// What its checkpoint files say, as far as this process wrote them.
     pub checkpointed: Mutex<Option<CheckpointedOffsets>>,
+    room: DiskRoom,
     offline: AtomicBool,
 }
 
@@ -31,19 +35,57 @@ pub(super) struct CheckpointedOffsets {
 }
 
 impl Directory {
-    pub fn new(id: DirectoryId, files: LogDirectory) -> Directory {
+    pub fn new(id: DirectoryId, files: LogDirectory, reserve_bytes: u64) -> Directory {
         Directory {
             id,
             path: files.path().to_owned(),
             files,
             flushes: FlushQueue::default(),
             checkpointed: Mutex::default(),
+            room: DiskRoom::new(reserve_bytes),
             offline: AtomicBool::new(false),
         }
     }
 
     pub fn is_offline(&self) -> bool {
         self.offline.load(Ordering::Acquire)
+    }
+
+    /// Whether a client may write so many bytes, or the broker itself, for whom a part of the reserve is. Called before
+    /// each write.
+    pub fn has_room(&self, bytes: usize, for_client: bool) -> bool {
+        let needed = if for_client { Room::Plenty } else { Room::Reserve };
+        self.room.before_write(bytes, &**self.files.file_system(), &self.path) >= needed
+    }
+
+    /// Whether clients' writes were refused at the last look.
+    pub fn is_full(&self) -> bool {
+        self.room.last_seen() < Room::Plenty
+    }
+
+    /// Looks how full the disk is.
+    pub fn look_at_room(&self) {
+        self.room.look(&**self.files.file_system(), &self.path);
+    }
+
+    /// A write found no room: nothing is in doubt, and it is tried again.
+    pub fn out_of_space(&self) {
+        self.room.exhausted(&self.path);
+    }
+
+    /// Why a write was refused, for who sent it.
+    pub fn no_room(&self) -> AppendError {
+        AppendError::DiskFull { directory: self.path.display().to_string(), free_bytes: self.room.free_bytes() }
+    }
+
+    /// What a failed change of a log means: no room, or a broken disk.
+    pub fn log_failed(self: &Arc<Self>, core: &Core, error: &LogError) {
+        if error.is_out_of_space() {
+            tracing::debug!(directory = %self.path.display(), "put off until there is room: {error}");
+            self.out_of_space();
+        } else {
+            self.fail(core, error);
+        }
     }
 
     /// Takes the directory offline for good: after a failed write or flush nobody knows what the disk holds, and a

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use raftsman_types::MonotonicTime;
 
+use super::ReplicaManager;
 use super::core::{Core, Wanted};
 use super::manager::Inner;
 use super::startup::write_checkpoints;
@@ -53,6 +54,7 @@ impl Housekeeping {
             self.checkpoint_at = now + core.config.checkpoint_interval;
             let replicas = inner.replicas();
             for directory in &inner.directories {
+                directory.look_at_room();
                 write_checkpoints(directory, &replicas, core);
             }
         }
@@ -76,5 +78,6 @@ pub(super) fn drive(core: &Core, inner: &Weak<Inner>) {
         }
         let Some(inner) = inner.upgrade() else { return };
         housekeeping.keep(&inner, wanted);
+        ReplicaManager { inner }.make_unmade();
     }
 }

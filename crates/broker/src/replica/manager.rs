@@ -1,5 +1,6 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,6 +53,8 @@ pub(super) struct Inner {
     pub partitions: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
     /// Replicas whose logs are damaged below what was flushed: to be copied anew, if the metadata agrees.
     pub damaged: Mutex<BTreeMap<TopicIdPartition, DamagedReplica>>,
+    /// Replicas that could not be made because the disk was full.
+    pub unmade: Mutex<BTreeSet<TopicIdPartition>>,
     pub streams: Mutex<BTreeMap<BrokerId, Arc<FetchStream>>>,
     pub cache: Arc<CacheBudget>,
     /// Held by whoever changes which replicas there are, and what they are.
@@ -104,6 +107,7 @@ impl ReplicaManager {
                 directories: opened.directories,
                 partitions: RwLock::new(opened.partitions),
                 damaged: Mutex::new(opened.damaged),
+                unmade: Mutex::default(),
                 streams: Mutex::default(),
                 cache,
                 publishing: Mutex::default(),
@@ -121,6 +125,11 @@ impl ReplicaManager {
     /// The ids of the log directories that are online.
     pub fn directory_ids(&self) -> Vec<DirectoryId> {
         self.inner.directories.iter().filter(|d| !d.is_offline()).map(|d| d.id).collect()
+    }
+
+    /// The log directories whose disks are full up to the reserve, by the last look: clients' writes are refused there.
+    pub fn full_directories(&self) -> Vec<PathBuf> {
+        self.inner.directories.iter().filter(|d| d.is_full()).map(|d| d.path.clone()).collect()
     }
 
     /// The broker epoch in which all directories were closed cleanly; [`BrokerEpoch::NONE`] after an unclean stop.

@@ -13,6 +13,7 @@ mod core;
 mod data_waiter;
 mod dialer;
 mod directory;
+mod disk_room;
 mod fetch_stream;
 mod flusher;
 mod follower_end;

@@ -181,10 +181,28 @@ impl ReplicaManager {
                 self.inner.partitions.write().insert(at, Arc::clone(&partition));
                 Some(partition)
             }
+            Err(error) if error.is_out_of_space() => {
+                tracing::error!(topic = %topic.name, partition = at.partition, "no room for the replica yet: {error}");
+                directory.out_of_space();
+                self.inner.unmade.lock().insert(at);
+                None
+            }
             Err(error) => {
                 directory.fail(core, &error);
                 None
             }
+        }
+    }
+
+    /// Makes the replicas for which there was no room, if there is now.
+    pub(super) fn make_unmade(&self) {
+        if self.inner.unmade.lock().is_empty() {
+            return;
+        }
+        let publishing = self.inner.publishing.lock();
+        if !publishing.stopped {
+            let unmade = std::mem::take(&mut *self.inner.unmade.lock());
+            self.settle_all(unmade, &self.inner.core.image());
         }
     }
 
@@ -248,6 +266,9 @@ impl ReplicaManager {
         if self.inner.directories.len() == 1 {
             return online().next().cloned();
         }
+        // A full one only if all are.
+        let any_has_room = online().any(|d| !d.is_full());
+        let online = || online().filter(|d| !any_has_room || !d.is_full());
         let partitions = self.inner.partitions.read();
         let count =
             |directory: &Arc<Directory>| partitions.values().filter(|p| Arc::ptr_eq(&p.directory, directory)).count();

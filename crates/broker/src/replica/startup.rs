@@ -62,7 +62,7 @@ pub(super) fn open(
             high_watermarks: files.read_high_watermarks()?,
         };
         let found = files.partitions()?;
-        let directory = Arc::new(Directory::new(id, files));
+        let directory = Arc::new(Directory::new(id, files, core.config.reserved_bytes));
         for replica in found {
             open_replica(core, &directory, &checkpoints, replica, cache, &mut opened);
         }
@@ -168,9 +168,11 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
         .write_recovery_points(&offsets.recovery_points)
         .and_then(|()| files.write_log_start_offsets(&offsets.log_starts))
         .and_then(|()| files.write_high_watermarks(&offsets.high_watermarks));
-    if let Err(error) = written {
-        directory.fail(core, &error);
-        return;
+    match written {
+        // Nothing is lost: the older ones only make more work after a crash.
+        Err(error) if error.is_out_of_space() => return directory.out_of_space(),
+        Err(error) => return directory.fail(core, &error),
+        Ok(()) => {}
     }
     *last = Some(offsets);
     drop(last);

@@ -178,11 +178,19 @@ impl Partition {
             tracing::error!(partition = %self.name(), "refuses what its leader sent: {reason}");
             return Some(FollowerEvent::AppendRefused);
         }
+        if !self.directory.has_room(records.len(), false) {
+            // It falls behind, and out of the ISR; it asks again in a while.
+            return Some(FollowerEvent::AppendRefused);
+        }
         match state.log.append_as_follower(records, self.core.wall_time()) {
             Ok(_) => Some(FollowerEvent::Appended {
                 log_end_offset: state.log.log_end_offset(),
                 last_epoch: state.latest_epoch(),
             }),
+            Err(raftsman_log::AppendError::Storage(error)) if error.is_out_of_space() => {
+                self.directory.out_of_space();
+                Some(FollowerEvent::AppendRefused)
+            }
             Err(error @ raftsman_log::AppendError::Storage(_)) => {
                 self.directory.fail(&self.core, &error);
                 None

@@ -73,6 +73,9 @@ impl Partition {
         if !self.core.may_serve() {
             return Err(AppendError::NotLeaderOrFollower);
         }
+        if !self.directory.has_room(records.len(), origin != AppendOrigin::Coordinator) {
+            return Err(self.directory.no_room());
+        }
         let now = self.core.wall_time();
         let records = match origin {
             AppendOrigin::Client | AppendOrigin::LegacyClient => {
@@ -119,6 +122,10 @@ impl Partition {
         match error {
             Log::OutOfOrderSequence { .. } => AppendError::OutOfOrderSequence(message),
             Log::InvalidProducerEpoch { .. } => AppendError::InvalidProducerEpoch(message),
+            Log::Storage(error) if error.is_out_of_space() => {
+                self.directory.out_of_space();
+                self.directory.no_room()
+            }
             Log::Storage(_) => {
                 self.directory.fail(&self.core, &message);
                 AppendError::Storage

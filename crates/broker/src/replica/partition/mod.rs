@@ -224,7 +224,7 @@ impl Partition {
             return;
         }
         if let Err(error) = state.log.recovery_point_checkpointed(recovery_point) {
-            self.directory.fail(&self.core, &error);
+            self.directory.log_failed(&self.core, &error);
         }
     }
 
@@ -237,7 +237,7 @@ impl Partition {
         let (now, upto) = (self.core.wall_time(), state.high_watermark);
         let result = state.log.roll_if_due(now).and_then(|_| state.log.delete_old_segments(upto, now));
         if let Err(error) = result {
-            self.directory.fail(&self.core, &error);
+            self.directory.log_failed(&self.core, &error);
         }
         drop(state);
         self.queue_flush();
@@ -258,7 +258,7 @@ impl Partition {
         }
         let flushed_offset = match state.log.complete_flush(ticket) {
             Ok(flushed_offset) => flushed_offset,
-            Err(error) => return self.directory.fail(&self.core, &error),
+            Err(error) => return self.directory.log_failed(&self.core, &error),
         };
         match &state.role {
             Role::Idle => {}

@@ -1,3 +1,4 @@
 mod cluster;
 mod faults;
+mod full_disk;
 mod replication;

@@ -163,6 +163,7 @@ pub static KEYS: &[KeySpec] = &[
     live("log.dir", List, Some("/tmp/kafka-logs")),
     idle("log.dir.failure.timeout.ms", Whole(1, i64::MAX), Some("30000")),
     live("log.dirs", List, None),
+    live("log.dirs.reserved.bytes", Whole(0, i64::MAX), Some("268435456")),
     live("log.durability", OneOf(&["flushed", "written"]), Some("flushed")),
     live("log.flush.interval.messages", Whole(1, i64::MAX), Some("9223372036854775807")),
     live("log.flush.interval.ms", Whole(i64::MIN, i64::MAX), None),
