@@ -271,7 +271,7 @@ fn a_failed_sync_of_the_volume_fails_every_ticket() {
         log.append_as_leader(super::rig::batch(3, 0), LeaderEpoch(0), NOW).expect("appended");
     }
     let tickets: Vec<_> = logs.iter_mut().map(|log| log.begin_flush().expect("something to flush")).collect();
-    let fault = Fault::Error(std::io::ErrorKind::StorageFull);
+    let fault = Fault::Error(std::io::ErrorKind::PermissionDenied);
     fs.inject(FaultPlan { target: FaultTarget::Sync, skip: 0, fault });
     assert!(dir.sync_tickets(&tickets.iter().collect::<Vec<_>>()).is_err());
     for (log, ticket) in logs.iter_mut().zip(tickets) {

@@ -5,11 +5,13 @@ mod lost_leader;
 mod metadata;
 mod old_formats;
 mod sole;
+mod topic_settings;
 mod versions;
 mod waiting_room;
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use raftsman_log::dir::{LogDirectory, MetaProperties};
 use raftsman_log::fs::RealFs;
@@ -39,7 +41,7 @@ pub(super) struct TestBroker {
     registry: Registry,
     peer: Arc<Peer>,
     pub(super) state: Arc<BrokerState>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl TestBroker {
@@ -67,7 +69,7 @@ impl TestBroker {
         let controller = ControllerClient::new(Handle::current(), identity.clone(), Vec::new());
         let link = Arc::new(controller.clone());
         let replicas =
-            ReplicaManager::open(ReplicaConfig::new(config.node_id), vec![directory], link, Handle::current()).unwrap();
+            ReplicaManager::open(replica_config(config.node_id), vec![directory], link, Handle::current()).unwrap();
         let coordinator = CoordinatorService::new(&config, replicas.clone(), Handle::current());
         let state = Arc::new(BrokerState {
             config: Arc::new(config),
@@ -85,7 +87,7 @@ impl TestBroker {
             address,
             connected_at: std::time::Instant::now(),
         };
-        TestBroker { registry: Registry::new(state.clone()), peer: Arc::new(peer), state, _directory: temporary }
+        TestBroker { registry: Registry::new(state.clone()), peer: Arc::new(peer), state, directory: temporary }
     }
 
     /// The broker of [`cluster`] with settings as they come.
@@ -116,6 +118,12 @@ impl TestBroker {
         let answer = poll_fn(|cx| dispatched.answer.as_mut().poll(cx)).await?;
         Ok(answer.expect("an answer").into_contiguous().to_vec())
     }
+}
+
+/// Retention is looked at all the time, checkpoints (which flush) are not written at all.
+fn replica_config(node_id: BrokerId) -> ReplicaConfig {
+    let (retention_check_interval, checkpoint_interval) = (Duration::from_millis(20), Duration::from_secs(3600));
+    ReplicaConfig { retention_check_interval, checkpoint_interval, ..ReplicaConfig::new(node_id) }
 }
 
 fn broker(id: i32, state: RegistrationState, listeners: &[&str]) -> Arc<BrokerRegistration> {

@@ -103,6 +103,12 @@ impl SoleBroker {
         self.batches().await.iter().flat_map(|batch| batch.records().map(Result::unwrap).collect::<Vec<_>>()).collect()
     }
 
+    /// How many segments the log has on disk.
+    pub fn segments(&self) -> usize {
+        let files = std::fs::read_dir(self.broker.directory.path().join(format!("{TOPIC}-0"))).unwrap();
+        files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|e| e == "log")).count()
+    }
+
     /// Waits until the high watermark is the log's end.
     pub async fn committed(&self) {
         let state = || self.broker.state.replicas.partition_state(AT).unwrap();

@@ -18,7 +18,7 @@ fn with_memory(brokers: i32, min_insync_replicas: u32) -> (Cluster, MemoryFs) {
 }
 
 fn fail(memory: &MemoryFs, target: FaultTarget) {
-    memory.inject(FaultPlan { target, skip: 0, fault: Fault::Error(ErrorKind::StorageFull) });
+    memory.inject(FaultPlan { target, skip: 0, fault: Fault::Error(ErrorKind::PermissionDenied) });
 }
 
 #[test]
