@@ -115,6 +115,8 @@ fn offset_value_version(value: &OffsetCommitValue) -> i16 {
 fn offset_value(bytes: Bytes) -> Result<OffsetCommitValue, RecordError> {
     let mut value: OffsetCommitValue = read_value(bytes, "offset")?;
     value.metadata = value.metadata.detached();
+    // Any negative time is "none"; written back it is -1.
+    value.expire_timestamp = value.expire_timestamp.max(-1);
     Ok(value)
 }
 

@@ -61,6 +61,14 @@ pub enum DecodeError {
         /// The end found.
         at: usize,
     },
+    /// So many empty or tiny elements that they would take many times the frame's size in memory.
+    #[error("a frame of {frame_bytes} bytes holds more tiny elements than any client has use for, up to byte {at}")]
+    TooDense {
+        /// The frame's length.
+        frame_bytes: usize,
+        /// Where the array starts that was one too many.
+        at: usize,
+    },
     /// A version that the message does not have.
     #[error("{message} has no version {version}")]
     UnsupportedVersion {

@@ -9,6 +9,11 @@ pub const MAX_ARRAY_ELEMENTS: usize = 1_000_000;
 pub const MAX_TAGGED_FIELDS: u32 = 10_000;
 /// Kafka's limit for strings, in both length encodings.
 const MAX_STRING_BYTES: usize = 0x7fff;
+/// What decoding may allocate for each byte of the frame, and beside that for any frame. An empty name takes one byte
+/// on the wire and 32 in memory: without a limit a frame of 100 MB could ask for gigabytes. The densest messages that
+/// clients really send (many topics of two or three letters) stay well below it.
+const MEMORY_PER_FRAME_BYTE: usize = 8;
+const MEMORY_FOR_ANY_FRAME: usize = 16 << 10;
 
 /// Reads a frame from front to back. Lengths are checked against the bytes that are left before anything is
 /// allocated; `flexible` picks the compact encodings of KIP-482.
@@ -16,12 +21,15 @@ const MAX_STRING_BYTES: usize = 0x7fff;
 pub struct Reader {
     frame: Bytes,
     position: usize,
+    /// Bytes that decoding may still allocate.
+    allowance: usize,
 }
 
 impl Reader {
     /// A reader at the start of `frame`, which is without its length prefix.
     pub fn new(frame: Bytes) -> Reader {
-        Reader { frame, position: 0 }
+        let allowance = frame.len().saturating_mul(MEMORY_PER_FRAME_BYTE).saturating_add(MEMORY_FOR_ANY_FRAME);
+        Reader { frame, position: 0, allowance }
     }
 
     /// Bytes not read yet.
@@ -171,7 +179,22 @@ impl Reader {
 
     /// Reads records that may be null.
     pub fn nullable_records(&mut self, flexible: bool) -> Result<Option<Records>, DecodeError> {
-        Ok(self.nullable_bytes(flexible)?.map(Records::from))
+        let Some(bytes) = self.nullable_bytes(flexible)? else { return Ok(None) };
+        if !bytes.is_empty() {
+            self.afford(size_of::<Bytes>())?;
+        }
+        Ok(Some(Records::from(bytes)))
+    }
+
+    /// Takes what is about to be allocated from the frame's allowance.
+    fn afford(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        match self.allowance.checked_sub(bytes) {
+            Some(left) => {
+                self.allowance = left;
+                Ok(())
+            }
+            None => Err(DecodeError::TooDense { frame_bytes: self.frame.len(), at: self.position }),
+        }
     }
 
     /// Reads a struct that may be null: a byte, negative for null, goes before it.
@@ -194,10 +217,9 @@ impl Reader {
         if count > self.remaining() / min_size.max(1) || count > MAX_ARRAY_ELEMENTS {
             return Err(DecodeError::BadLength { what: "array", length, left: self.remaining(), at: self.position });
         }
-        // An element may take more room in memory than on the wire: reserve no more than the bytes
-        // that are there, and grow only as elements really turn up.
-        let affordable = self.remaining() / size_of::<T>().max(1);
-        let mut elements = Vec::with_capacity(count.min(affordable));
+        // An element may take more room in memory than on the wire; all of a frame's together are limited.
+        self.afford(count.saturating_mul(size_of::<T>()))?;
+        let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(read(self)?);
         }

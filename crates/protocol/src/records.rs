@@ -36,6 +36,9 @@ impl Records {
 
 impl From<Bytes> for Records {
     fn from(bytes: Bytes) -> Records {
+        if bytes.is_empty() {
+            return Records::default();
+        }
         Records::from(vec![bytes])
     }
 }

@@ -1,5 +1,7 @@
 //! DescribeConfigs (key 32): settings of topics and brokers with where each value comes from.
 
+use std::collections::HashSet;
+
 use raftsman_metadata::{
     ConfigKey, ConfigResource, ConfigResourceType, ConfigSource, DynamicBrokerConfig, MetadataImage, ResolvedConfig,
     TopicConfig,
@@ -24,8 +26,12 @@ pub async fn handle(
 ) -> Result<DescribeConfigsResponse, Close> {
     let image = ctx.state.metadata.load();
     let synonyms = request.include_synonyms;
-    let results = request.resources.into_iter().map(|resource| {
-        let description = Description { ctx, image: &image, resource: &resource, synonyms, version };
+    // A broker's settings are some 60 KB, and a resource is named in four bytes: named again it is not described again.
+    let mut seen = HashSet::new();
+    let once = request.resources.into_iter().filter(|r| seen.insert((r.resource_type, r.resource_name.clone())));
+    let results = once.map(|resource| {
+        let keys = resource.configuration_keys.as_deref().map(|keys| keys.iter().map(|key| &**key).collect());
+        let description = Description { ctx, image: &image, resource: &resource, keys, synonyms, version };
         let (outcome, configs) = match description.entries() {
             Ok(configs) => (Outcome::of(ErrorCode::None, ""), configs),
             Err(outcome) => (outcome, Vec::new()),
@@ -46,6 +52,7 @@ struct Description<'a> {
     ctx: &'a Context,
     image: &'a MetadataImage,
     resource: &'a DescribeConfigsResource,
+    keys: Option<HashSet<&'a str>>,
     synonyms: bool,
     version: i16,
 }
@@ -74,8 +81,7 @@ impl Description<'_> {
 
     /// Whether the client asked for this key; an absent list asks for all.
     fn wants(&self, name: &str) -> bool {
-        let keys = self.resource.configuration_keys.as_deref();
-        keys.is_none_or(|keys| keys.iter().any(|key| &**key == name))
+        self.keys.as_ref().is_none_or(|keys| keys.contains(name))
     }
 
     fn topic(&self, name: &str) -> Result<Vec<Entry>, Outcome> {
@@ -117,7 +123,7 @@ impl Description<'_> {
             return Ok(self.cluster_defaults());
         }
         let own = self.ctx.state.config.node_id;
-        if name.parse() != Ok(own.0) {
+        if name != own.to_string() {
             let message = format!("Unexpected broker id, expected {own} or empty string, but received {name}");
             return Err(invalid(message));
         }

@@ -1,5 +1,7 @@
 //! DescribeGroups (key 15): state and members of groups.
 
+use std::collections::HashSet;
+
 use futures::future::join_all;
 use raftsman_coordinator::{Reply, Request};
 use raftsman_protocol::Str;
@@ -20,7 +22,10 @@ pub async fn handle(
     version: i16,
 ) -> Result<DescribeGroupsResponse, Close> {
     let with_operations = request.include_authorized_operations;
-    let described = request.groups.into_iter().map(|group_id| describe(ctx, group_id, with_operations, version));
+    // Named again, a group with many members is not described again: the answer must not outgrow the request so.
+    let mut seen = HashSet::new();
+    let once = request.groups.into_iter().filter(|group_id| seen.insert(group_id.clone()));
+    let described = once.map(|group_id| describe(ctx, group_id, with_operations, version));
     let groups = join_all(described).await.into_iter().collect::<Result<_, Close>>()?;
     Ok(DescribeGroupsResponse { groups, ..Default::default() })
 }

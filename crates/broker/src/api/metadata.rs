@@ -45,7 +45,12 @@ pub async fn handle(ctx: &Context, request: MetadataRequest, version: i16) -> Re
         None => image.topic_ids.values().filter_map(|id| image.topic(*id)).filter_map(|t| answer.listed(t)).collect(),
         Some(wanted) => {
             let mut seen = HashSet::with_capacity(wanted.len());
-            let once = wanted.into_iter().filter(|topic| seen.insert((topic.name.clone(), topic.topic_id)));
+            // With an id the name counts for nothing, so it must not make a topic another one either.
+            let key = |topic: &MetadataRequestTopic| match topic.topic_id.is_zero() {
+                true => (topic.name.clone(), topic.topic_id),
+                false => (None, topic.topic_id),
+            };
+            let once = wanted.into_iter().filter(|topic| seen.insert(key(topic)));
             once.map(|topic| answer.asked(&image, topic)).collect()
         }
     };

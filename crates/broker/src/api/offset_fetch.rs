@@ -1,5 +1,7 @@
 //! OffsetFetch (key 9): reads the offsets of a group, or of several.
 
+use std::collections::HashSet;
+
 use futures::future::join_all;
 use raftsman_coordinator::{Reply, Request};
 use raftsman_metadata::MetadataImage;
@@ -30,7 +32,10 @@ const NONE: i64 = -1;
 /// None that end the connection.
 pub async fn handle(ctx: &Context, request: OffsetFetchRequest, version: i16) -> Result<OffsetFetchResponse, Close> {
     if version >= SEVERAL_GROUPS_FROM {
-        let groups = join_all(request.groups.into_iter().map(|group| fetch(ctx, group, version))).await;
+        // Each group once: all offsets of a group are asked for in a few bytes.
+        let mut seen = HashSet::new();
+        let once = request.groups.into_iter().filter(|group| seen.insert(group.group_id.clone()));
+        let groups = join_all(once.map(|group| fetch(ctx, group, version))).await;
         let groups = groups.into_iter().collect::<Result<_, Close>>()?;
         return Ok(OffsetFetchResponse { groups, ..Default::default() });
     }

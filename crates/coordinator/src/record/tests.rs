@@ -32,6 +32,18 @@ fn an_offset_takes_the_lowest_version_that_holds_it() {
 }
 
 #[test]
+fn any_negative_expiry_is_none() {
+    let value = OffsetCommitValue { offset: 42, expire_timestamp: i64::MIN, ..OffsetCommitValue::default() };
+    let mut w = Writer::new();
+    w.i16(EXPIRING_OFFSET_VALUE);
+    value.encode(&mut w, EXPIRING_OFFSET_VALUE).unwrap();
+    let (key, _) = offset(None).encode().unwrap();
+    let read = Record::decode(key, Some(w.into_bytes())).unwrap().unwrap();
+    assert_eq!(read, offset(Some(OffsetCommitValue { expire_timestamp: -1, ..value })));
+    assert_eq!(round_trip(&read), read);
+}
+
+#[test]
 fn golden_bytes_are_kafkas() {
     let value = OffsetCommitValue {
         offset: 5,

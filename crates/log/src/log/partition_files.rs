@@ -105,7 +105,7 @@ pub(super) fn load_snapshot(place: &Place, limit: Offset) -> Result<Option<(Offs
     for offset in list_snapshots(place)?.into_iter().rev().filter(|offset| *offset <= limit) {
         let path = snapshot_path(place, offset);
         let Some(bytes) = read_small(&*place.fs, &path)? else { continue };
-        match decode_snapshot(&bytes) {
+        match decode_snapshot(&bytes, offset) {
             Ok(state) => return Ok(Some((offset, state))),
             Err(reason) => {
                 tracing::warn!(snapshot = %path.display(), reason, "removing an unreadable producer snapshot");

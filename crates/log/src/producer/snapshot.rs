@@ -34,8 +34,8 @@ pub(crate) fn encode_snapshot(state: &ProducerState) -> Vec<u8> {
     bytes
 }
 
-/// The state in a snapshot file, or why there is none.
-pub(crate) fn decode_snapshot(bytes: &[u8]) -> Result<ProducerState, &'static str> {
+/// The state in a snapshot file as of `offset`, or why there is none.
+pub(crate) fn decode_snapshot(bytes: &[u8], offset: Offset) -> Result<ProducerState, &'static str> {
     let (header, entries) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or("it is cut off")?;
     if i16::from_be_bytes([header[0], header[1]]) != VERSION {
         return Err("its version is not 1");
@@ -48,10 +48,13 @@ pub(crate) fn decode_snapshot(bytes: &[u8]) -> Result<ProducerState, &'static st
         return Err("its count does not fit its length");
     }
     let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
-    Ok(ProducerState::from_entries(entries.iter().map(decode_entry).collect()))
+    let entries = entries.iter().map(|entry| decode_entry(entry, offset));
+    let entries = entries.collect::<Option<_>>().ok_or("it speaks of batches that cannot be below its offset")?;
+    Ok(ProducerState::from_entries(entries))
 }
 
-fn decode_entry(bytes: &[u8; ENTRY_BYTES]) -> (ProducerId, ProducerEntry) {
+/// A producer, unless its batch or its transaction lies at `upto` or past it: then the file is another log's.
+fn decode_entry(bytes: &[u8; ENTRY_BYTES], upto: Offset) -> Option<(ProducerId, ProducerEntry)> {
     fn at<const N: usize>(bytes: &[u8; ENTRY_BYTES], from: usize) -> [u8; N] {
         std::array::from_fn(|i| bytes[from + i])
     }
@@ -68,5 +71,33 @@ fn decode_entry(bytes: &[u8; ENTRY_BYTES]) -> (ProducerId, ProducerEntry) {
         transaction_start: i64::from_be_bytes(at(bytes, 38)),
         batches: if last_offset >= 0 { vec![batch] } else { Vec::new() },
     };
-    (ProducerId(i64::from_be_bytes(at(bytes, 0))), entry)
+    let is_below = last_offset < upto && entry.transaction_start < upto;
+    let is_whole = last_offset < 0 || (0..=last_offset).contains(&i64::from(batch.offset_delta));
+    (is_below && is_whole).then(|| (ProducerId(i64::from_be_bytes(at(bytes, 0))), entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot_of(last_offset: Offset, offset_delta: i32, transaction_start: Offset) -> Vec<u8> {
+        let entry = ProducerEntry {
+            transaction_start,
+            batches: vec![AppendedBatch { last_sequence: 4, last_offset, offset_delta }],
+            ..ProducerEntry::new(ProducerEpoch(0))
+        };
+        encode_snapshot(&ProducerState::from_entries(vec![(ProducerId(7), entry)]))
+    }
+
+    #[test]
+    fn a_snapshot_speaks_of_what_lies_below_it() {
+        assert!(decode_snapshot(&snapshot_of(9, 4, -1), 10).is_ok());
+        assert!(decode_snapshot(&snapshot_of(9, 4, 5), 10).is_ok());
+        for (last_offset, offset_delta, transaction_start) in
+            [(10, 4, -1), (9, 4, 10), (9, 4, i64::MAX), (9, -1, -1), (9, 10, -1), (i64::MAX, i32::MIN, -1)]
+        {
+            let bytes = snapshot_of(last_offset, offset_delta, transaction_start);
+            assert!(decode_snapshot(&bytes, 10).is_err(), "{last_offset} {offset_delta} {transaction_start}");
+        }
+    }
 }

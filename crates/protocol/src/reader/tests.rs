@@ -26,6 +26,27 @@ fn an_array_beyond_the_element_limit_is_refused() {
     ));
 }
 
+/// An empty name is one byte on the wire and a whole string in memory.
+#[test]
+fn elements_that_are_larger_in_memory_are_limited_by_the_frame() {
+    let dense = |names: usize| {
+        let mut bytes = vec![0x80 | (names + 1) as u8, 0x80 | ((names + 1) >> 7) as u8, ((names + 1) >> 14) as u8];
+        bytes.resize(3 + names, 1);
+        Reader::new(bytes.into()).array(true, 1, |r| r.string(true)).map(|names| names.len())
+    };
+    assert_eq!(dense(500), Ok(500), "no client's few names are too many");
+    assert!(matches!(dense(100_000), Err(DecodeError::TooDense { frame_bytes: 100_003, .. })));
+    // Not one array alone, but all of a frame together.
+    let mut nested = Vec::new();
+    for _ in 0..1_000 {
+        nested.extend([101u8; 1]);
+        nested.extend([1; 100]);
+    }
+    let mut r = Reader::new(nested.into());
+    let arrays = (0..1_000).map_while(|_| r.array(true, 1, |r| r.string(true)).ok()).count();
+    assert!(arrays < 300, "{arrays} arrays of 3200 bytes each from 101 bytes");
+}
+
 #[test]
 fn varints_end_after_five_bytes() {
     assert_eq!(reader(&[0xff, 0xff, 0xff, 0xff, 0x0f]).uvarint(), Ok(u32::MAX));

@@ -58,6 +58,21 @@ async fn a_topics_settings_say_where_they_come_from() {
 }
 
 #[tokio::test]
+async fn a_resource_named_again_is_not_described_again() {
+    let broker = TestBroker::of_cluster();
+    let resource = |name: &str| DescribeConfigsResource {
+        resource_type: BROKER,
+        resource_name: Str::copy_from(name),
+        configuration_keys: None,
+    };
+    let resources = ["1", "1", "01", "+1", ""].map(resource).to_vec();
+    let request = DescribeConfigsRequest { resources, ..Default::default() };
+    let results = broker.ask(&request, 4).await.unwrap().results;
+    let described: Vec<_> = results.iter().map(|r| (&*r.resource_name, r.configs.len() > 10)).collect();
+    assert_eq!(described, [("1", true), ("01", false), ("+1", false), ("", false)]);
+}
+
+#[tokio::test]
 async fn a_brokers_settings_hide_its_secrets() {
     let raw = [("num.partitions", "7"), ("ssl.keystore.password", "hunter2"), ("log.retention.ms", "9")];
     let config = BrokerConfig {

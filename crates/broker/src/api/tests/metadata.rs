@@ -54,6 +54,16 @@ async fn every_version_describes_brokers_topics_and_leaders() {
     }
 }
 
+/// Else one topic with many partitions, asked for under a hundred thousand names, is an answer of gigabytes.
+#[tokio::test]
+async fn a_topic_asked_for_by_id_is_described_once_whatever_names_stand_beside_it() {
+    let broker = TestBroker::of_cluster();
+    let topic = |name: &str| MetadataRequestTopic { name: Some(Str::copy_from(name)), topic_id: ORDERS.0 };
+    let request = MetadataRequest { topics: Some(vec![topic("a"), topic("b"), topic("orders")]), ..named(&[]) };
+    let response = broker.ask(&request, 12).await.unwrap();
+    assert_eq!(response.topics.iter().map(|topic| topic.topic_id).collect::<Vec<_>>(), [ORDERS.0]);
+}
+
 #[tokio::test]
 async fn all_topics_are_asked_for_by_null_and_in_version_0_by_none() {
     let broker = TestBroker::of_cluster();

@@ -1,0 +1,73 @@
+//! Every target over its seeds, its regressions and simple mutations of both, without a fuzzer.
+
+use std::path::Path;
+
+use raftsman_broker::api::registry::APIS;
+use raftsman_fuzz::seeds::Mutator;
+use raftsman_fuzz::{TARGETS, Target};
+
+/// Mutations of each target's inputs, all in all.
+const MUTATIONS: usize = 4_000;
+
+/// What was found once: `fuzz/regressions/<target>/<what it was>`.
+fn regressions(target: &Target) -> Vec<Vec<u8>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions").join(target.name);
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).expect("a regression is readable")).collect()
+}
+
+fn check(name: &str) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("every target is in the table");
+    let mut inputs = (target.seeds)();
+    assert!(!inputs.is_empty(), "{name} has no seeds");
+    inputs.extend(regressions(target));
+    inputs.push(Vec::new());
+    inputs.iter().for_each(|input| (target.run)(input));
+    let mut mutator = Mutator::new(7);
+    for input in inputs.iter().cycle().take(MUTATIONS) {
+        let mutated = mutator.mutated(input);
+        let failed = std::panic::catch_unwind(|| (target.run)(&mutated)).is_err();
+        assert!(!failed, "{name} fails on {mutated:02x?}");
+    }
+}
+
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            check(stringify!($name));
+        })*
+
+        #[test]
+        fn every_target_is_tested() {
+            let tested = [$(stringify!($name)),*];
+            assert_eq!(TARGETS.iter().map(|target| target.name).collect::<Vec<_>>(), tested);
+        }
+    };
+}
+
+tests![
+    request_frame,
+    response_frame,
+    record_batch,
+    compressed_batch,
+    segment_recovery,
+    index_file,
+    producer_snapshot,
+    checkpoint_file,
+    group_blob,
+    grpc_message,
+    properties,
+    coordinator_sequence,
+];
+
+#[test]
+fn every_api_that_is_served_is_thrown_at() {
+    for api in APIS {
+        let frames = (TARGETS[0].seeds)();
+        let key = api.key.code().to_be_bytes();
+        assert!(frames.iter().any(|frame| frame.starts_with(&key)), "{} has no seed", api.key);
+    }
+}
