@@ -10,6 +10,8 @@ mod controller;
 pub mod decide;
 mod health;
 pub mod heartbeat;
+#[cfg(feature = "fuzzing")]
+pub mod hostile;
 mod raft;
 mod service;
 

@@ -1,6 +1,9 @@
 //! An allocator that counts, so that a decode can be held to what its bytes justify.
 
-#![allow(unsafe_code, reason = "an allocator is unsafe by its trait; every call is handed on to the system's as it came")]
+#![allow(
+    unsafe_code,
+    reason = "an allocator is unsafe by its trait; every call is handed on to the system's as it came"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

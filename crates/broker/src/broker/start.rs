@@ -18,7 +18,7 @@ use crate::config::BrokerConfig;
 use crate::coordinator::CoordinatorService;
 use crate::lifecycle::{BrokerIdentity, Lifecycle, LifecycleObserver, LifecycleStatus, Registration, kernel_boot_id};
 use crate::metadata::{ControllerClient, MetadataCache, MetadataSubscriber, MetadataWatch, ProducerIds, Publisher};
-use crate::net::{Acceptor, ByteBudget, ConnectionLimits, NetworkThreads, Shared};
+use crate::net::{Acceptor, ByteBudget, ConnectionLimits, CreationRate, NetworkThreads, Shared};
 use crate::replica::{ReplicaConfig, ReplicaManager};
 
 /// Threads for replication streams, loading groups and timers.
@@ -124,7 +124,8 @@ fn acceptors(
     threads: &Arc<NetworkThreads>,
 ) -> Result<(Bound, Vec<Acceptor>), StartError> {
     let network = &state.config.network;
-    let limits = Arc::new(ConnectionLimits::new(network.max_connections, network.max_connections_per_ip));
+    let limits = Arc::new(ConnectionLimits::new(network));
+    let rate = Arc::new(CreationRate::new(network.max_connection_creation_rate));
     let replication = BoxCloneSyncService::new(state.replicas.service().server());
     let (mut addresses, mut acceptors) = (Bound::new(), Vec::new());
     for bound in listeners {
@@ -136,6 +137,7 @@ fn acceptors(
             name: bound.name,
             listener,
             limits: limits.clone(),
+            rate: rate.clone(),
             threads: threads.clone(),
         });
     }

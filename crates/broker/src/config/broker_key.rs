@@ -64,6 +64,7 @@ impl BrokerConfig {
             ("group.max.size", groups.max_size.to_string(), INT),
             ("group.min.session.timeout.ms", groups.min_session_timeout_ms.to_string(), INT),
             ("log.dirs.reserved.bytes", self.reserved_bytes.to_string(), LONG),
+            ("max.connection.creation.rate", network.max_connection_creation_rate.to_string(), INT),
             ("max.connections", network.max_connections.to_string(), INT),
             ("max.connections.per.ip", network.max_connections_per_ip.to_string(), INT),
             ("message.max.bytes", self.message_max_bytes.to_string(), INT),

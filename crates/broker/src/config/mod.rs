@@ -15,7 +15,7 @@ use raftsman_types::BrokerId;
 pub use broker_key::BrokerKey;
 pub use group::GroupConfig;
 pub use listener::{ListenerConfig, SecurityProtocol};
-pub use network::NetworkConfig;
+pub use network::{MAX_CONNECTIONS, NetworkConfig};
 
 /// Everything a broker is told at its start. Each field names its key in `server.properties`; defaults are Kafka's
 /// unless a field says otherwise.

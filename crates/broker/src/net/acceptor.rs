@@ -6,6 +6,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+use super::creation_rate::CreationRate;
 use super::dispatcher::Peer;
 use super::grpc::GrpcService;
 use super::limits::ConnectionLimits;
@@ -21,6 +22,8 @@ const QUIET: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_RETRIES: u32 = 3;
+/// Errors of accept(2) that mean: no more open files, of this process or of the whole system (EMFILE, ENFILE).
+const NO_MORE_FILES: [i32; 2] = [24, 23];
 
 /// Accepts the connections of one listener and hands them to the network threads.
 pub(crate) struct Acceptor {
@@ -29,6 +32,7 @@ pub(crate) struct Acceptor {
     /// Set on the inter-broker listener alone: what it serves besides Kafka's protocol.
     pub(crate) grpc: Option<GrpcService>,
     pub(crate) limits: Arc<ConnectionLimits>,
+    pub(crate) rate: Arc<CreationRate>,
     pub(crate) threads: Arc<NetworkThreads>,
 }
 
@@ -37,17 +41,23 @@ impl Acceptor {
     pub(crate) async fn accept_all(self) {
         let principal: Arc<str> = ANONYMOUS.into();
         let mut trouble = Trouble::new();
+        let mut spare = SpareFile::new();
+        let with_brokers = self.grpc.is_some();
         loop {
-            let room = if self.grpc.is_some() { None } else { self.limits.room().await };
+            let Some(room) = self.limits.room(with_brokers).await else { return };
+            self.rate.turn().await;
             let (socket, address) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
+                    if trouble.lasts() && error.raw_os_error().is_some_and(|code| NO_MORE_FILES.contains(&code)) {
+                        spare.turn_one_away(&self.listener);
+                    }
                     trouble.wait_out(&self.name, &error).await;
                     continue;
                 }
             };
             trouble.over();
-            let Some(place) = self.limits.admit(address.ip(), room) else {
+            let Some(place) = self.limits.admit(address.ip(), room, with_brokers) else {
                 trouble.say(
                     || tracing::info!(%address, listener = %self.name, "refused: max.connections.per.ip is reached"),
                 );
@@ -85,6 +95,23 @@ fn configure(socket: TcpStream) -> io::Result<std::net::TcpStream> {
     socket.into_std()
 }
 
+/// A file kept open for the moment when no other can be opened: closed, it makes room to accept a client and hang up.
+/// So a client goes on to another broker instead of waiting for its own timeout.
+struct SpareFile(Option<std::fs::File>);
+
+impl SpareFile {
+    fn new() -> SpareFile {
+        SpareFile(std::fs::File::open("/dev/null").ok())
+    }
+
+    fn turn_one_away(&mut self, listener: &TcpListener) {
+        self.0 = None;
+        // Whoever it was, and whether or not there was somebody: the connection ends here.
+        drop(SockRef::from(listener).accept());
+        *self = SpareFile::new();
+    }
+}
+
 /// Keeps an acceptor from spinning, and the log from flooding, while connections cannot be accepted.
 struct Trouble {
     backoff: Duration,
@@ -94,6 +121,11 @@ struct Trouble {
 impl Trouble {
     fn new() -> Trouble {
         Trouble { backoff: FIRST_BACKOFF, said: None }
+    }
+
+    /// Whether it is no matter of a moment any more.
+    fn lasts(&self) -> bool {
+        self.backoff >= LONGEST_BACKOFF
     }
 
     fn over(&mut self) {

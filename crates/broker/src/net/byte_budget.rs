@@ -25,6 +25,11 @@ impl ByteBudget {
         })
     }
 
+    /// Whether there is no room left: charges wait, or the one that may overdraws.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.overdrawn.load(Ordering::Relaxed) || self.used() >= self.limit
+    }
+
     /// Bytes charged now.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
@@ -58,11 +63,6 @@ impl Charge {
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    /// Whether this is the one charge beyond the budget.
-    pub(crate) fn overdraws(&self) -> bool {
-        self.overdraws
     }
 
     /// Makes the charge `bytes` large; `false` (and nothing changed) if the budget has no room.

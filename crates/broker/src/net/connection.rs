@@ -21,6 +21,12 @@ use crate::config::NetworkConfig;
 const MAX_UNWRITTEN_BYTES: usize = 1 << 20;
 /// What a connection that is ending may still take to complete what came before and to write the answers.
 const LAST_REQUESTS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where the byte budget is spent, who holds some of it and does not take his answers has this long.
+const STALLED_WHEN_SPENT: Duration = Duration::from_secs(10);
+/// How often who holds some of the budget looks whether it is spent.
+const SPENT_CHECK: Duration = Duration::from_secs(5);
+/// What a connection that only a broker may have is given to show that it is one.
+const BROKERS_FIRST_BYTES: Duration = Duration::from_secs(5);
 /// Rounds in one poll before other connections of the thread get their turn.
 const MAX_ROUNDS: usize = 16;
 
@@ -29,8 +35,12 @@ const MAX_ROUNDS: usize = 16;
 pub(crate) enum End {
     #[error("closed by the client")]
     Client,
-    #[error("nothing was sent within {0:?} of connecting")]
-    FirstByte(Duration),
+    #[error("no request came within {0:?} of connecting")]
+    FirstRequest(Duration),
+    #[error("max.connections or max.connections.per.ip is reached, and what room is left is for brokers alone")]
+    Full,
+    #[error("the byte budget is spent, and answers were not taken for {STALLED_WHEN_SPENT:?}")]
+    Stalled,
     #[error("a request stood still half sent")]
     HalfSent,
     #[error("idle for {0:?}")]
@@ -51,6 +61,15 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<ByteBudget>,
 }
 
+/// Under which conditions a connection was let in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Admission {
+    /// Its listener speaks HTTP/2, too.
+    pub(crate) takes_http2: bool,
+    /// It has room beyond the limits, which only brokers may have.
+    pub(crate) brokers_only: bool,
+}
+
 /// One client's connection: reads frames, has them answered, writes the responses in order.
 pub(crate) struct Connection<S> {
     socket: S,
@@ -62,9 +81,11 @@ pub(crate) struct Connection<S> {
     timer: Pin<Box<Sleep>>,
     /// Set while the budget is spent: woken when some of it is freed.
     freed: Option<Pin<Box<OwnedNotified>>>,
+    admission: Admission,
     opened: Instant,
     last_progress: Instant,
-    heard: bool,
+    /// Since when we do not read for reasons of our own.
+    paused: Option<Instant>,
     ending: Option<Ending>,
 }
 
@@ -77,19 +98,21 @@ struct Ending {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(crate) fn new(socket: S, peer: Arc<Peer>, shared: Shared) -> Connection<S> {
+    pub(crate) fn new(socket: S, peer: Arc<Peer>, shared: Shared, admission: Admission) -> Connection<S> {
         let now = Instant::now();
+        let max_frame = shared.config.socket_request_max_bytes;
         Connection {
             socket,
             peer,
-            reader: FrameReader::new(&shared.budget, shared.config.socket_request_max_bytes),
+            reader: FrameReader::new(&shared.budget, max_frame, admission.takes_http2),
             pipeline: Pipeline::new(),
             output: Output::new(shared.budget.charge()),
-            timer: Box::pin(tokio::time::sleep_until(now + shared.config.first_byte_timeout)),
+            timer: Box::pin(tokio::time::sleep_until(now + shared.config.first_request_timeout)),
             freed: None,
+            admission,
             opened: now,
             last_progress: now,
-            heard: false,
+            paused: None,
             ending: None,
             shared,
         }
@@ -166,6 +189,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn take_frames(&mut self) -> bool {
         let mut taken = false;
+        if self.admission.brokers_only && self.reader.speaks_kafka() && self.ending.is_none() {
+            self.end(End::Full);
+            return true;
+        }
         while self.has_room() {
             let (frame, charge) = match self.reader.next_frame() {
                 Ok(Some(received)) => received,
@@ -200,14 +227,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.has_room() || !self.reserve(cx) {
+            self.paused.get_or_insert_with(Instant::now);
             return false;
+        }
+        if let Some(since) = self.paused.take() {
+            let waited = since.elapsed();
+            self.reader.forgive(waited);
+            self.opened += waited;
         }
         let (buffer, spare) = self.reader.spare();
         let mut limited = buffer.limit(spare);
         match pin!(self.socket.read_buf(&mut limited)).poll(cx) {
             Poll::Pending => false,
             Poll::Ready(Ok(n)) if n > 0 => {
-                self.heard = true;
                 self.reader.received();
                 true
             }
@@ -244,12 +276,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             let (deadline, end) = self.deadline();
-            if Instant::now() >= deadline {
+            let now = Instant::now();
+            if now >= deadline {
                 return Poll::Ready(end);
             }
+            let may_be_pressed = self.reader.holds_budget() || self.output.len() > 0;
+            let wake = if may_be_pressed { deadline.min(now + SPENT_CHECK) } else { deadline };
             // Later deadlines need no new timer: it is set again when it fires.
-            if deadline < self.timer.deadline() || self.timer.is_elapsed() {
-                self.timer.as_mut().reset(deadline);
+            if wake < self.timer.deadline() || self.timer.is_elapsed() {
+                self.timer.as_mut().reset(wake);
             }
             if self.timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -263,19 +298,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(ending) = &self.ending {
             return (ending.since + LAST_REQUESTS_TIMEOUT, End::Client);
         }
-        if !self.heard {
-            return (self.opened + config.first_byte_timeout, End::FirstByte(config.first_byte_timeout));
-        }
         // While a request is being carried out the client rightly waits.
         let waiting = !self.pipeline.is_empty() && self.output.len() == 0;
         let idle_since = if waiting { Instant::now() } else { self.last_progress };
-        let idle = idle_since + config.connections_max_idle;
-        match self.reader.deadline(config.frame_timeout) {
-            // A frame that nobody reads because of our own limits is not the sender's fault.
-            Some(half_sent) if half_sent < idle && self.has_room() && self.freed.is_none() => {
-                (half_sent, End::HalfSent)
+        let mut earliest = (idle_since + config.connections_max_idle, End::Idle(config.connections_max_idle));
+        let mut at_latest = |deadline: Instant, end: End| {
+            if deadline < earliest.0 {
+                earliest = (deadline, end);
             }
-            _ => (idle, End::Idle(config.connections_max_idle)),
+        };
+        let spent = self.shared.budget.is_spent();
+        if spent && self.output.len() > 0 {
+            at_latest(self.last_progress + STALLED_WHEN_SPENT, End::Stalled);
         }
+        // What nobody reads because of our own limits is not the sender's fault.
+        if self.paused.is_some() {
+            return earliest;
+        }
+        if self.reader.is_first() {
+            let brokers_only = self.admission.brokers_only;
+            let allowed = if brokers_only { BROKERS_FIRST_BYTES } else { config.first_request_timeout };
+            at_latest(self.opened + allowed + self.reader.earned_by_first(), End::FirstRequest(allowed));
+        }
+        if let Some(half_sent) = self.reader.deadline(config.frame_timeout, spent) {
+            at_latest(half_sent, End::HalfSent);
+        }
+        earliest
     }
 }

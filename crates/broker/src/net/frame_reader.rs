@@ -13,8 +13,14 @@ const LARGEST_FIRST_READ: usize = 16 << 10;
 const LARGEST_TRUSTED: usize = 1 << 20;
 /// Buffers up to this size belong to the connection and are not charged.
 const FREE_BYTES: usize = LARGEST_FIRST_READ;
-/// A frame's time grows with what has arrived of it.
-const SLOWEST_BYTES_PER_SECOND: usize = 64 << 10;
+/// A frame gets its time anew with each of these.
+const PROGRESS_BYTES: usize = 512 << 10;
+/// What a sender has to keep up where the budget is spent, so that all others wait for its bytes.
+const BYTES_PER_SECOND_WHEN_SPENT: usize = 1 << 20;
+/// What a first request may take its time at.
+const SLOWEST_FIRST_BYTES_PER_SECOND: usize = 64 << 10;
+/// HTTP/2's preface, `PRI * HTTP/2.0`, two empty lines around `SM`.
+const HTTP2_PREFACE_BYTES: usize = 24;
 
 /// Why the bytes of a connection are no frames.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,14 +51,27 @@ pub(crate) struct FrameReader {
     max_frame: usize,
     /// The longest frame received in full lately: what this sender has shown to be true.
     proven: usize,
-    began: Option<Instant>,
+    pace: Option<Pace>,
+    /// No frame was complete yet.
     first: bool,
+    takes_http2: bool,
+}
+
+/// How a frame under way gets on.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    began: Instant,
+    /// When so many bytes of it were there.
+    at: Instant,
+    bytes: usize,
 }
 
 impl FrameReader {
-    pub(crate) fn new(budget: &std::sync::Arc<ByteBudget>, max_frame: usize) -> FrameReader {
+    /// With `takes_http2` HTTP/2's preface is waited for to its end, so that who begins it and stops is a client whose
+    /// first request does not come.
+    pub(crate) fn new(budget: &std::sync::Arc<ByteBudget>, max_frame: usize, takes_http2: bool) -> FrameReader {
         let charge = budget.charge();
-        FrameReader { buffer: BytesMut::new(), charge, max_frame, proven: 0, began: None, first: true }
+        FrameReader { buffer: BytesMut::new(), charge, max_frame, proven: 0, pace: None, first: true, takes_http2 }
     }
 
     /// The next complete frame without its length, and the charge for it; `None` if more bytes are needed.
@@ -71,14 +90,16 @@ impl FrameReader {
         self.recharge();
         self.proven = length.max(self.proven - self.proven / 8);
         self.first = false;
-        self.began = (!self.buffer.is_empty()).then(Instant::now);
+        let (now, bytes) = (Instant::now(), self.buffer.len());
+        self.pace = (bytes > 0).then_some(Pace { began: now, at: now, bytes });
         Ok(Some((frame, charge)))
     }
 
     fn announced(&self) -> Result<Option<usize>, FrameError> {
         let Some(prefix) = self.buffer.first_chunk::<4>() else { return Ok(None) };
         if self.first && prefix == b"PRI " {
-            return Err(FrameError::Http2Preface);
+            let is_partial = self.takes_http2 && self.buffer.len() < HTTP2_PREFACE_BYTES;
+            return if is_partial { Ok(None) } else { Err(FrameError::Http2Preface) };
         }
         let length = i32::from_be_bytes(*prefix);
         match usize::try_from(length) {
@@ -117,15 +138,53 @@ impl FrameReader {
 
     /// Notes that bytes arrived.
     pub(crate) fn received(&mut self) {
-        self.began.get_or_insert_with(Instant::now);
+        let (now, bytes) = (Instant::now(), self.buffer.len());
+        let pace = self.pace.get_or_insert(Pace { began: now, at: now, bytes });
+        if bytes - pace.bytes >= PROGRESS_BYTES {
+            (pace.at, pace.bytes) = (now, bytes);
+        }
     }
 
-    /// When a frame that has begun must be complete, so that nobody holds memory by dribbling. Who overdraws the
-    /// budget, which makes all others wait, has a third of the time.
-    pub(crate) fn deadline(&self, allowance: Duration) -> Option<Instant> {
-        let grace = if self.charge.overdraws() { allowance / 3 } else { allowance };
-        let earned = Duration::from_secs((self.buffer.len() / SLOWEST_BYTES_PER_SECOND) as u64);
-        self.began.map(|began| began + grace + earned)
+    /// When a frame that has begun must be complete or have got on, so that nobody holds memory by dribbling. Where the
+    /// budget is `spent`, which makes others wait, who holds some of it has a third of the time and must be fast.
+    pub(crate) fn deadline(&self, allowance: Duration, spent: bool) -> Option<Instant> {
+        let pace = self.pace?;
+        if spent && self.holds_budget() {
+            return Some(pace.began + allowance / 3 + self.time_for(BYTES_PER_SECOND_WHEN_SPENT));
+        }
+        Some(pace.at + allowance)
+    }
+
+    /// The time that what was received of a first request earns it.
+    pub(crate) fn earned_by_first(&self) -> Duration {
+        self.time_for(SLOWEST_FIRST_BYTES_PER_SECOND)
+    }
+
+    fn time_for(&self, bytes_per_second: usize) -> Duration {
+        Duration::from_secs((self.buffer.len() / bytes_per_second) as u64)
+    }
+
+    /// Whether no frame was complete yet.
+    pub(crate) fn is_first(&self) -> bool {
+        self.first
+    }
+
+    /// Whether what was received is no beginning of HTTP/2.
+    pub(crate) fn speaks_kafka(&self) -> bool {
+        self.buffer.first_chunk::<4>().is_some_and(|prefix| !self.first || prefix != b"PRI ")
+    }
+
+    /// Whether the buffer is charged to the budget.
+    pub(crate) fn holds_budget(&self) -> bool {
+        self.buffer.capacity() > FREE_BYTES
+    }
+
+    /// Adds the time for which nobody read to the sender's.
+    pub(crate) fn forgive(&mut self, waited: Duration) {
+        if let Some(pace) = &mut self.pace {
+            pace.began += waited;
+            pace.at += waited;
+        }
     }
 
     /// What was received and not cut into frames.
@@ -164,7 +223,7 @@ mod tests {
         let bodies: Vec<Vec<u8>> = (1..30usize).map(|n| vec![n as u8; n * 97]).collect();
         let wire: Vec<u8> = bodies.iter().flat_map(|body| framed(body)).collect();
         for step in [1, 2, 3, 5, 1000, wire.len()] {
-            let mut reader = FrameReader::new(&budget, 1 << 20);
+            let mut reader = FrameReader::new(&budget, 1 << 20, false);
             let mut frames = Vec::new();
             for piece in wire.chunks(step) {
                 feed(&mut reader, piece);
@@ -181,7 +240,7 @@ mod tests {
     #[test]
     fn an_announced_length_allocates_nothing() {
         let budget = ByteBudget::new(64 << 20);
-        let mut reader = FrameReader::new(&budget, 100 << 20);
+        let mut reader = FrameReader::new(&budget, 100 << 20, false);
         feed(&mut reader, &(90i32 << 20).to_be_bytes());
         feed(&mut reader, &[7; 1000]);
         assert!(reader.next_frame().unwrap().is_none());
@@ -207,7 +266,7 @@ mod tests {
     fn hostile_lengths_are_refused_by_name() {
         let budget = ByteBudget::new(1 << 20);
         let refusal = |prefix: &[u8]| {
-            let mut reader = FrameReader::new(&budget, 1000);
+            let mut reader = FrameReader::new(&budget, 1000, false);
             feed(&mut reader, prefix);
             reader.next_frame().map(|frame| frame.is_some()).unwrap_err()
         };
@@ -221,10 +280,40 @@ mod tests {
     }
 
     #[test]
+    fn a_preface_is_waited_for_where_http2_is_taken() {
+        let budget = ByteBudget::new(1 << 20);
+        let mut reader = FrameReader::new(&budget, 1000, true);
+        feed(&mut reader, b"PRI * HTTP/2.0\r\n");
+        assert_eq!(reader.next_frame().map(|frame| frame.is_some()), Ok(false));
+        assert!(reader.is_first() && !reader.speaks_kafka());
+        feed(&mut reader, b"\r\nSM\r\n\r\n");
+        assert_eq!(reader.next_frame().map(|frame| frame.is_some()), Err(FrameError::Http2Preface));
+    }
+
+    #[test]
+    fn dribbling_earns_no_time_and_a_spent_budget_gives_less() {
+        let budget = ByteBudget::new(1 << 30);
+        let mut reader = FrameReader::new(&budget, 100 << 20, false);
+        assert_eq!(reader.deadline(Duration::from_secs(30), false), None);
+        feed(&mut reader, &(90i32 << 20).to_be_bytes());
+        feed(&mut reader, &vec![1; 8 << 20]);
+        let deadline = |reader: &FrameReader, spent| reader.deadline(Duration::from_secs(30), spent).unwrap();
+        let (slow, fast) = (deadline(&reader, false), deadline(&reader, true));
+        assert!(slow <= Instant::now() + Duration::from_secs(30));
+        // Ten seconds and one for each mebibyte.
+        assert!(fast <= Instant::now() + Duration::from_secs(18), "what is there by now counts by its size");
+        feed(&mut reader, &[1; 1000]);
+        assert_eq!(deadline(&reader, false), slow, "a little more earns nothing");
+        reader.forgive(Duration::from_secs(5));
+        assert_eq!(deadline(&reader, false), slow + Duration::from_secs(5));
+        assert_eq!(deadline(&reader, true), fast + Duration::from_secs(5));
+    }
+
+    #[test]
     fn a_spent_budget_stops_growth_but_for_one() {
         let budget = ByteBudget::new(100 << 10);
         let begin = |budget| {
-            let mut reader = FrameReader::new(budget, 1 << 20);
+            let mut reader = FrameReader::new(budget, 1 << 20, false);
             feed(&mut reader, &(500i32 << 10).to_be_bytes());
             reader
         };

@@ -6,6 +6,7 @@
 mod acceptor;
 mod byte_budget;
 mod connection;
+mod creation_rate;
 mod dispatcher;
 mod frame_reader;
 mod grpc;
@@ -15,11 +16,14 @@ mod output;
 mod pipeline;
 mod prefixed;
 #[cfg(test)]
+mod stranger_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use acceptor::Acceptor;
 pub use byte_budget::ByteBudget;
 pub(crate) use connection::Shared;
+pub(crate) use creation_rate::CreationRate;
 pub use dispatcher::{Answer, Dispatched, Dispatcher, Peer};
 pub use frame_reader::FrameError;
 pub use grpc::GrpcService;

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use super::connection::{Connection, End, Shared};
+use super::connection::{Admission, Connection, End, Shared};
 use super::dispatcher::Peer;
 use super::frame_reader::FrameError;
 use super::grpc::{GrpcService, serve_grpc};
@@ -92,7 +92,8 @@ async fn serve(accepted: Accepted, shared: Shared) {
         }
     };
     tracing::debug!(client = %peer.address, listener = %peer.listener, "connected");
-    let (end, socket, rest) = Connection::new(socket, peer.clone(), shared).serve().await;
+    let admission = Admission { takes_http2: grpc.is_some(), brokers_only: place.is_for_brokers() };
+    let (end, socket, rest) = Connection::new(socket, peer.clone(), shared, admission).serve().await;
     match (end, grpc) {
         (End::Frame(FrameError::Http2Preface), Some(grpc)) => {
             if let Err(error) = serve_grpc(Prefixed::new(rest, socket), grpc).await {
@@ -100,7 +101,7 @@ async fn serve(accepted: Accepted, shared: Shared) {
             }
         }
         (End::Client | End::Io(_), _) => tracing::debug!(client = %peer.address, "disconnected"),
-        (end @ (End::Idle(_) | End::FirstByte(_)), _) => tracing::debug!(client = %peer.address, "closed: {end}"),
+        (end @ (End::Idle(_) | End::FirstRequest(_)), _) => tracing::debug!(client = %peer.address, "closed: {end}"),
         (end, _) => tracing::info!(client = %peer.address, listener = %peer.listener, "closed a connection: {end}"),
     }
     drop(place);

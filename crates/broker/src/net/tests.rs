@@ -66,10 +66,10 @@ impl Dispatcher for TestDispatcher {
     }
 }
 
-struct Net {
+pub(super) struct Net {
     log: Arc<Log>,
-    address: SocketAddr,
-    budget: Arc<ByteBudget>,
+    pub(super) address: SocketAddr,
+    pub(super) budget: Arc<ByteBudget>,
     threads: Arc<NetworkThreads>,
     _runtime: tokio::runtime::Runtime,
 }
@@ -80,27 +80,32 @@ impl Drop for Net {
     }
 }
 
-fn serve(config: NetworkConfig) -> Net {
+pub(super) fn serve(config: NetworkConfig) -> Net {
+    serve_with(config, None)
+}
+
+pub(super) fn serve_with(config: NetworkConfig, grpc: Option<GrpcService>) -> Net {
     let log = Arc::new(Log::default());
     let budget = ByteBudget::new(config.queued_max_bytes);
-    let limits = Arc::new(ConnectionLimits::new(config.max_connections, config.max_connections_per_ip));
+    let limits = Arc::new(ConnectionLimits::new(&config));
+    let rate = Arc::new(CreationRate::new(config.max_connection_creation_rate));
     let dispatcher = Arc::new(TestDispatcher { log: log.clone() });
     let shared = Shared { dispatcher, config: Arc::new(config), budget: budget.clone() };
     let threads = Arc::new(NetworkThreads::start(&shared).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
-    let acceptor = Acceptor { name: "TEST".into(), listener, grpc: None, limits, threads: threads.clone() };
+    let acceptor = Acceptor { name: "TEST".into(), listener, grpc, limits, rate, threads: threads.clone() };
     runtime.spawn(acceptor.accept_all());
     Net { log, address, budget, threads, _runtime: runtime }
 }
 
-fn config() -> NetworkConfig {
+pub(super) fn config() -> NetworkConfig {
     NetworkConfig { num_network_threads: 2, ..NetworkConfig::default() }
 }
 
 impl Net {
-    fn connect(&self) -> TcpStream {
+    pub(super) fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(self.address).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -113,11 +118,11 @@ impl Net {
     }
 }
 
-fn request(kind: u8, id: u8) -> Vec<u8> {
+pub(super) fn request(kind: u8, id: u8) -> Vec<u8> {
     [&8i32.to_be_bytes()[..], &[kind, id, 0, 0, 0, 0, 0, 0]].concat()
 }
 
-fn response(socket: &mut TcpStream) -> Vec<u8> {
+pub(super) fn response(socket: &mut TcpStream) -> Vec<u8> {
     let mut length = [0; 4];
     socket.read_exact(&mut length).unwrap();
     let mut body = vec![0; i32::from_be_bytes(length) as usize];
@@ -125,7 +130,7 @@ fn response(socket: &mut TcpStream) -> Vec<u8> {
     body
 }
 
-fn is_closed(socket: &mut TcpStream) -> bool {
+pub(super) fn is_closed(socket: &mut TcpStream) -> bool {
     let mut byte = [0; 1];
     match socket.read(&mut byte) {
         Ok(n) => n == 0,
@@ -134,7 +139,7 @@ fn is_closed(socket: &mut TcpStream) -> bool {
 }
 
 /// Waits for a condition; the deadline only ends a test that has failed.
-fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub(super) fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline, "never: {what}");
@@ -249,8 +254,8 @@ fn a_slow_reader_waits_for_itself() {
 
 #[test]
 fn silence_ends_a_connection() {
-    let first_byte_timeout = Duration::from_millis(50);
-    let net = serve(NetworkConfig { first_byte_timeout, ..config() });
+    let first_request_timeout = Duration::from_millis(50);
+    let net = serve(NetworkConfig { first_request_timeout, ..config() });
     assert!(is_closed(&mut net.connect()), "nothing was ever sent");
 
     let net = serve(NetworkConfig { connections_max_idle: Duration::from_millis(50), ..config() });

@@ -28,7 +28,7 @@ pub(crate) struct LogStore {
     commit: Arc<GroupCommit>,
 }
 
-fn log_key(index: u64, chunk: u16) -> Vec<u8> {
+pub(super) fn log_key(index: u64, chunk: u16) -> Vec<u8> {
     let mut key = Vec::with_capacity(11);
     key.push(b'l');
     key.extend_from_slice(&index.to_be_bytes());
@@ -83,54 +83,58 @@ impl Partial {
     }
 }
 
+/// The entries of `from..to`, which stops after the first that makes them `max_bytes`.
+pub(super) fn read_entries(store: &dyn MetaStore, from: u64, to: u64, max_bytes: usize) -> io::Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut total_bytes = 0;
+    let mut partial: Option<Partial> = None;
+    let mut failure = None;
+    let mut take = |key: &[u8], value: &[u8]| -> io::Result<ControlFlow<()>> {
+        let (index, chunk) = parse_log_key(key)?;
+        if chunk == 0 {
+            if let Some(unfinished) = &partial {
+                return Err(damaged(format_args!("entry {} misses parts", unfinished.index)));
+            }
+            partial = Some(Partial { index, term: 0, count: 0, next: 0, bytes: Vec::new() });
+        }
+        let current = partial
+            .as_mut()
+            .filter(|p| p.index == index)
+            .ok_or_else(|| damaged(format_args!("entry {index} misses its first part")))?;
+        current.take(chunk, value)?;
+        if current.next < current.count {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let Some(complete) = partial.take() else { return Ok(ControlFlow::Continue(())) };
+        total_bytes += complete.bytes.len();
+        if let Some(previous) = entries.last().map(|entry| entry.log_id.index).filter(|p| p + 1 != index) {
+            return Err(damaged(format_args!("entry {} is missing", previous + 1)));
+        }
+        entries.push(complete.finish()?);
+        Ok(if total_bytes >= max_bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    };
+    store.scan(&log_key(from, 0), &log_key(to, 0), &mut |key, value| match take(key, value) {
+        Ok(flow) => flow,
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    match (failure, partial) {
+        (Some(error), _) => Err(error),
+        (None, Some(unfinished)) => Err(damaged(format_args!("entry {} misses parts", unfinished.index))),
+        (None, None) => Ok(entries),
+    }
+}
+
 impl LogStore {
     /// A log in this store.
     pub(super) fn new(store: Arc<dyn MetaStore>, commit: Arc<GroupCommit>) -> LogStore {
         LogStore { store, commit }
     }
 
-    /// The entries of `from..to`, which stops after the first that makes them `max_bytes`.
     fn read(&self, from: u64, to: u64, max_bytes: usize) -> io::Result<Vec<Entry>> {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut total_bytes = 0;
-        let mut partial: Option<Partial> = None;
-        let mut failure = None;
-        let mut take = |key: &[u8], value: &[u8]| -> io::Result<ControlFlow<()>> {
-            let (index, chunk) = parse_log_key(key)?;
-            if chunk == 0 {
-                if let Some(unfinished) = &partial {
-                    return Err(damaged(format_args!("entry {} misses parts", unfinished.index)));
-                }
-                partial = Some(Partial { index, term: 0, count: 0, next: 0, bytes: Vec::new() });
-            }
-            let current = partial
-                .as_mut()
-                .filter(|p| p.index == index)
-                .ok_or_else(|| damaged(format_args!("entry {index} misses its first part")))?;
-            current.take(chunk, value)?;
-            if current.next < current.count {
-                return Ok(ControlFlow::Continue(()));
-            }
-            let Some(complete) = partial.take() else { return Ok(ControlFlow::Continue(())) };
-            total_bytes += complete.bytes.len();
-            if let Some(previous) = entries.last().map(|entry| entry.log_id.index).filter(|p| p + 1 != index) {
-                return Err(damaged(format_args!("entry {} is missing", previous + 1)));
-            }
-            entries.push(complete.finish()?);
-            Ok(if total_bytes >= max_bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        };
-        self.store.scan(&log_key(from, 0), &log_key(to, 0), &mut |key, value| match take(key, value) {
-            Ok(flow) => flow,
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        match (failure, partial) {
-            (Some(error), _) => Err(error),
-            (None, Some(unfinished)) => Err(damaged(format_args!("entry {} misses parts", unfinished.index))),
-            (None, None) => Ok(entries),
-        }
+        read_entries(&*self.store, from, to, max_bytes)
     }
 
     fn remove_keys(&self, from: &[u8], to: &[u8]) -> io::Result<Vec<Write>> {

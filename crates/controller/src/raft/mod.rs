@@ -12,6 +12,8 @@ mod feed;
 mod formation;
 #[cfg(test)]
 mod formation_tests;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod hostile;
 mod identity;
 mod log_store;
 mod membership;

@@ -7,6 +7,8 @@ mod accept;
 mod controller_service;
 mod convert;
 mod driver;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod hostile;
 mod reply;
 mod session;
 mod watch;

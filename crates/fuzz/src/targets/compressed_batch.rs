@@ -47,9 +47,9 @@ fn packed(codec: u8, plain: &[u8]) -> Vec<Vec<u8>> {
             vec![raw, framed]
         }
         2 => {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            let mut encoder = lz4::EncoderBuilder::new().build(Vec::new()).expect("memory takes everything");
             encoder.write_all(plain).expect("memory takes everything");
-            vec![encoder.finish().expect("memory takes everything")]
+            vec![encoder.finish().0]
         }
         _ => vec![
             zstd::stream::encode_all(plain, 1).expect("memory takes everything"),

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raftsman_coordinator::{Caller, CoordinatorConfig, Effect, Event, Now, Record, Request, RequestId, Shard, State, WriteId};
+use raftsman_coordinator::{
+    Caller, CoordinatorConfig, Effect, Event, Now, Record, Request, RequestId, Shard, State, WriteId,
+};
 use raftsman_protocol::messages::heartbeat::HeartbeatRequest;
 use raftsman_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use raftsman_protocol::messages::leave_group::LeaveGroupRequest;
@@ -220,7 +222,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut life = encoded(7, 3, body(&join, 3));
     life.extend(&[0, 20, 0, 1]);
     let mut whole = life.clone();
-    for (kind, message) in [(0, body(&sync, 3)), (1, body(&heartbeat, 3)), (3, body(&commit, 3)), (2, body(&leave, 3))] {
+    for (kind, message) in [(0, body(&sync, 3)), (1, body(&heartbeat, 3)), (3, body(&commit, 3)), (2, body(&leave, 3))]
+    {
         let mut request = encoded(kind, 3, message);
         request[2] = 0;
         whole.extend(request);

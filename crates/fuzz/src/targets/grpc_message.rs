@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message;
+use raftsman_controller::hostile;
 use raftsman_metadata::{Listener, MetadataEntry, MetadataImage, MetadataRecord, PartitionChange};
 use raftsman_rpc::{controller, metadata, partition_from_pb, partition_to_pb, raft, replica};
 
@@ -13,10 +14,14 @@ use crate::memory::measured;
 const FACTOR: usize = 512;
 const BESIDE: usize = 16 << 10;
 
-fn decode<M: Message + Default + PartialEq>(bytes: &Bytes) -> Option<M> {
-    let (decoded, peak) = measured(|| M::decode(bytes.clone()));
+fn within<T>(bytes: &Bytes, decode: impl FnOnce() -> T) -> T {
+    let (decoded, peak) = measured(decode);
     assert!(peak <= bytes.len() * FACTOR + BESIDE, "{peak} bytes were held for an input of {}", bytes.len());
-    let message = decoded.ok()?;
+    decoded
+}
+
+fn decode<M: Message + Default + PartialEq>(bytes: &Bytes) -> Option<M> {
+    let message = within(bytes, || M::decode(bytes.clone())).ok()?;
     let again = M::decode(Bytes::from(message.encode_to_vec())).expect("our own encoding is read");
     // Not compared by value: a NaN would differ from itself.
     assert_eq!(again.encoded_len(), message.encoded_len(), "a message comes back");
@@ -122,13 +127,15 @@ messages![
 
 pub(super) fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let chosen = input.below(MESSAGES.len() + 3);
+    let chosen = input.below(MESSAGES.len() + 14);
     let bytes = Bytes::copy_from_slice(input.all());
     match chosen.checked_sub(MESSAGES.len()) {
         None => MESSAGES[chosen](&bytes),
         Some(0) => batch(&bytes),
         Some(1) => partition(&bytes),
-        Some(_) => small_ones(&bytes),
+        Some(2) => small_ones(&bytes),
+        Some(kind @ 3..9) => within(&bytes, || hostile::raft_message(kind as u8 - 3, &bytes)),
+        Some(kind) => within(&bytes, || hostile::broker_message(kind as u8 - 9, &bytes)),
     }
 }
 
@@ -154,7 +161,11 @@ fn partition(bytes: &Bytes) {
 
 fn small_ones(bytes: &Bytes) {
     if let Some(Ok(change)) = decode::<metadata::PartitionChange>(bytes).map(|m| PartitionChange::try_from(&m)) {
-        assert_eq!(PartitionChange::try_from(&metadata::PartitionChange::from(&change)), Ok(change), "a change comes back");
+        assert_eq!(
+            PartitionChange::try_from(&metadata::PartitionChange::from(&change)),
+            Ok(change),
+            "a change comes back"
+        );
     }
     if let Some(message) = decode::<metadata::Listener>(bytes) {
         // A port out of range is refused.
@@ -166,7 +177,10 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let records = [
         MetadataRecord::FormCluster { cluster_id: "cluster".into() },
         MetadataRecord::SetFeatureLevel { name: "metadata.version".into(), level: 1 },
-        MetadataRecord::CreateTopic { name: "topic".into(), topic_id: raftsman_types::TopicId(raftsman_types::Uuid([3; 16])) },
+        MetadataRecord::CreateTopic {
+            name: "topic".into(),
+            topic_id: raftsman_types::TopicId(raftsman_types::Uuid([3; 16])),
+        },
         MetadataRecord::SetConfig {
             resource: raftsman_metadata::ConfigResource::topic("topic"),
             key: "retention.ms".into(),
@@ -178,7 +192,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut all = vec![[&[MESSAGES.len() as u8][..], &batch].concat()];
     // Fields 1 to 3 as numbers, text and parts: enough for the fuzzer to find the rest.
     let fields = [&[8u8, 1, 16, 2][..], &[10, 2, b'a', b'b', 18, 1, b'c'], &[10, 2, 8, 1, 18, 0, 26, 0], &[]];
-    for chosen in 0..MESSAGES.len() + 3 {
+    for chosen in 0..MESSAGES.len() + 14 {
         all.extend(fields.iter().map(|bytes| [&[chosen as u8][..], bytes].concat()));
     }
     all

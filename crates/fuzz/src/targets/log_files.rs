@@ -45,8 +45,8 @@ pub(super) static GOOD: LazyLock<Files> = LazyLock::new(|| {
     let fs = MemoryFs::new();
     fs.create_directories(Path::new("/data")).expect("memory takes directories");
     let mut log = open(&fs, true, 0).expect("a new log opens");
-    for number in 0..14i64 {
-        let epoch = LeaderEpoch(if number < 6 { 0 } else { 3 });
+    for number in 0..8i64 {
+        let epoch = LeaderEpoch(if number < 4 { 0 } else { 3 });
         log.append_as_leader(batch(number), epoch, NOW).expect("a good batch is taken");
     }
     log.close(NOW).expect("memory can be synced");

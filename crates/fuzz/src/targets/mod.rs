@@ -8,6 +8,8 @@ mod grpc_message;
 mod index_file;
 mod log_files;
 mod message;
+mod message_set;
+mod metadata_store;
 mod producer_snapshot;
 mod properties;
 mod record_batch;
@@ -39,12 +41,14 @@ targets![
     response_frame,
     record_batch,
     compressed_batch,
+    message_set,
     segment_recovery,
     index_file,
     producer_snapshot,
     checkpoint_file,
     group_blob,
     grpc_message,
+    metadata_store,
     properties,
     coordinator_sequence,
 ];

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use raftsman_records::{
-    BATCH_HEADER_BYTES, BatchBuilder, Compression, RecordBatch, ValidationLimits, crc32c, end_transaction_marker,
-    split_batches, validate,
+    BATCH_HEADER_BYTES, BatchBuilder, Compression, DEFAULT_MAX_DECOMPRESSED_BYTES, RecordBatch, ValidationLimits,
+    crc32c, end_transaction_marker, split_batches, validate,
 };
 use raftsman_types::{LeaderEpoch, ProducerEpoch, ProducerId, WallTime};
 
@@ -15,6 +15,8 @@ use crate::memory::bounded;
 pub(super) const UNPACKED: usize = 256 << 10;
 /// The buffers that a decoder of any codec sets up, and the output, which may be there twice while it grows.
 pub(super) const CODEC: usize = (9 << 20) + 3 * UNPACKED;
+/// What a conversion unpacks to at most, several times: unpacked, as records, packed again. Each grows by doubling.
+pub(super) const CONVERSION: usize = CODEC + 6 * DEFAULT_MAX_DECOMPRESSED_BYTES;
 /// Errors, and one record's headers.
 const BESIDE: usize = 16 << 10;
 
@@ -31,8 +33,9 @@ pub(super) fn run(data: &[u8]) {
 /// Drives everything that looks at batches which came from outside.
 pub(super) fn check(bytes: &Bytes) {
     let limits = ValidationLimits { require_keys: false, ..ValidationLimits::at(WallTime(1_000_000)) };
-    // Both verdicts are right.
-    drop(bounded(bytes.len(), BESIDE, || validate(bytes, &limits)));
+    let plain = bytes.get(22).is_none_or(|attributes| attributes & 7 == 0);
+    // Both verdicts are right. Where a rule asks for a look at the records they are unpacked, to the crate's own limit.
+    drop(bounded(bytes.len(), if plain { BESIDE } else { CONVERSION }, || validate(bytes, &limits)));
     for batch in split_batches(bytes.clone(), true).flatten() {
         check_batch(&batch);
     }

@@ -33,12 +33,8 @@ macro_rules! apis {
 for_each_request!(apis!());
 
 fn default_frame<R: Request + Default>(api_version: i16) -> Option<Vec<u8>> {
-    let header = RequestHeader {
-        api_key: R::KEY.code(),
-        api_version,
-        correlation_id: 7,
-        client_id: Some("client".into()),
-    };
+    let header =
+        RequestHeader { api_key: R::KEY.code(), api_version, correlation_id: 7, client_id: Some("client".into()) };
     let frame = encode_request(&header, &R::default()).ok()?;
     Some(frame.into_contiguous().slice(4..).to_vec())
 }
