@@ -5,12 +5,16 @@ use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use raftsman_records::{BatchBuilder, Compression, DownConverter, LegacyFormat, RecordBatch};
 use raftsman_testkit::{ClusterOptions, ProcessCluster, wait_until};
+use raftsman_types::LeaderEpoch;
 
 use crate::wire::{answer, connect, frame, hangs_up, serves_good_clients};
 
 const METADATA: i16 = 3;
 const API_VERSIONS: i16 = 18;
+const DELETE_TOPICS: i16 = 20;
+const DESCRIBE_CONFIGS: i16 = 32;
 const PRODUCE: i16 = 0;
 
 /// One node that runs for the length of a test.
@@ -29,10 +33,19 @@ impl OneNode {
 
     /// Resident memory in MiB.
     fn memory_mib(&self) -> u64 {
+        self.status_mib("VmRSS:")
+    }
+
+    fn status_mib(&self, field: &str) -> u64 {
         let process = self.cluster.nodes[0].process_id().expect("the node runs");
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process can be looked at");
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("a process has resident memory");
+        let line = status.lines().find(|l| l.starts_with(field)).expect("a process has resident memory");
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB") / 1024
+    }
+
+    /// The most resident memory there ever was, in MiB.
+    fn most_memory_mib(&self) -> u64 {
+        self.status_mib("VmHWM:")
     }
 
     fn assert_unharmed(&mut self) {
@@ -106,6 +119,75 @@ fn unknown_apis_and_versions_get_kafkas_answers() {
     let body = answer(&mut stream).expect("ApiVersions always answers");
     assert_eq!(body[..6], [0, 0, 0, 5, 0, 35], "correlation id, then UNSUPPORTED_VERSION");
     node.assert_unharmed();
+}
+
+/// Elements that are small on the wire and large in memory, and things that are asked for again and again.
+#[test]
+fn a_request_costs_no_multiple_of_its_bytes() {
+    let mut node = OneNode::start();
+    let before = node.most_memory_mib();
+    // DeleteTopics 1: a million names of no length, which would be 32 bytes each in memory.
+    let mut names = 1_000_000i32.to_be_bytes().to_vec();
+    names.resize(4 + 2_000_000, 0);
+    for _ in 0..4 {
+        let mut stream = connect(node.address);
+        stream.write_all(&frame(DELETE_TOPICS, 1, 1, &names)).expect("two megabytes go out");
+        assert!(hangs_up(&mut stream), "a million empty names are refused");
+    }
+    // DescribeConfigs 1: the broker's own settings, twenty thousand times in 180 KB.
+    let resource = [&[4, 0, 1, b'1'][..], &(-1i32).to_be_bytes()].concat();
+    let body = [&20_000i32.to_be_bytes()[..], &resource.repeat(20_000), &[1]].concat();
+    let mut stream = connect(node.address);
+    stream.write_all(&frame(DESCRIBE_CONFIGS, 1, 2, &body)).expect("a small frame goes out");
+    let settings = answer(&mut stream).expect("settings are described");
+    assert!(settings.len() < 1 << 20, "an answer of {} bytes", settings.len());
+    node.assert_unharmed();
+    let most = node.most_memory_mib();
+    assert!(most < before + 64, "memory went from {before} to {most} MiB");
+}
+
+/// A record of 48 MB in some 50 KB, in a format that has to be converted: it is unpacked, within bounds, and others are
+/// served meanwhile.
+#[test]
+fn bombs_on_their_way_through_a_conversion_are_bounded() {
+    let mut node = OneNode::start();
+    let mut stream = connect(node.address);
+    let topic = [&1i32.to_be_bytes()[..], &[0, 4], b"bomb"].concat();
+    wait_until("the topic to have a leader", Duration::from_secs(30), || {
+        stream.write_all(&frame(METADATA, 1, 1, &topic)).expect("a frame goes out");
+        // The error of its only partition stands right behind name, flag and count.
+        let body = answer(&mut stream).expect("Metadata is answered");
+        let found = body.windows(4).position(|window| window == b"bomb");
+        found.is_some_and(|at| body.get(at + 9..at + 11) == Some(&[0, 0]))
+    });
+    let before = node.most_memory_mib();
+    let wrapper = bomb(48 << 20);
+    assert!(wrapper.len() < 1 << 20, "a bomb of {} bytes", wrapper.len());
+    let size = (wrapper.len() as i32).to_be_bytes();
+    let head = [&[0, 1][..], &30_000i32.to_be_bytes(), &1i32.to_be_bytes(), &[0, 4], b"bomb"].concat();
+    let body = [&head[..], &1i32.to_be_bytes(), &0i32.to_be_bytes(), &size, &wrapper].concat();
+    let mut bombers: Vec<TcpStream> = (0..6).map(|_| connect(node.address)).collect();
+    for stream in &mut bombers {
+        stream.write_all(&frame(PRODUCE, 2, 3, &body)).expect("a small frame goes out");
+    }
+    node.assert_unharmed();
+    for stream in &mut bombers {
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a read timeout can be set");
+        assert!(answer(stream).is_some(), "each is answered, whichever way");
+    }
+    node.assert_unharmed();
+    let most = node.most_memory_mib();
+    assert!(most < before + 1_024, "memory went from {before} to {most} MiB for six bombs of 48");
+}
+
+/// A wrapper of format 1 around one message of so many zeros.
+fn bomb(bytes: usize) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Compression::Gzip);
+    builder.append(1_000, None, Some(&vec![0; bytes]), &[]);
+    let batch = RecordBatch::parse(builder.build(0, LeaderEpoch(0))).expect("a good batch");
+    let mut converter = DownConverter::new(LegacyFormat::V1, 0, usize::MAX);
+    converter.push(&batch, usize::MAX - 1).expect("gzip can be converted");
+    converter.into_bytes().to_vec()
 }
 
 #[test]

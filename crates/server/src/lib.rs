@@ -8,6 +8,7 @@ pub mod config;
 mod directories;
 mod health_endpoint;
 pub mod logging;
+mod network;
 mod self_check;
 mod server;
 mod supervisor;

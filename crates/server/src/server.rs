@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 use crate::bind::{BindError, bind};
 use crate::config::{ConfigError, ServerConfig};
 use crate::directories::{Directories, DirectoriesError};
+use crate::network::raise_open_files;
 use crate::self_check::Told;
 use crate::supervisor::{Status, Supervisor};
 use crate::wiring::{broker_config, controller_config};
@@ -56,6 +57,7 @@ impl Server {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn start(mut config: ServerConfig, bound: Option<Vec<BoundListener>>) -> Result<ServerHandle, StartError> {
+        raise_open_files();
         let mut sockets = match bound {
             Some(bound) => bound,
             None => bind_all(&config)?,

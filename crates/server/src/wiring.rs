@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raftsman_broker::BrokerConfig;
-use raftsman_broker::config::{BrokerKey, GroupConfig, ListenerConfig, NetworkConfig, SecurityProtocol};
+use raftsman_broker::config::{BrokerKey, GroupConfig, ListenerConfig, SecurityProtocol};
 use raftsman_controller::decide::ClusterSettings;
 use raftsman_controller::{ControllerConfig, RaftTimings, Voter};
 use raftsman_metadata::Durability;
@@ -14,6 +14,7 @@ use raftsman_types::{BrokerId, DirectoryId};
 use crate::config::keys::{KEYS, Kind};
 use crate::config::{ConfigError, ServerConfig, Settings};
 use crate::directories::Directories;
+use crate::network::{Machine, network};
 
 /// The folder of the metadata log, under `metadata.log.dir`, as in Kafka.
 pub(crate) const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
@@ -40,7 +41,7 @@ pub fn broker_config(config: &ServerConfig, cluster_id: Option<&str>) -> Result<
         controller_endpoints: config.controller_endpoints(),
         log_dirs: config.log_dirs.clone(),
         rack: settings.get("broker.rack").map(Arc::from),
-        network: network(settings)?,
+        network: network(settings, Machine::look())?,
         groups: groups(config)?,
         session_timeout_ms: settings.number("broker.session.timeout.ms")?,
         heartbeat_interval_ms: settings.number("broker.heartbeat.interval.ms")?,
@@ -93,29 +94,6 @@ pub fn controller_config(config: &ServerConfig, directories: &Directories) -> Re
             delete_topic: settings.flag("delete.topic.enable"),
         },
         raft: RaftTimings::default(),
-    })
-}
-
-fn network(settings: &Settings) -> Result<NetworkConfig, ConfigError> {
-    let defaults = NetworkConfig::default();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads: usize = settings.number("num.network.threads")?;
-    let queued: i64 = settings.number("queued.max.request.bytes")?;
-    let idle: i64 = settings.number("connections.max.idle.ms")?;
-    Ok(NetworkConfig {
-        // A thread here also works on requests: more of them than cores only take turns.
-        num_network_threads: if settings.is_given("num.network.threads") { threads } else { threads.min(cores) },
-        socket_request_max_bytes: settings.number("socket.request.max.bytes")?,
-        queued_max_bytes: usize::try_from(queued).ok().filter(|bytes| *bytes > 0).unwrap_or(defaults.queued_max_bytes),
-        max_connections: match settings.is_given("max.connections") {
-            true => settings.number("max.connections")?,
-            false => defaults.max_connections,
-        },
-        max_connections_per_ip: settings.number("max.connections.per.ip")?,
-        // Kafka takes a negative time for "never".
-        connections_max_idle: u64::try_from(idle)
-            .map_or(Duration::from_secs(u64::from(u32::MAX)), Duration::from_millis),
-        ..defaults
     })
 }
 

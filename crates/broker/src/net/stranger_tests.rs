@@ -54,7 +54,7 @@ fn a_first_request_that_dribbles_in_ends_the_connection() {
         match slow.read(&mut [0]) {
             Ok(0) => break,
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
-            other => assert!(began.elapsed() < Duration::from_secs(20), "still open: {other:?}"),
+            other => assert!(began.elapsed() < Duration::from_secs(60), "still open: {other:?}"),
         }
     }
     assert!(is_served(&mut net.connect(), 2));

@@ -107,8 +107,8 @@ pub(super) fn config() -> NetworkConfig {
 impl Net {
     pub(super) fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(self.address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        socket.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        socket.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
         socket
     }
 
@@ -140,7 +140,7 @@ pub(super) fn is_closed(socket: &mut TcpStream) -> bool {
 
 /// Waits for a condition; the deadline only ends a test that has failed.
 pub(super) fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::yield_now();
