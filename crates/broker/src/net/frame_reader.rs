@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_frame_that_nothing_follows_owns_its_memory_alone() {
         let budget = ByteBudget::new(1 << 20);
-        let mut reader = FrameReader::new(&budget, 1 << 20);
+        let mut reader = FrameReader::new(&budget, 1 << 20, false);
         for _ in 0..3 {
             feed(&mut reader, &framed(&vec![7; 200 << 10]));
             let (frame, _charge) = reader.next_frame().unwrap().expect("a whole frame was fed");

@@ -19,7 +19,7 @@ pub(super) fn run(data: &[u8]) {
     }
     let mut files: Files = GOOD.clone();
     // The newest is the one that is read.
-    if let Some((_, bytes)) = files.iter_mut().filter(|(name, _)| name.ends_with(".snapshot")).next_back() {
+    if let Some((_, bytes)) = files.iter_mut().rfind(|(name, _)| name.ends_with(".snapshot")) {
         *bytes = snapshot;
     }
     check(&files, clean, 0);
