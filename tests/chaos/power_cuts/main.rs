@@ -1,7 +1,8 @@
 //! Power cuts under load, on ext4 on loop devices: whatever was acknowledged is there afterwards, and every node opens
 //! again by itself. Needs root; where it is not, each test says so and skips, which with `CI=true` is a failure.
 //!
-//! `RAFTSMAN_POWER_CUT_TRIALS` sets how many trials each test makes (10 unless set), for a campaign:
+//! `RAFTSMAN_POWER_CUT_TRIALS` sets how many trials each test makes (10 unless set), for a campaign; what the nodes of a
+//! trial that found something printed and kept is copied to the folder `RAFTSMAN_POWER_CUT_EVIDENCE`:
 //!
 //! ```text
 //! RAFTSMAN_POWER_CUT_TRIALS=200 cargo test -p raftsman-tests --test power_cuts -- --nocapture one_node

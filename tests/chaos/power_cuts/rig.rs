@@ -1,3 +1,5 @@
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use raftsman_client::{Client, ClientOptions, NewTopic};
@@ -85,6 +87,19 @@ impl Rig {
             let Some(topic) = metadata.topics.get(topic) else { return false };
             topic.partitions.iter().all(|p| p.isr.len() == self.disks.len())
         });
+    }
+
+    /// Copies what the nodes printed and have on their disks, where `RAFTSMAN_POWER_CUT_EVIDENCE` names a folder for it.
+    pub fn keep_evidence(&self, name: &str) {
+        let Some(folder) = std::env::var_os("RAFTSMAN_POWER_CUT_EVIDENCE") else { return };
+        let folder = Path::new(&folder).join(format!("{}-{name}", self.durability));
+        std::fs::create_dir_all(&folder).expect("the folder for evidence can be made");
+        for (node, disk) in self.cluster.nodes.iter().zip(&self.disks) {
+            let place = folder.join(format!("node-{}", node.id));
+            let copied = Command::new("cp").arg("-r").args([disk.path(), &place]).status();
+            assert!(copied.is_ok_and(|status| status.success()), "{} cannot be written", place.display());
+            std::fs::write(place.join("output.log"), node.output()).expect("evidence can be written");
+        }
     }
 
     async fn client(&self) -> Result<Client, raftsman_client::ClientError> {

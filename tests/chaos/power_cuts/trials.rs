@@ -116,6 +116,7 @@ fn trial(rig: &mut Rig, number: usize, nodes: &[usize], random: &mut StdRng, fin
     findings.longest_wait = findings.longest_wait.max(report.longest_wait);
     if !verdict.is_clean() {
         findings.faults.push(format!("trial {number}: {verdict}"));
+        rig.keep_evidence(&topic);
     }
     rig.delete_topic(&topic);
 }
