@@ -187,6 +187,7 @@ impl RaftThread {
         let routes = tonic::service::Routes::new(RaftService::server(quorum.clone())).add_service(controller);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(quorum.clone().watch_leaders());
+        tasks.spawn(quorum.clone().watch_store());
         tasks.spawn(quorum.clone().stand_again_when_deposed());
         tasks.spawn(quorum.clone().keep_membership());
         tasks.spawn(quorum.clone().speak_while_leaderless());

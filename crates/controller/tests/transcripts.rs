@@ -107,6 +107,7 @@ fn request(world: &World, line: &str) -> Request {
         "register" => register(world, &words),
         "unfence" => Request::UnfenceBroker(world.reference(number(words[1]))),
         "fence" => Request::FenceBroker(world.reference(number(words[1]))),
+        "stand-aside" => Request::StandAside(world.reference(number(words[1]))),
         "shutdown" => Request::ControlledShutdown(world.reference(number(words[1]))),
         "unregister" => Request::UnregisterBroker(world.reference(number(words[1]))),
         "disk-offline" => Request::DirectoriesOffline {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use raftsman_testkit::power::Shelf;
+use raftsman_testkit::power::{Shelf, freeze};
 use raftsman_testkit::wait_until;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -42,6 +42,9 @@ fn trial(program: &Path, number: usize) -> Result<(), String> {
     wait_until("acks of the metadata store", PATIENCE, || ended(&mut writer) || noted() >= goal);
     std::thread::park_timeout(Duration::from_micros(random.random_range(0..30_000)));
     let was_running = !ended(&mut writer);
+    if was_running {
+        freeze(writer.id());
+    }
     disk.cut();
     writer.kill().expect("a child can be killed");
     let output = writer.wait_with_output().expect("a killed child can be waited for");

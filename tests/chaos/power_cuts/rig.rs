@@ -3,7 +3,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use raftsman_client::{Client, ClientOptions, NewTopic};
-use raftsman_testkit::power::{Boot, LoopDisk, Shelf};
+use raftsman_testkit::power::{Boot, LoopDisk, Shelf, freeze};
 use raftsman_testkit::{ClusterOptions, ProcessCluster, wait_until};
 use tokio::runtime::Runtime;
 
@@ -44,17 +44,15 @@ impl Rig {
         Rig { cluster, durability: durability.to_owned(), disks, shelf, runtime }
     }
 
-    /// Cuts the power of nodes, by their place in the cluster: all of them at once, as far as a process can. The kernel may
-    /// let the processes see their disks fail before they end (`sees_it`), or not.
-    pub fn cut(&mut self, nodes: &[usize], sees_it: bool) {
-        let kill = |rig: &Rig| {
-            nodes.iter().for_each(|at| rig.cluster.nodes[*at].signal(rustix::process::Signal::KILL));
-        };
-        if !sees_it {
-            kill(self);
-        }
+    /// Cuts the power of nodes, by their place in the cluster, all at once.
+    ///
+    /// Their processes stand still by then, though flushes may be under way in the kernel: a machine without power answers
+    /// nobody. (If they ran on they could even be told that a flush succeeded whose file's new length never reached the
+    /// journal, for ext4 says so while it is being shut down.)
+    pub fn cut(&mut self, nodes: &[usize]) {
+        let process_id = |at: &usize| self.cluster.nodes[*at].process_id().expect("the node runs");
+        nodes.iter().for_each(|at| freeze(process_id(at)));
         nodes.iter().for_each(|at| self.disks[*at].cut());
-        kill(self);
         nodes.iter().for_each(|at| self.cluster.nodes[*at].kill());
     }
 

@@ -94,7 +94,7 @@ fn trial(rig: &mut Rig, number: usize, nodes: &[usize], random: &mut StdRng, fin
     load.wait_for_acks(random.random_range(1..2000), PATIENCE);
     std::thread::park_timeout(Duration::from_micros(random.random_range(0..30_000)));
 
-    rig.cut(nodes, random.random_bool(0.5));
+    rig.cut(nodes);
     rig.power_on(nodes);
 
     load.wait_for_acks(200, PATIENCE);

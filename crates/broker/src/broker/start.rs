@@ -108,6 +108,7 @@ fn open_replicas(
         replica_lag_time_max: Duration::from_millis(config.replica_lag_time_max_ms),
         session_timeout: Duration::from_millis(config.session_timeout_ms),
         reserved_bytes: config.reserved_bytes,
+        disk_patience: 2 * Duration::from_millis(config.session_timeout_ms),
         file: Arc::new(config.raw.clone()),
         batch_bytes_max: config.network.socket_request_max_bytes,
         ..ReplicaConfig::new(config.node_id)
@@ -246,6 +247,10 @@ impl LifecycleObserver for Replicas {
 
     fn controller_heard(&self, sent: std::time::Instant) {
         self.0.replicas.controller_heard(sent);
+    }
+
+    fn wants_fence(&self) -> bool {
+        self.0.replicas.has_stalled_disk()
     }
 }
 

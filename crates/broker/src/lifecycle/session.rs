@@ -27,6 +27,8 @@ pub(crate) trait LifecycleObserver: Send + Sync {
     fn registered(&self, epoch: BrokerEpoch);
     /// The active controller answered a heartbeat that was sent at `sent`.
     fn controller_heard(&self, sent: std::time::Instant);
+    /// Whether this broker had better be fenced now: it cannot do what is counted upon.
+    fn wants_fence(&self) -> bool;
 }
 
 /// A session that has outlived so many timeouts belongs to a process that lives.
@@ -249,7 +251,7 @@ impl Lifecycle {
         BrokerHeartbeat {
             sender: Some(self.client.sender()),
             metadata_version: image.version,
-            wants_fence: false,
+            wants_fence: self.observer.wants_fence(),
             wants_shutdown: *self.wants_shutdown.borrow(),
             offline_directories: offline.iter().map(|directory| id_bytes(directory.0)).collect(),
         }

@@ -13,6 +13,9 @@ pub struct ReplicaConfig {
     pub replica_lag_time_max: Duration,
     /// How long a leader serves without having heard of the controller (`broker.session.timeout.ms`).
     pub session_timeout: Duration,
+    /// How long one step of a flush may take before the disk counts as stalled: two sessions, for a disk that does not
+    /// answer is as good as a broker that does not, but busy disks hesitate more often.
+    pub disk_patience: Duration,
     /// The node's file, key by key: its `log.*` settings hold for topics that have none of their own.
     pub file: Arc<StaticSettings>,
     /// Bytes of each log directory's volume that clients may not fill (`log.dirs.reserved.bytes`, ours); never more
@@ -41,6 +44,7 @@ impl ReplicaConfig {
             broker_id,
             replica_lag_time_max: Duration::from_secs(30),
             session_timeout: Duration::from_secs(1),
+            disk_patience: Duration::from_secs(2),
             file: Arc::default(),
             reserved_bytes: 256 << 20,
             checkpoint_interval: Duration::from_secs(5),

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use raftsman_log::LogError;
@@ -11,6 +12,7 @@ use raftsman_types::{DirectoryId, Offset, TopicPartition};
 use super::AppendError;
 use super::core::Core;
 use super::disk_room::{DiskRoom, Room};
+use super::disk_watch::DiskWatch;
 use super::flusher::FlushQueue;
 
 /// One log directory of the broker: online until a write or a flush in it fails.
@@ -20,6 +22,7 @@ pub(super) struct Directory {
     /// Its files other than the partitions'.
     pub files: LogDirectory,
     pub flushes: FlushQueue,
+    pub disk: DiskWatch,
     /// What its checkpoint files say, as far as this process wrote them.
     pub checkpointed: Mutex<Option<CheckpointedOffsets>>,
     room: DiskRoom,
@@ -35,12 +38,14 @@ pub(super) struct CheckpointedOffsets {
 }
 
 impl Directory {
-    pub fn new(id: DirectoryId, files: LogDirectory, reserve_bytes: u64) -> Directory {
+    /// `disk_patience` is how long one step of a flush may take.
+    pub fn new(id: DirectoryId, files: LogDirectory, reserve_bytes: u64, disk_patience: Duration) -> Directory {
         Directory {
             id,
             path: files.path().to_owned(),
             files,
             flushes: FlushQueue::default(),
+            disk: DiskWatch::new(disk_patience),
             checkpointed: Mutex::default(),
             room: DiskRoom::new(reserve_bytes),
             offline: AtomicBool::new(false),

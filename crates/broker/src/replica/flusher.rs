@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 use raftsman_log::FlushTicket;
 
+use super::core::Core;
 use super::directory::Directory;
 use super::partition::Partition;
 
@@ -67,38 +68,45 @@ impl FlushQueue {
 
 /// One group commit: what a directory's dirty logs had written when it began.
 pub(super) struct FlushRound {
+    core: Arc<Core>,
     directory: Arc<Directory>,
     tickets: Vec<(Arc<Partition>, FlushTicket)>,
 }
 
 impl FlushRound {
     /// Takes in what these logs have written until now.
-    pub fn begin(directory: &Arc<Directory>, dirty: Vec<Arc<Partition>>) -> FlushRound {
+    pub fn begin(core: &Arc<Core>, directory: &Arc<Directory>, dirty: Vec<Arc<Partition>>) -> FlushRound {
         let begin = |partition: Arc<Partition>| partition.begin_flush().map(|ticket| (partition, ticket));
-        FlushRound { directory: Arc::clone(directory), tickets: dirty.into_iter().filter_map(begin).collect() }
+        let tickets = dirty.into_iter().filter_map(begin).collect();
+        directory.disk.began(core.now());
+        FlushRound { core: Arc::clone(core), directory: Arc::clone(directory), tickets }
     }
 
     /// Syncs it and tells each log once it is done.
     pub fn complete(self) {
+        let disk = &self.directory.disk;
         let together = self.tickets.len() > SINGLE_SYNCS_MAX;
         if together {
             let all: Vec<&FlushTicket> = self.tickets.iter().map(|(_, ticket)| ticket).collect();
             note(self.directory.files.sync_tickets(&all));
+            disk.got_on(self.core.now());
         }
         for (partition, ticket) in self.tickets {
             if !together {
                 note(ticket.sync());
+                disk.got_on(self.core.now());
             }
             partition.flushed(ticket);
         }
+        disk.ended(self.core.now());
     }
 }
 
 /// Flushes until the queue is stopped.
-pub(super) fn drive(directory: &Arc<Directory>) {
+pub(super) fn drive(core: &Arc<Core>, directory: &Arc<Directory>) {
     while let Some(dirty) = directory.flushes.next() {
         if !directory.is_offline() {
-            FlushRound::begin(directory, dirty).complete();
+            FlushRound::begin(core, directory, dirty).complete();
         }
     }
 }

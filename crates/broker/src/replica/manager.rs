@@ -132,6 +132,16 @@ impl ReplicaManager {
         self.inner.directories.iter().filter(|d| d.is_full()).map(|d| d.path.clone()).collect()
     }
 
+    /// Whether a log directory is online and its disk has stopped to answer: then this broker's replicas hold up every
+    /// acknowledgement they count for, and others had better take over.
+    pub fn has_stalled_disk(&self) -> bool {
+        let now = self.inner.core.now();
+        let directories = self.inner.directories.iter().filter(|directory| !directory.is_offline());
+        // Each is asked, so that each says when it changes.
+        let stalled = directories.filter(|directory| directory.disk.is_stalled(now, &directory.path));
+        stalled.count() > 0
+    }
+
     /// The broker epoch in which all directories were closed cleanly; [`BrokerEpoch::NONE`] after an unclean stop.
     pub fn clean_shutdown_epoch(&self) -> BrokerEpoch {
         self.inner.clean_shutdown_epoch

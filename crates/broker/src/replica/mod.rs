@@ -14,6 +14,7 @@ mod data_waiter;
 mod dialer;
 mod directory;
 mod disk_room;
+mod disk_watch;
 mod fetch_stream;
 mod flusher;
 mod follower_end;

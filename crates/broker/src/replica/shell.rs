@@ -41,9 +41,9 @@ impl Shell {
         *running.isr_task.lock() = Some(isr_task.abort_handle());
         let mut threads = running.threads.lock();
         for directory in &inner.directories {
-            let directory = Arc::clone(directory);
+            let (core, directory) = (Arc::clone(&inner.core), Arc::clone(directory));
             let thread = std::thread::Builder::new().name("flusher".to_owned());
-            threads.push(thread.spawn(move || flusher::drive(&directory))?);
+            threads.push(thread.spawn(move || flusher::drive(&core, &directory))?);
         }
         let (core, inner) = (Arc::clone(&inner.core), Arc::downgrade(inner));
         let thread = std::thread::Builder::new().name("replica-keeper".to_owned());

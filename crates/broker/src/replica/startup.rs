@@ -62,7 +62,8 @@ pub(super) fn open(
             high_watermarks: files.read_high_watermarks()?,
         };
         let found = files.partitions()?;
-        let directory = Arc::new(Directory::new(id, files, core.config.reserved_bytes));
+        let config = &core.config;
+        let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
         for replica in found {
             open_replica(core, &directory, &checkpoints, replica, cache, &mut opened);
         }

@@ -147,7 +147,8 @@ impl SteppedReplicas {
         for (index, directory) in self.manager.inner.directories.iter().enumerate() {
             let dirty = directory.flushes.take();
             if !dirty.is_empty() && !directory.is_offline() {
-                flushes.push(Flush { directory: index, round: FlushRound::begin(directory, dirty) });
+                flushes
+                    .push(Flush { directory: index, round: FlushRound::begin(self.manager.core(), directory, dirty) });
             }
         }
         flushes

@@ -204,7 +204,8 @@ impl<R: Rng> Actor<R> {
                 SessionEffect::Answer { stream, reply } => effects.push(Effect::AnswerHeartbeat { stream, reply }),
                 SessionEffect::Close { stream } => effects.push(Effect::CloseStream { stream }),
                 SessionEffect::Probe { probe, host, port } => effects.push(Effect::Probe { probe, host, port }),
-                SessionEffect::Expire(broker) | SessionEffect::Fence(broker) => self.ask_oneself(Own::Fence(broker)),
+                SessionEffect::Expire(broker) => self.ask_oneself(Own::Fence(broker)),
+                SessionEffect::StandAside(broker) => self.ask_oneself(Own::StandAside(broker)),
                 SessionEffect::Unfence(broker) => self.ask_oneself(Own::Unfence(broker)),
                 SessionEffect::StartShutdown(broker) => self.ask_oneself(Own::Shutdown(broker)),
                 SessionEffect::DirectoriesOffline(broker, directories) => {

@@ -24,6 +24,7 @@ pub(super) enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Own {
     Fence(crate::decide::BrokerReference),
+    StandAside(crate::decide::BrokerReference),
     Unfence(crate::decide::BrokerReference),
     Shutdown(crate::decide::BrokerReference),
     DirectoriesOffline(crate::decide::BrokerReference, Vec<raftsman_types::DirectoryId>),
@@ -36,6 +37,7 @@ impl Own {
     pub(super) fn request(&self) -> Option<Request> {
         Some(match self {
             Own::Fence(broker) => Request::FenceBroker(*broker),
+            Own::StandAside(broker) => Request::StandAside(*broker),
             Own::Unfence(broker) => Request::UnfenceBroker(*broker),
             Own::Shutdown(broker) => Request::ControlledShutdown(*broker),
             Own::DirectoriesOffline(broker, directories) => {

@@ -1,6 +1,6 @@
 //! Brokers that are fenced, unfenced, stop, lose a disk or leave for good.
 
-use raftsman_metadata::{BrokerState, MetadataRecord, PartitionImage};
+use raftsman_metadata::{BrokerState, MetadataRecord, PartitionImage, TopicImage};
 use raftsman_types::{BrokerId, DirectoryId, ErrorCode};
 
 use super::election::{Electorate, Wanted, partitions_where, without};
@@ -15,6 +15,19 @@ pub(super) fn fence(situation: &Situation<'_>, broker: BrokerReference) -> Outco
         |state| state != BrokerState::Fenced,
         |broker| MetadataRecord::FenceBroker { broker: broker.broker, broker_epoch: broker.broker_epoch },
     )
+}
+
+/// A broker lives, but its disk does not answer: it is fenced where that helps, which is while some partition it holds
+/// up has enough other replicas in sync. Otherwise nothing would move without it either, and it stays: three nodes on
+/// one busy disk do not fence each other.
+pub(super) fn stand_aside(situation: &Situation<'_>, broker: BrokerReference) -> Outcome {
+    let image = situation.image;
+    let is_held_up = |topic: &TopicImage, partition: &PartitionImage| {
+        let others = partition.isr.iter().filter(|id| **id != broker.broker && image.is_active(**id)).count();
+        partition.has_replica(broker.broker) && others >= image.min_insync_replicas(topic, partition)
+    };
+    let helps = image.topics.values().any(|topic| topic.partitions.values().any(|state| is_held_up(topic, state)));
+    if helps { fence(situation, broker) } else { Outcome::unchanged(Reply::Done(Ok(()))) }
 }
 
 /// A broker wants to stop: the same while it still serves.

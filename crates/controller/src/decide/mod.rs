@@ -57,6 +57,7 @@ pub fn decide(situation: &Situation<'_>, request: &Request, rng: &mut impl Rng) 
         Request::UnregisterBroker(broker) => brokers::unregister(situation, *broker),
         Request::UnfenceBroker(broker) => brokers::unfence(situation, *broker),
         Request::FenceBroker(broker) => brokers::fence(situation, *broker),
+        Request::StandAside(broker) => brokers::stand_aside(situation, *broker),
         Request::ControlledShutdown(broker) => brokers::controlled_shutdown(situation, *broker),
         Request::DirectoriesOffline { broker, directories } => directories::offline(situation, *broker, directories),
         Request::AssignDirectories(request) => directories::assign(situation, request),

@@ -14,8 +14,10 @@ pub enum Request {
     UnregisterBroker(BrokerReference),
     /// A broker is fit to lead and follow. Asked by the controller's own sessions.
     UnfenceBroker(BrokerReference),
-    /// A broker is dead or wants to be fenced. Asked by the controller's own sessions.
+    /// A broker is dead. Asked by the controller's own sessions.
     FenceBroker(BrokerReference),
+    /// A broker lives and wants to be fenced, for its disk does not answer. Asked by the controller's own sessions.
+    StandAside(BrokerReference),
     /// A broker wants to stop: its leaderships move away. Asked by the controller's own sessions.
     ControlledShutdown(BrokerReference),
     /// Log directories of a broker went offline: its replicas in them leave ISR and ELR.

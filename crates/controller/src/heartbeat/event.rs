@@ -48,7 +48,7 @@ pub struct Heartbeat {
     pub sender: BrokerReference,
     /// The metadata version it has published to itself.
     pub metadata_version: u64,
-    /// It does not want to be unfenced.
+    /// It had better be fenced: it does not want to be unfenced, and wants to be relieved while it is not.
     pub wants_fence: bool,
     /// It wants to stop.
     pub wants_shutdown: bool,
@@ -104,8 +104,8 @@ pub enum SessionEffect {
     },
     /// The broker is dead: fence it.
     Expire(BrokerReference),
-    /// The broker asks to be fenced.
-    Fence(BrokerReference),
+    /// The broker asks to be relieved.
+    StandAside(BrokerReference),
     /// The broker is fit again: unfence it.
     Unfence(BrokerReference),
     /// The broker wants to stop.

@@ -309,7 +309,7 @@ fn wishes(broker: &BrokerRegistration, heartbeat: &Heartbeat, effects: &mut Vec<
             effects.push(SessionEffect::Unfence(reference));
         }
         BrokerState::Unfenced if heartbeat.wants_shutdown => effects.push(SessionEffect::StartShutdown(reference)),
-        BrokerState::Unfenced if heartbeat.wants_fence => effects.push(SessionEffect::Fence(reference)),
+        BrokerState::Unfenced if heartbeat.wants_fence => effects.push(SessionEffect::StandAside(reference)),
         _ => {}
     }
 }

@@ -207,6 +207,14 @@ fn a_broker_is_unfenced_once_it_has_seen_its_own_registration_and_wants_to() {
 }
 
 #[test]
+fn a_broker_that_serves_may_ask_to_be_relieved() {
+    let (mut bench, _) = Bench::new(&[(1, 10, BrokerState::Unfenced)]);
+    let wish = Heartbeat { wants_fence: true, ..heartbeat(reference(1, 10)) };
+    let unfenced = answer(7, ErrorCode::None, false, false);
+    assert_eq!(bench.hear_with(1, 7, wish), [SessionEffect::StandAside(reference(1, 10)), unfenced]);
+}
+
+#[test]
 fn an_older_registration_is_told_to_register_again() {
     let (mut bench, _) = Bench::new(&[(1, 10, BrokerState::Unfenced)]);
     assert_eq!(bench.hear(1, 7, reference(1, 9)), [answer(7, ErrorCode::StaleBrokerEpoch, true, false)]);

@@ -2,6 +2,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
+use std::time::Duration;
 
 use openraft::storage::{LogFlushed, RaftLogReader, RaftLogStorage};
 use openraft::{LogState, OptionalSend};
@@ -183,6 +184,11 @@ impl LogStore {
     /// The newest entry's id, or the newest purged one's.
     pub fn last_log_id(&self) -> io::Result<Option<LogId>> {
         Ok(self.state()?.last_log_id)
+    }
+
+    /// For how long the disk has been at work on a flush; zero if it is not.
+    pub fn flushes_for(&self) -> Duration {
+        self.commit.flushes_for()
     }
 
     /// Whether neither a vote nor an entry was ever stored.

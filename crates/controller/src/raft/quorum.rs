@@ -21,6 +21,9 @@ use crate::config::{ControllerConfig, RaftTimings};
 /// How long a proposal may take before its outcome counts as unknown.
 const PROPOSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often the store is looked at.
+const STORE_LOOKS: Duration = Duration::from_millis(100);
+
 /// This controller's part in the quorum: Raft, and what is needed around it.
 pub(crate) struct Quorum {
     pub(super) raft: Raft,
@@ -33,6 +36,8 @@ pub(crate) struct Quorum {
     pub(super) leader_suspected: Notify,
     /// Why this controller stops for good.
     pub(super) failure: watch::Sender<Option<String>>,
+    /// Whether this node's store has not answered for too long.
+    stalled: watch::Sender<bool>,
     /// A leader that no majority has answered for so long may have been replaced without knowing.
     quorum_silence: Duration,
 }
@@ -93,6 +98,7 @@ impl Quorum {
             feed: storage.feed,
             leader_suspected: Notify::new(),
             failure: watch::Sender::new(None),
+            stalled: watch::Sender::new(false),
             // Twice the time for which the others are sure to elect nobody else: one slow disk deposes nobody.
             quorum_silence: Duration::from_millis(2 * config.raft.election_timeout_max_ms),
         }))
@@ -138,7 +144,13 @@ impl Quorum {
     /// Proposes an entry and waits until it is applied here.
     pub async fn propose(&self, entry: &MetadataEntry) -> Proposal {
         let encoded = EncodedEntry(Batch::from(entry).to_bytes());
-        match tokio::time::timeout(PROPOSAL_TIMEOUT, self.raft.client_write(encoded)).await {
+        let writing = tokio::time::timeout(PROPOSAL_TIMEOUT, self.raft.client_write(encoded));
+        let written = tokio::select! {
+            written = writing => written,
+            // The others go on without it, and may have had the entry.
+            () = self.stalls() => return Proposal::Unknown,
+        };
+        match written {
             Ok(Ok(written)) => match written.data {
                 Applied::Entry { outcome, version } => Proposal::Applied { outcome, version },
                 Applied::Nothing => Proposal::Unknown,
@@ -158,8 +170,15 @@ impl Quorum {
         let receiver = sender.subscribe();
         let quorum = self.clone();
         tokio::spawn(async move {
-            let mut metrics = quorum.metrics();
-            while metrics.changed().await.is_ok() && !sender.is_closed() {
+            let (mut metrics, mut stalled) = (quorum.metrics(), quorum.watch_stalls());
+            loop {
+                let changed = tokio::select! {
+                    changed = metrics.changed() => changed,
+                    changed = stalled.changed() => changed,
+                };
+                if changed.is_err() || sender.is_closed() {
+                    return;
+                }
                 let state = quorum.state();
                 sender.send_if_modified(|before| {
                     let changed = *before != state;
@@ -169,7 +188,7 @@ impl Quorum {
                 let stopped = metrics.borrow().running_state.clone().err();
                 match stopped {
                     None => {}
-                    Some(Fatal::Stopped) => break,
+                    Some(Fatal::Stopped) => return,
                     Some(fatal) => quorum.fail(format!("the metadata quorum stopped on this node: {fatal}")),
                 }
             }
@@ -194,10 +213,12 @@ impl Quorum {
         // Raft's own leader stays one until it hears of another. Cut off from the majority it decides nothing, but it would
         // go on answering heartbeats, and with that keep leaders on its side serving that have successors on the other.
         let is_cut_off = metrics.state == ServerState::Leader && self.is_silent(&metrics);
-        let leader = metrics.current_leader.filter(|_| !is_cut_off);
+        // Raft itself stands still while its store does, and with it what it says here: it knows of no successor, for one.
+        let is_out = is_cut_off || *self.stalled.borrow();
+        let leader = metrics.current_leader.filter(|_| !is_out);
         let leader = leader.and_then(|id| membership.get_node(&id).cloned());
         QuorumState {
-            leads_in_term: (metrics.state == ServerState::Leader && !is_cut_off).then_some(metrics.current_term),
+            leads_in_term: (metrics.state == ServerState::Leader && !is_out).then_some(metrics.current_term),
             leader_address: leader.as_ref().map(|node| self.directory.address_of(node)),
             leader,
             members,
@@ -207,6 +228,37 @@ impl Quorum {
     /// Whether no majority has answered for long. One just elected by a majority has not asked it anything yet.
     fn is_silent(&self, metrics: &Metrics) -> bool {
         metrics.millis_since_quorum_ack.is_some_and(|ms| u128::from(ms) > self.quorum_silence.as_millis())
+    }
+
+    /// Watches the store: one that has not answered for as long as it takes the others to elect somebody else is of no
+    /// use to anybody, and its controller neither leads nor tells news until it answers again.
+    pub async fn watch_store(self: Arc<Quorum>) {
+        let mut looks = tokio::time::interval(STORE_LOOKS);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let waited = self.log.flushes_for();
+            let stalled = waited > self.quorum_silence;
+            let changed = self.stalled.send_if_modified(|before| std::mem::replace(before, stalled) != stalled);
+            match (changed, stalled) {
+                (false, _) => {}
+                (true, true) => tracing::warn!(
+                    "the metadata store's disk has not answered for {waited:?}: this controller steps aside until it does"
+                ),
+                (true, false) => tracing::info!("the metadata store's disk answers again"),
+            }
+        }
+    }
+
+    /// Whether this node's store has stopped to answer, and its changes.
+    pub fn watch_stalls(&self) -> watch::Receiver<bool> {
+        self.stalled.subscribe()
+    }
+
+    /// Returns when the store has stopped to answer.
+    async fn stalls(&self) {
+        // The sender lives as long as the quorum.
+        let _ = self.watch_stalls().wait_for(|stalled| *stalled).await;
     }
 
     fn known_log_index(&self, id: RaftId, metrics: &Metrics) -> u64 {

@@ -150,7 +150,8 @@ impl controller_server::Controller for ControllerService {
         let request = request.into_inner();
         self.check_cluster(&request.cluster_id)?;
         let (updates, receiver) = mpsc::channel(watcher::UPDATES_LIMIT);
-        self.feeders.spawn(watcher::feed_watcher(self.quorum.feed().clone(), request.from_version, updates));
+        let (feed, stalled) = (self.quorum.feed().clone(), self.quorum.watch_stalls());
+        self.feeders.spawn(watcher::feed_watcher(feed, request.from_version, stalled, updates));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 

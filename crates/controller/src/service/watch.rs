@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use raftsman_rpc::controller as pb;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
+use super::reply;
 use crate::raft::{FeedRead, MetadataFeed, snapshot_parts};
 
 /// How many batches are taken from the feed at once.
@@ -12,11 +13,13 @@ const BATCHES_AT_ONCE: usize = 64;
 /// Updates that wait for the watcher to read them.
 pub(super) const UPDATES_LIMIT: usize = 4;
 
-/// Feeds one watcher from the version it has, until it hangs up.
+/// Feeds one watcher from the version it has, until it hangs up, or until this controller's store stalls: nothing new would
+/// come then, while other controllers have it.
 pub(super) async fn feed_watcher(
     feed: Arc<MetadataFeed>,
     from_version: u64,
-    updates: mpsc::Sender<Result<pb::MetadataUpdate, Status>>,
+    mut stalled: watch::Receiver<bool>,
+    updates: Updates,
 ) {
     let mut version = from_version;
     let mut versions = feed.watch_version();
@@ -28,12 +31,22 @@ pub(super) async fn feed_watcher(
             FeedRead::UpToDate => tokio::select! {
                 changed = versions.changed() => changed.is_ok(),
                 () = updates.closed() => false,
+                () = stalls(&mut stalled) => {
+                    // The watcher may have hung up, or the controller be gone: then nobody needs the reason.
+                    let _ = updates.try_send(Err(reply::not_active(None)));
+                    false
+                }
             },
         };
         if !sent {
             return;
         }
     }
+}
+
+/// Returns when the store stalls, or the controller is gone.
+async fn stalls(stalled: &mut watch::Receiver<bool>) {
+    let _ = stalled.wait_for(|stalled| *stalled).await;
 }
 
 type Updates = mpsc::Sender<Result<pb::MetadataUpdate, Status>>;

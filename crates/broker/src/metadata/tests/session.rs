@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -25,6 +26,7 @@ struct Running {
 #[derive(Default)]
 struct Epochs {
     seen: Mutex<Vec<BrokerEpoch>>,
+    wants_fence: AtomicBool,
 }
 
 impl LifecycleObserver for Epochs {
@@ -34,6 +36,10 @@ impl LifecycleObserver for Epochs {
 
     fn controller_heard(&self, sent: std::time::Instant) {
         assert!(sent <= std::time::Instant::now());
+    }
+
+    fn wants_fence(&self) -> bool {
+        self.wants_fence.load(Ordering::Relaxed)
     }
 }
 
@@ -157,6 +163,16 @@ async fn a_failed_directory_is_told_at_once_and_left_out_of_the_next_registratio
     let directory = raftsman_types::DirectoryId(raftsman_types::Uuid([3; 16]));
     running.identity.directory_offline(directory);
     controller.until(|s| s.heartbeats.last().is_some_and(|beat| beat.offline_directories.len() == 1)).await;
+}
+
+#[tokio::test]
+async fn a_broker_whose_disk_stalls_asks_to_be_fenced_until_it_is_well() {
+    let controller = FakeController::start(Script::default());
+    let running = run(&controller);
+    running.epochs.wants_fence.store(true, Ordering::Relaxed);
+    controller.until(|script| script.heartbeats.last().is_some_and(|beat| beat.wants_fence)).await;
+    running.epochs.wants_fence.store(false, Ordering::Relaxed);
+    controller.until(|script| script.heartbeats.last().is_some_and(|beat| !beat.wants_fence)).await;
 }
 
 #[tokio::test]

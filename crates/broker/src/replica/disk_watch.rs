@@ -1,0 +1,125 @@
+use std::path::Path;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use raftsman_types::MonotonicTime;
+
+/// After a stall, the longest time in which a disk has to show that it is well again.
+const PROBATION_MAX: Duration = Duration::from_secs(30);
+
+/// Whether a directory's disk answers: told when a group commit begins, gets on and ends.
+///
+/// A disk on which nothing has got on for so long as `patience` counts as stalled: acks wait for it, on a leader and on
+/// every in-sync follower, and nobody can say for how long. It counts so until it has been well for as long as it had
+/// stalled, lest a disk that stalls again and again takes its replicas along each time.
+#[derive(Debug)]
+pub(super) struct DiskWatch {
+    patience: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Since when the disk has been waited for, if it is.
+    waits_since: Option<MonotonicTime>,
+    /// It has to be well until then.
+    on_probation_until: Option<MonotonicTime>,
+    was_stalled: bool,
+}
+
+impl DiskWatch {
+    /// A disk that is well; `patience` is how long one step may take.
+    pub fn new(patience: Duration) -> DiskWatch {
+        DiskWatch { patience, state: Mutex::default() }
+    }
+
+    /// The disk is asked to flush.
+    pub fn began(&self, now: MonotonicTime) {
+        self.state.lock().waits_since = Some(now);
+    }
+
+    /// It has done a part of what it was asked for.
+    pub fn got_on(&self, now: MonotonicTime) {
+        let mut state = self.state.lock();
+        let Some(since) = state.waits_since.replace(now) else { return };
+        let took = now.since(since);
+        if took >= self.patience {
+            let probation = took.clamp(self.patience, PROBATION_MAX.max(self.patience));
+            state.on_probation_until = Some(now + probation);
+        }
+    }
+
+    /// It has done all of it.
+    pub fn ended(&self, now: MonotonicTime) {
+        self.got_on(now);
+        self.state.lock().waits_since = None;
+    }
+
+    /// Whether no replica on it should be counted upon now; says so in the log when that changes.
+    pub fn is_stalled(&self, now: MonotonicTime, directory: &Path) -> bool {
+        let mut state = self.state.lock();
+        let waited = state.waits_since.map_or(Duration::ZERO, |since| now.since(since));
+        let stalls = waited >= self.patience;
+        let stalled = stalls || state.on_probation_until.is_some_and(|until| now < until);
+        if stalled != std::mem::replace(&mut state.was_stalled, stalled) {
+            drop(state);
+            let directory = directory.display();
+            if stalled {
+                tracing::warn!(
+                    %directory,
+                    "the disk has not answered for {waited:?}: this broker asks to be fenced until it does, so that other \
+                     replicas take over"
+                );
+            } else {
+                tracing::info!(%directory, "the disk answers again");
+            }
+        }
+        stalled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn at(ms: u64) -> MonotonicTime {
+        MonotonicTime::from_millis(ms)
+    }
+
+    fn is_stalled(watch: &DiskWatch, ms: u64) -> bool {
+        watch.is_stalled(at(ms), Path::new("data"))
+    }
+
+    #[test]
+    fn a_step_that_takes_too_long_is_a_stall_and_many_short_ones_are_none() {
+        let watch = DiskWatch::new(PATIENCE);
+        watch.began(at(0));
+        for step in 1..10 {
+            assert!(!is_stalled(&watch, step * 1500));
+            watch.got_on(at(step * 1500));
+        }
+        watch.ended(at(15_000));
+        assert!(!is_stalled(&watch, 100_000), "it has nothing to do");
+        watch.began(at(100_000));
+        assert!(!is_stalled(&watch, 101_999));
+        assert!(is_stalled(&watch, 102_000));
+    }
+
+    #[test]
+    fn a_disk_is_on_probation_for_as_long_as_it_stalled() {
+        let watch = DiskWatch::new(PATIENCE);
+        watch.began(at(0));
+        watch.ended(at(5000));
+        assert!(is_stalled(&watch, 5000), "nobody looked while it stalled, and it counts all the same");
+        watch.began(at(6000));
+        watch.ended(at(6100));
+        assert!(is_stalled(&watch, 9999));
+        assert!(!is_stalled(&watch, 10_000));
+        watch.began(at(20_000));
+        watch.ended(at(120_000));
+        assert!(is_stalled(&watch, 149_999));
+        assert!(!is_stalled(&watch, 150_000), "a long stall is not held against it for long");
+    }
+}

@@ -1,0 +1,77 @@
+use raftsman_testkit::disk_faults::{DiskCall, DiskFault, DiskPlace};
+use raftsman_testkit::power::{self, Shelf};
+use raftsman_testkit::skip;
+use rustix::io::Errno;
+
+use super::rig::{PATIENCE, Rig};
+
+#[test]
+fn a_failing_flush_takes_the_leadership_away_until_the_node_restarts() {
+    loses_its_directory(DiskFault::Failing(DiskCall::Flush, DiskPlace::Logs, Errno::IO));
+}
+
+#[test]
+fn a_failing_write_takes_the_leadership_away_until_the_node_restarts() {
+    loses_its_directory(DiskFault::Failing(DiskCall::Write, DiskPlace::Logs, Errno::IO));
+}
+
+fn loses_its_directory(fault: DiskFault) {
+    let mut rig = Rig::start(|_| {});
+    let leader = rig.leader(0);
+    rig.disk(leader).break_down(fault);
+    rig.wait_until_relieved(leader);
+    // A disk that works again proves nothing about what was written before.
+    rig.disk(leader).repair();
+    rig.wait_for_acks();
+    assert!(!rig.is_in_sync(), "the directory is offline until the node restarts");
+    assert!(rig.cluster.node(leader).output().contains("the log directory is offline"), "it says so");
+
+    restart(&mut rig, leader);
+    rig.wait_until_in_sync();
+    rig.wait_for_acks();
+    println!("{fault:?}: a partition waited for {:?} at the most", rig.finish());
+}
+
+/// A disk that is full in truth, for logs and the controller's store alike: the node fails, its clients go on elsewhere, and
+/// with space it starts again.
+#[test]
+fn a_full_disk_is_no_loss_and_starts_again_once_there_is_space() {
+    if !power::power_can_be_cut() {
+        return skip("a small file system takes root to mount");
+    }
+    let shelf = Shelf::new();
+    let disk = shelf.disk("small", 64 << 20);
+    let node = 1;
+    let mut rig = Rig::start(|cluster| {
+        cluster.node(node).set("log.dirs", &disk.path().join("data").display().to_string());
+    });
+    let ballast = disk.path().join("ballast");
+    fill(&ballast);
+    rig.wait_until_relieved(node);
+    rig.wait_for_acks();
+
+    std::fs::remove_file(&ballast).expect("the ballast can be removed");
+    restart(&mut rig, node);
+    rig.wait_until_in_sync();
+    rig.wait_for_acks();
+    println!("a full disk: a partition waited for {:?} at the most", rig.finish());
+}
+
+/// Writes to a file until there is no space left.
+fn fill(path: &std::path::Path) {
+    use std::io::Write;
+    let mut file = std::fs::File::create(path).expect("a file can be made");
+    let block = vec![b'x'; 64 << 10];
+    let error = loop {
+        if let Err(error) = file.write_all(&block).and_then(|()| file.sync_data()) {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+}
+
+fn restart(rig: &mut Rig, node: i32) {
+    rig.cluster.node(node).kill();
+    rig.cluster.node(node).start();
+    rig.cluster.wait_until_listening(PATIENCE);
+}

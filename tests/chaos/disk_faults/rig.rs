@@ -1,0 +1,128 @@
+use std::time::{Duration, Instant};
+
+use raftsman_client::{Client, ClientError, ClientOptions, Metadata, NewTopic};
+use raftsman_testkit::disk_faults::FaultyDisk;
+use raftsman_testkit::{ClusterOptions, Load, LoadOptions, ProcessCluster, wait_until, wait_until_some};
+use raftsman_types::ErrorCode;
+use tokio::runtime::Runtime;
+
+pub const PATIENCE: Duration = Duration::from_secs(120);
+const TOPIC: &str = "orders";
+/// A partition is led by each node.
+const PARTITIONS: i32 = 3;
+
+/// Three nodes on disks that can be made to fail, and a load on all of them.
+pub struct Rig {
+    pub cluster: ProcessCluster,
+    disks: Vec<FaultyDisk>,
+    load: Option<Load>,
+    runtime: Runtime,
+}
+
+impl Rig {
+    /// Starts the cluster and the load; `prepare` may change the nodes before.
+    pub fn start(prepare: impl FnOnce(&mut ProcessCluster)) -> Rig {
+        let settings = vec![("offsets.topic.num.partitions".to_owned(), "1".to_owned())];
+        let mut cluster = ProcessCluster::prepare(&ClusterOptions { settings, ..Default::default() });
+        prepare(&mut cluster);
+        let disks: Vec<FaultyDisk> = cluster.nodes.iter().map(|_| FaultyDisk::default()).collect();
+        for (node, disk) in cluster.nodes.iter_mut().zip(&disks) {
+            node.use_disk(disk);
+            node.start();
+        }
+        cluster.wait_until_listening(PATIENCE);
+        let mut rig = Rig { cluster, disks, load: None, runtime: Runtime::new().expect("a runtime can be made") };
+        rig.create_topic(TOPIC);
+        let load = Load::start(&rig.cluster.bootstrap_servers(), LoadOptions::new(TOPIC, PARTITIONS));
+        load.wait_for_acks(300, PATIENCE);
+        rig.load = Some(load);
+        rig
+    }
+
+    /// The disk of a node, by the node's id.
+    pub fn disk(&self, node: i32) -> &FaultyDisk {
+        &self.disks[node as usize - 1]
+    }
+
+    /// Creates a topic with a partition led by each node, and says how long that took.
+    pub fn create_topic(&self, name: &str) -> Duration {
+        let assignments = vec![vec![1, 2, 3], vec![2, 3, 1], vec![3, 1, 2]];
+        let topic = NewTopic { name: name.to_owned(), assignments, ..Default::default() };
+        let started = Instant::now();
+        let mut may_be_there = false;
+        wait_until(&format!("topic {name} to be created"), PATIENCE, || {
+            match self.ask(async |client| client.create_topic(&topic, false).await) {
+                Ok(()) => true,
+                Err(ClientError::Server { code: ErrorCode::TopicAlreadyExists, .. }) if may_be_there => true,
+                Err(ClientError::Server { code: ErrorCode::RequestTimedOut, .. }) => {
+                    may_be_there = true;
+                    false
+                }
+                Err(error) => panic!("topic {name} cannot be created: {error}"),
+            }
+        });
+        started.elapsed()
+    }
+
+    /// Who leads a partition of the load's topic.
+    pub fn leader(&self, partition: i32) -> i32 {
+        wait_until_some("a leader", PATIENCE, || self.described()?.leader(TOPIC, partition))
+    }
+
+    /// Waits until a node leads nothing of the topic and nobody counts on it.
+    pub fn wait_until_relieved(&self, node: i32) {
+        wait_until(&format!("node {node} to be relieved"), PATIENCE, || {
+            let partitions = |metadata: Metadata| {
+                metadata.topics.get(TOPIC).is_some_and(|topic| {
+                    topic.partitions.len() == PARTITIONS as usize
+                        && topic
+                            .partitions
+                            .iter()
+                            .all(|p| p.leader.is_some_and(|id| id != node) && !p.isr.contains(&node))
+                })
+            };
+            self.described().is_some_and(partitions)
+        });
+    }
+
+    /// Waits until every replica is in sync.
+    pub fn wait_until_in_sync(&self) {
+        wait_until("all replicas to be in sync", PATIENCE, || self.is_in_sync());
+    }
+
+    pub fn is_in_sync(&self) -> bool {
+        let all = |metadata: Metadata| {
+            metadata.topics.get(TOPIC).is_some_and(|topic| {
+                topic.partitions.len() == PARTITIONS as usize && topic.partitions.iter().all(|p| p.isr.len() == 3)
+            })
+        };
+        self.described().is_some_and(all)
+    }
+
+    /// Waits for acks on the load, so many of them that every partition must have some.
+    pub fn wait_for_acks(&self) {
+        self.load.as_ref().expect("the load runs").wait_for_acks(500, PATIENCE);
+    }
+
+    /// Ends the load, and checks that every record was acknowledged and is there, once and in order. Returns how long
+    /// a partition waited for an ack at the most.
+    pub fn finish(mut self) -> Duration {
+        let (report, found) = self.load.take().expect("the load runs").stop_and_read();
+        assert_eq!(report.given_up, Vec::<String>::new(), "every record is acknowledged in the end");
+        let verdict = report.history.judge(&found);
+        assert!(verdict.is_clean(), "of {} acked: {verdict}", report.history.len());
+        report.longest_wait
+    }
+
+    fn described(&self) -> Option<Metadata> {
+        self.ask(async |client| client.describe_topics(Some(&[TOPIC])).await).ok()
+    }
+
+    fn ask<T>(&self, question: impl AsyncFnOnce(&Client) -> Result<T, ClientError>) -> Result<T, ClientError> {
+        let bootstrap = self.cluster.bootstrap_servers();
+        self.runtime.block_on(async {
+            let client = Client::connect(&bootstrap, ClientOptions::default()).await?;
+            question(&client).await
+        })
+    }
+}
