@@ -130,6 +130,7 @@ impl Load {
 /// Writes numbered records to one partition, some of them on the way at any time, and notes the acks in order.
 async fn write_until_stopped(bootstrap: String, partition: i32, options: LoadOptions, shared: Arc<Shared>) {
     let client = Client::connect(&bootstrap, options.client.clone()).await.expect("the cluster can be reached");
+    know_topic(&client, &options.topic).await;
     let producer = Producer::new(client, options.producer.clone());
     let mut on_the_way: VecDeque<(String, Delivery)> = VecDeque::new();
     let mut next = 0;
@@ -165,6 +166,15 @@ async fn write_until_stopped(bootstrap: String, partition: i32, options: LoadOpt
         }
     }
     producer.close().await;
+}
+
+/// Returns once the client knows the topic: a broker that has just come back may not have heard of it yet.
+async fn know_topic(client: &Client, topic: &str) {
+    let give_up = Instant::now() + READ_PATIENCE;
+    while let Err(error) = client.topic(topic).await {
+        assert!(error.is_retriable() && Instant::now() < give_up, "topic {topic} is not known: {error}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Every record of every partition, in the order of offsets. Where acked ones are missing at the partitions' ends, these
