@@ -53,6 +53,7 @@ fn a_directory_in_use_is_named() {
     let mut other = ProcessCluster::prepare(&ClusterOptions {
         nodes: 1,
         settings: vec![("log.dirs".into(), directory.display().to_string())],
+        ..ClusterOptions::default()
     });
     let printed = start_in_vain(&mut other.nodes[0]);
     assert_says(&printed, &[&directory.display().to_string(), "lock"]);
@@ -65,8 +66,11 @@ fn a_directory_that_cannot_be_made_is_named() {
     let file = folder.path().join("a-file");
     std::fs::write(&file, "not a folder").expect("a file can be written");
     let directory = file.join("data").display().to_string();
-    let mut cluster =
-        ProcessCluster::prepare(&ClusterOptions { nodes: 1, settings: vec![("log.dirs".into(), directory.clone())] });
+    let mut cluster = ProcessCluster::prepare(&ClusterOptions {
+        nodes: 1,
+        settings: vec![("log.dirs".into(), directory.clone())],
+        ..ClusterOptions::default()
+    });
     let printed = start_in_vain(&mut cluster.nodes[0]);
     assert_says(&printed, &[&directory]);
 }
@@ -114,6 +118,7 @@ fn a_node_id_that_is_alive_is_refused() {
             ("process.roles".into(), "broker".into()),
             ("controller.quorum.bootstrap.servers".into(), endpoint),
         ],
+        ..ClusterOptions::default()
     });
     twin.nodes[0].set("controller.quorum.voters", "");
     let listener = format!("PLAINTEXT://{}", twin.nodes[0].client_address);

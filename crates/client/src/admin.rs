@@ -11,6 +11,7 @@ use raftsman_protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsR
 use raftsman_protocol::messages::describe_cluster::DescribeClusterRequest;
 use raftsman_protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use raftsman_protocol::messages::describe_topic_partitions::{DescribeTopicPartitionsRequest, TopicRequest};
+use raftsman_protocol::messages::find_coordinator::FindCoordinatorRequest;
 use raftsman_protocol::{Request, Str};
 use raftsman_types::Uuid;
 
@@ -24,6 +25,8 @@ const DELETE_TOPICS_VERSION: i16 = 6;
 const CREATE_PARTITIONS_VERSION: i16 = 3;
 const DESCRIBE_CONFIGS_VERSION: i16 = 4;
 const DESCRIBE_CLUSTER_VERSION: i16 = 2;
+/// The last version with one key per request.
+const FIND_COORDINATOR_VERSION: i16 = 3;
 const DESCRIBE_TOPIC_PARTITIONS_VERSION: i16 = 0;
 /// Partitions in one answer, Kafka's own default.
 const PARTITIONS_PER_ANSWER: i32 = 2_000;
@@ -261,6 +264,18 @@ impl Client {
         check(result.error_code, result.error_message.as_deref(), || format!("settings of broker {node_id}"))?;
         let found = result.configs.iter().find(|entry| entry.name.as_str() == key);
         Ok(found.and_then(|entry| entry.value.as_ref()).map(ToString::to_string))
+    }
+
+    /// The broker that coordinates a consumer group.
+    ///
+    /// # Errors
+    /// No broker does at the moment, or nobody answered.
+    pub async fn group_coordinator(&self, group_id: &str) -> Result<i32, ClientError> {
+        let request = FindCoordinatorRequest { key: Str::copy_from(group_id), ..FindCoordinatorRequest::default() };
+        let answer = self.any_connection().await?.request(&request, FIND_COORDINATOR_VERSION).await?;
+        let what = || format!("the coordinator of group {group_id}");
+        check(answer.error_code, answer.error_message.as_deref(), what)?;
+        Ok(answer.node_id)
     }
 
     /// The cluster's id, controller and brokers.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{ProcessNode, Tools};
+use crate::{NodeClock, NodeNetwork, ProcessNode, Tools};
 
 /// How a test's cluster differs from `raftsman cluster`.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,13 @@ pub struct ClusterOptions {
     pub nodes: usize,
     /// Settings of every node, over the defaults.
     pub settings: Vec<(String, String)>,
+    /// Whether each node gets a network namespace of its own, which needs root ([`NodeNetwork::what_is_missing`]);
+    /// otherwise it is a loopback address of its own.
+    pub has_network: bool,
+    /// The limit of open files of each node, if not this process's own.
+    pub open_files: Option<u64>,
+    /// Whether each node's wall clock can be moved ([`NodeClock::what_is_missing`]).
+    pub has_clocks: bool,
 }
 
 /// A cluster of `raftsman server` processes on loopback addresses of its own, with its data in a temporary folder.
@@ -21,6 +28,10 @@ pub struct ClusterOptions {
 pub struct ProcessCluster {
     /// The nodes, in the order of their ids, which count from 1.
     pub nodes: Vec<ProcessNode>,
+    /// The network between them, where they have one of their own.
+    pub network: Option<NodeNetwork>,
+    /// The wall clocks of the nodes, in the same order, where these can be moved.
+    pub clocks: Vec<NodeClock>,
     // Removed when the cluster is dropped.
     _data: TempDir,
 }
@@ -43,16 +54,12 @@ impl ProcessCluster {
     pub fn prepare(options: &ClusterOptions) -> ProcessCluster {
         let count = if options.nodes == 0 { 3 } else { options.nodes };
         let data = tempfile::Builder::new().prefix("raftsman-test-").tempdir().expect("a temporary folder can be made");
-        let network = loopback_network();
-        let places: Vec<(SocketAddr, SocketAddr)> = (1..=count)
-            .map(|i| {
-                let host = Ipv4Addr::new(127, network.0, network.1, i as u8);
-                (free_port(host), free_port(host))
-            })
-            .collect();
+        let network =
+            options.has_network.then(|| NodeNetwork::create(count).expect("root may make network namespaces"));
+        let places = places(network.as_ref(), count);
         let voters: Vec<String> =
             places.iter().enumerate().map(|(i, (_, controller))| format!("{}@{controller}", i + 1)).collect();
-        let nodes = places
+        let mut nodes: Vec<ProcessNode> = places
             .iter()
             .enumerate()
             .map(|(i, (client, controller))| {
@@ -75,7 +82,17 @@ impl ProcessCluster {
                 ProcessNode::new(id, *client, directory, settings)
             })
             .collect();
-        ProcessCluster { nodes, _data: data }
+        for node in &mut nodes {
+            let entrance = network.as_ref().map(|network| network.entrance(node.id));
+            let limit = options.open_files.map(|limit| ["prlimit".to_owned(), format!("--nofile={limit}:{limit}")]);
+            let launcher: Vec<String> = entrance.into_iter().flatten().chain(limit.into_iter().flatten()).collect();
+            node.launch_through(&launcher.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        let clocks = match options.has_clocks {
+            true => nodes.iter_mut().map(NodeClock::install).collect(),
+            false => Vec::new(),
+        };
+        ProcessCluster { nodes, network, clocks, _data: data }
     }
 
     /// What a client is given as `bootstrap.servers`.
@@ -120,6 +137,23 @@ impl ProcessCluster {
             });
         }
     }
+}
+
+/// The client's and the controller's address of each node.
+fn places(network: Option<&NodeNetwork>, count: usize) -> Vec<(SocketAddr, SocketAddr)> {
+    let loopback = loopback_network();
+    let place = |i: usize| match network {
+        Some(network) => {
+            // Nobody else lives in the node's namespace: any port is free.
+            let address = |port| SocketAddr::from((network.address(i as i32), port));
+            (address(19_092), address(19_093))
+        }
+        None => {
+            let host = Ipv4Addr::new(127, loopback.0, loopback.1, i as u8);
+            (free_port(host), free_port(host))
+        }
+    };
+    (1..=count).map(place).collect()
 }
 
 /// Two bytes that make this test's loopback network unlike that of any other test at this moment.

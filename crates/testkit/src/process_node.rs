@@ -18,6 +18,7 @@ pub struct ProcessNode {
     settings: Vec<(String, String)>,
     launcher: Vec<String>,
     disk: Option<FaultyDisk>,
+    environment: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -29,7 +30,8 @@ impl ProcessNode {
         directory: PathBuf,
         settings: Vec<(String, String)>,
     ) -> ProcessNode {
-        ProcessNode { id, client_address, directory, settings, launcher: Vec::new(), disk: None, child: None }
+        let (launcher, environment) = (Vec::new(), Vec::new());
+        ProcessNode { id, client_address, directory, settings, launcher, environment, disk: None, child: None }
     }
 
     /// Starts the process.
@@ -42,7 +44,7 @@ impl ProcessNode {
         let output = self.output_file();
         let mut words = self.launcher.iter().map(OsString::from).chain([raftsman_binary().into(), "server".into()]);
         let mut command = Command::new(words.next().expect("there is the program at least"));
-        command.args(words);
+        command.args(words).envs(self.environment.iter().cloned());
         for (key, value) in &self.settings {
             command.arg("--override").arg(format!("{key}={value}"));
         }
@@ -53,6 +55,11 @@ impl ProcessNode {
         if let Some(filter) = filter {
             filter.supervise();
         }
+    }
+
+    /// Sets a variable of the node's environment from its next start on.
+    pub fn set_environment(&mut self, key: &str, value: &str) {
+        self.environment.push((key.to_owned(), value.to_owned()));
     }
 
     /// SIGKILL, and waits until the process is gone.

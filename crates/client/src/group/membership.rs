@@ -6,7 +6,6 @@ use bytes::Bytes;
 use raftsman_protocol::messages::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, TopicPartition as TopicPartitions,
 };
-use raftsman_protocol::messages::find_coordinator::FindCoordinatorRequest;
 use raftsman_protocol::messages::heartbeat::HeartbeatRequest;
 use raftsman_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse};
 use raftsman_protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
@@ -21,8 +20,6 @@ use crate::connection::check;
 use crate::retry::Retry;
 use crate::{Client, ClientError, Connection, Lane};
 
-/// The last version with one key per request.
-const FIND_COORDINATOR_VERSION: i16 = 3;
 const JOIN_GROUP_VERSION: i16 = 9;
 const SYNC_GROUP_VERSION: i16 = 5;
 const HEARTBEAT_VERSION: i16 = 4;
@@ -204,13 +201,9 @@ impl Membership {
     /// The connection to the group's coordinator, looked up where it is not known.
     pub(super) async fn coordinator(&mut self) -> Result<Arc<Connection>, ClientError> {
         if self.coordinator.is_none() {
-            let key = Str::copy_from(&self.options.group_id);
-            let request = FindCoordinatorRequest { key, ..FindCoordinatorRequest::default() };
-            let answer = self.client.any_connection().await?.request(&request, FIND_COORDINATOR_VERSION).await?;
-            let what = || format!("the coordinator of group {}", self.options.group_id);
-            check(answer.error_code, answer.error_message.as_deref(), what)?;
-            self.coordinator = Some(answer.node_id);
-            if !self.client.metadata().brokers.contains_key(&answer.node_id) {
+            let node_id = self.client.group_coordinator(&self.options.group_id).await?;
+            self.coordinator = Some(node_id);
+            if !self.client.metadata().brokers.contains_key(&node_id) {
                 self.client.refresh(self.client.metadata().version, &[]).await?;
             }
         }

@@ -75,6 +75,17 @@ impl GroupConsumer {
         }
     }
 
+    /// The member's id and the group's generation that the records of the last [`poll`](GroupConsumer::poll) belong to:
+    /// another pair is another assignment.
+    pub fn place(&self) -> (&str, i32) {
+        (&self.membership.member_id, self.membership.generation_id)
+    }
+
+    /// What is known to be committed of the assigned partitions: found when joining, or acknowledged since.
+    pub fn committed(&self) -> &BTreeMap<TopicPartition, i64> {
+        &self.committed
+    }
+
     /// A record given out by [`poll`](GroupConsumer::poll) was processed: from now on it may be committed.
     pub fn processed(&mut self, record: &ConsumerRecord) {
         self.positions.insert(crate::consumer::at(&record.topic, record.partition), record.offset + 1);
