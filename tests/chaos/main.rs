@@ -10,5 +10,6 @@ mod nemesis;
 mod run;
 mod selection;
 mod table;
+mod timings;
 mod waiting;
 mod workload;

@@ -161,7 +161,11 @@ impl Nemesis<'_> {
         }
     }
 
-    fn one(&mut self, target: Target) -> Result<i32, String> {
+    /// The node that a target is at the moment.
+    ///
+    /// # Errors
+    /// Nobody is it for a minute, or every node is.
+    pub fn one(&mut self, target: Target) -> Result<i32, String> {
         match target {
             Target::Leader => self.leader(),
             Target::Follower => {

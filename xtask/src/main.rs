@@ -1,6 +1,7 @@
 //! Repository chores: `cargo xtask <chore>`. Each chore is one module; this file only finds it.
 
 mod bench;
+mod chaos;
 mod codegen;
 mod proto;
 mod root;
@@ -24,6 +25,11 @@ const CHORES: &[(&str, &str, Chore)] = &[
     ("bench", "start-up, footprint, broker CPU and failover of a release build under librdkafka", |a| {
         report(bench::run(a))
     }),
+    (
+        "chaos",
+        "clusters of real processes under faults: [--runs N] [--fault F] [--workload W] [--seed S], or --timings",
+        |a| report(chaos::run(a)),
+    ),
     ("tidy", "the crate arrows, purity, sizes, and what may not stand in shipped code", |_| tidy::run(&root::root())),
 ];
 

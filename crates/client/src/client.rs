@@ -186,6 +186,7 @@ impl Client {
     /// API timeout), or nobody answered in that time.
     pub async fn topic(&self, topic: &str) -> Result<Arc<Metadata>, ClientError> {
         let mut retry = Retry::new(&self.inner.options, self.inner.options.api_timeout);
+        let known = self.metadata().version;
         loop {
             let metadata = self.metadata();
             let why = match metadata.topics.get(topic) {
@@ -197,7 +198,9 @@ impl Client {
                     let error = ClientError::server(t.error.code(), None, what);
                     let waits =
                         self.inner.options.allow_auto_topic_creation || t.error != ErrorCode::UnknownTopicOrPartition;
-                    if !error.is_retriable() || !waits || retry.is_over() {
+                    // What an earlier call was told may have passed: the topic may have been created since.
+                    let is_news = metadata.version > known;
+                    if retry.is_over() || is_news && !(error.is_retriable() && waits) {
                         return Err(error);
                     }
                     t.error.to_string()

@@ -26,6 +26,11 @@ impl ControllerContact {
         self.last = self.last.max(sent);
     }
 
+    /// Until when a leader may serve if nothing more is heard, inclusive.
+    pub fn ends(&self) -> MonotonicTime {
+        self.last + self.session_timeout
+    }
+
     /// Whether a leader may serve.
     pub fn is_live(&self, now: MonotonicTime) -> bool {
         now.since(self.last) <= self.session_timeout
@@ -39,6 +44,7 @@ mod tests {
     #[test]
     fn a_leader_serves_for_one_session_after_the_last_heartbeat_it_sent() {
         let mut contact = ControllerContact::new(MonotonicTime::from_millis(100), Duration::from_millis(1000));
+        assert_eq!(contact.ends(), MonotonicTime::from_millis(1100));
         assert!(contact.is_live(MonotonicTime::from_millis(1100)));
         assert!(!contact.is_live(MonotonicTime::from_millis(1101)));
         contact.heard(MonotonicTime::from_millis(900));

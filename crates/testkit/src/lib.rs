@@ -3,13 +3,13 @@
 //! Nothing here ships. A test waits on conditions through [`wait_until`], never on time alone.
 
 mod binary;
+mod clients;
 pub mod disk_faults;
 mod load;
-pub mod power;
-mod clients;
 mod log_reader;
 mod node_clock;
 mod node_network;
+pub mod power;
 mod process_cluster;
 mod process_node;
 mod require;
@@ -17,8 +17,8 @@ mod tools;
 mod wait;
 
 pub use binary::{raftsman_binary, use_raftsman_binary};
-pub use load::{Load, LoadOptions, LoadReport};
 pub use clients::{install_client, installed_clients, python};
+pub use load::{Load, LoadOptions, LoadReport};
 pub use log_reader::read_log;
 pub use node_clock::NodeClock;
 pub use node_network::NodeNetwork;

@@ -12,6 +12,7 @@ use raftsman_client::{ClientOptions, Found, History, Indeterminate, Verdict};
 use raftsman_testkit::read_log;
 use tokio::runtime::Handle;
 
+pub use rdkafka::Rdkafka;
 pub use waits::Waits;
 
 /// The topic that is written and read.
@@ -100,6 +101,12 @@ fn judge(runtime: &Handle, bootstrap: &str, history: &History) -> Result<Judgeme
 }
 
 fn read_back(runtime: &Handle, bootstrap: &str) -> Result<Vec<Found>, String> {
-    let read = runtime.block_on(read_log(bootstrap, TOPIC, PARTITIONS, READ_PATIENCE));
-    read.map_err(|error| format!("the log cannot be read back: {error}"))
+    let started = Instant::now();
+    loop {
+        match runtime.block_on(read_log(bootstrap, TOPIC, PARTITIONS, READ_PATIENCE)) {
+            Ok(found) => return Ok(found),
+            Err(error) if error.is_retriable() && started.elapsed() < READ_AGAIN => (),
+            Err(error) => return Err(format!("the log cannot be read back: {error}")),
+        }
+    }
 }

@@ -196,7 +196,7 @@ impl Churn {
 
     /// Writes a few records to each partition and finds these and no others.
     async fn write_and_read(&self, partitions: i32, round: i32) -> Result<(), String> {
-        let client = Client::connect(&self.bootstrap, impatient()).await.map_err(|e| self.tell("writing", &e))?;
+        let client = Client::unconnected(&self.bootstrap, impatient()).map_err(|e| self.tell("writing", &e))?;
         let options = ProducerOptions { request_timeout: Duration::from_secs(1), ..ProducerOptions::default() };
         let producer = Producer::new(client, options);
         let mut history = History::default();
@@ -217,15 +217,19 @@ impl Churn {
         producer.close().await;
         let started = Instant::now();
         loop {
-            let found = read_log(&self.bootstrap, &self.name, partitions, PATIENCE).await;
-            let found = found.map_err(|error| self.tell("reading", &error))?;
-            let verdict = history.judge(&found);
+            let verdict = match read_log(&self.bootstrap, &self.name, partitions, PATIENCE).await {
+                Err(error) if is_worth_a_try(&error) && started.elapsed() < PATIENCE => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                read => history.judge(&read.map_err(|error| self.tell("reading", &error))?),
+            };
             if verdict.is_clean() {
                 return Ok(());
             }
             // A leader that was cut off a moment ago may show its predecessor until it steps aside.
             if started.elapsed() > STALE_READS {
-                return Err(format!("topic {} of {history:?} holds {found:?}: {verdict}", self.name));
+                return Err(format!("topic {} of {history:?}: {verdict}", self.name));
             }
         }
     }
@@ -237,9 +241,7 @@ impl Churn {
         loop {
             match producer.send(record.clone()).await {
                 Ok(delivery) => return delivery.await,
-                Err(error) if error.code() == Some(ErrorCode::UnknownTopicOrPartition) && Instant::now() < deadline => {
-                    tokio::time::sleep(PAUSE).await;
-                }
+                Err(error) if is_worth_a_try(&error) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(error),
             }
         }

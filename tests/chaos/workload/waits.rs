@@ -15,8 +15,8 @@ pub struct Waits {
 struct Inner {
     /// The latest beginning of something that has ended well, by lane.
     latest: BTreeMap<usize, Instant>,
-    /// Everything that ended well: its beginning and its end.
-    ended: Vec<(Instant, Instant)>,
+    /// Everything that ended well: its lane, its beginning and its end.
+    ended: Vec<(usize, Instant, Instant)>,
 }
 
 impl Waits {
@@ -39,14 +39,20 @@ impl Waits {
         let mut inner = self.lock();
         let latest = inner.latest.entry(lane).or_insert(begun);
         *latest = begun.max(*latest);
-        inner.ended.push((begun, ended));
+        inner.ended.push((lane, begun, ended));
     }
 
     /// The longest that anything took which was not over at `since`.
     pub fn longest_since(&self, since: Instant) -> Duration {
+        let all: Vec<usize> = (0..self.lanes).collect();
+        self.longest_in(&all, since)
+    }
+
+    /// The longest that anything in these lanes took which was not over at `since`.
+    pub fn longest_in(&self, lanes: &[usize], since: Instant) -> Duration {
         let inner = self.lock();
-        let late = inner.ended.iter().filter(|(_, ended)| *ended > since);
-        late.map(|(begun, ended)| *ended - *begun).max().unwrap_or_default()
+        let late = inner.ended.iter().filter(|(lane, _, ended)| *ended > since && lanes.contains(lane));
+        late.map(|(_, begun, ended)| *ended - *begun).max().unwrap_or_default()
     }
 
     /// Waits until something that was begun after this call has ended well in every lane.

@@ -78,6 +78,11 @@ impl Core {
         self.contact.lock().is_live(self.now())
     }
 
+    /// Until when leaders here may serve if the controller is not heard of again.
+    pub fn serves_until(&self) -> MonotonicTime {
+        self.contact.lock().ends()
+    }
+
     pub fn controller_heard(&self, sent: MonotonicTime) {
         self.contact.lock().heard(sent);
     }

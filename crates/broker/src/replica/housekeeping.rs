@@ -17,6 +17,8 @@ pub(super) const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Housekeeping {
     checkpoint_at: MonotonicTime,
     retention_at: MonotonicTime,
+    /// Whether leaders might serve when this was last looked at.
+    served: bool,
 }
 
 impl Housekeeping {
@@ -25,12 +27,15 @@ impl Housekeeping {
         Housekeeping {
             checkpoint_at: now + core.config.checkpoint_interval,
             retention_at: now + core.config.retention_check_interval,
+            served: core.may_serve(),
         }
     }
 
     /// When there is something to do even if nobody wants it.
-    pub fn next_deadline(&self) -> MonotonicTime {
-        self.checkpoint_at.min(self.retention_at)
+    pub fn next_deadline(&self, core: &Core) -> MonotonicTime {
+        let due = self.checkpoint_at.min(self.retention_at);
+        // A millisecond later it is over for certain.
+        if self.served { due.min(core.serves_until() + Duration::from_millis(1)) } else { due }
     }
 
     /// Does what is wanted, and what is due.
@@ -49,6 +54,13 @@ impl Housekeeping {
         for leader in wanted.leaders {
             leader.tick();
         }
+        let serves = core.may_serve();
+        if self.served && !serves {
+            for partition in inner.replicas() {
+                partition.contact_lost();
+            }
+        }
+        self.served = serves;
         let now = core.now();
         if now >= self.checkpoint_at {
             self.checkpoint_at = now + core.config.checkpoint_interval;
@@ -71,7 +83,7 @@ impl Housekeeping {
 pub(super) fn drive(core: &Core, inner: &Weak<Inner>) {
     let mut housekeeping = Housekeeping::new(core);
     loop {
-        let idle = housekeeping.next_deadline().since(core.now());
+        let idle = housekeeping.next_deadline(core).since(core.now());
         let wanted = core.attention.wait(TICK, idle);
         if wanted.stop {
             return;

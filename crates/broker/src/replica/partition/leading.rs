@@ -147,6 +147,9 @@ impl Partition {
                 if state.high_watermark > last_offset {
                     return Ok(None);
                 }
+                if !self.core.may_serve() {
+                    return Err(AppendError::NotLeaderOrFollower);
+                }
                 if leader.machine.check_append().is_err() {
                     return Err(AppendError::NotEnoughReplicasAfterAppend);
                 }

@@ -151,6 +151,16 @@ impl Partition {
         self.leave_role(&mut self.state.lock(), &AppendError::NotLeaderOrFollower);
     }
 
+    /// The controller has not been heard of for a session: another broker may lead by now. Who waits for a commit would
+    /// wait in vain until its deadline, and who waits for records would be kept from the new leader.
+    pub fn contact_lost(&self) {
+        let mut state = self.state.lock();
+        if matches!(state.role, Role::Leader(_)) {
+            state.commits.fail(&AppendError::NotLeaderOrFollower);
+            state.readers.wake();
+        }
+    }
+
     /// The directory failed: everybody who waits is told, and nothing is served until the broker restarts.
     pub fn go_offline(self: &Arc<Self>) {
         let mut state = self.state.lock();

@@ -202,6 +202,22 @@ fn a_leader_without_its_controller_stops_serving() {
 }
 
 #[test]
+fn who_waits_for_a_commit_is_told_when_the_controller_is_lost() {
+    let mut cluster = Cluster::configured(2, 2, |config| config.session_timeout = Duration::from_millis(500));
+    cluster.kill(2);
+    let appended = std::cell::OnceCell::new();
+    await_condition("an append within a session", || {
+        cluster.manager(1).controller_heard(std::time::Instant::now());
+        let tried = cluster.manager(1).append(AT, batch(&["a"]), Acks::All, AppendOrigin::Client);
+        tried.is_ok_and(|tried| appended.set(tried).is_ok())
+    });
+    let appended = appended.into_inner().unwrap();
+    // Its follower is gone, so it is not committed; a default client would wait half a minute for the answer.
+    let patience = Duration::from_secs(20);
+    assert_eq!(cluster.committed(1, appended, patience), Err(AppendError::NotLeaderOrFollower));
+}
+
+#[test]
 fn a_clean_stop_is_remembered_and_an_old_epoch_is_not_gone_on_with() {
     let mut cluster = Cluster::start(1, 1);
     cluster.produce(1, Acks::All, &["a"]).unwrap();
