@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::fault::Fault;
 use crate::nemesis::Nemesis;
+use crate::waiting::until;
 use crate::workload::{self, Judgement, PARTITIONS, TOPIC, Workload, impatient};
 
 /// How long a client may stand still after a fault is over, before that counts as a failure of its own.
@@ -72,8 +73,12 @@ impl Run {
             ..NewTopic::default()
         };
         runtime.block_on(client.create_topic(&topic, false)).map_err(|error| error.to_string())?;
+        // Clients end at a topic that the server they ask has not heard of yet.
+        for server in bootstrap.split(',') {
+            let client = Client::unconnected(server, impatient()).map_err(|error| error.to_string())?;
+            until("every node to know the topic", PATIENCE, || runtime.block_on(client.topic(TOPIC)).is_ok())?;
+        }
         let workload = workload::start(self.workload, &bootstrap, runtime.handle())?;
-        workload.waits().wait_for_every_lane(PATIENCE)?;
         let mut random = StdRng::seed_from_u64(self.seed);
         let mut story = Vec::new();
         let watcher = Client::unconnected(&bootstrap, impatient()).map_err(|error| error.to_string())?;
@@ -97,6 +102,7 @@ impl Run {
         workload: &dyn Workload,
         story: &mut Vec<String>,
     ) -> Result<Vec<Duration>, String> {
+        workload.waits().wait_for_every_lane(PATIENCE)?;
         let mut waits = Vec::new();
         for _ in 0..STRIKES {
             nemesis.wait_for_full_isr()?;

@@ -25,11 +25,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 const STALE_READS: Duration = Duration::from_secs(10);
 
+/// The topic that a client leaves behind, if it has made one.
+type LastTopic = Option<(String, TopicId)>;
+
 /// The workload.
 pub struct Topics {
     bootstrap: String,
     runtime: Handle,
-    clients: Vec<JoinHandle<Result<Option<(String, TopicId)>, String>>>,
+    clients: Vec<JoinHandle<Result<LastTopic, String>>>,
     stop: Arc<AtomicBool>,
     changes: Arc<AtomicUsize>,
     waits: Waits,
@@ -113,7 +116,7 @@ struct Churn {
 
 impl Churn {
     /// Until told to stop; then its last topic stays. Answers that one.
-    async fn run(self) -> Result<Option<(String, TopicId)>, String> {
+    async fn run(self) -> Result<LastTopic, String> {
         let mut known: HashSet<TopicId> = HashSet::new();
         let mut round = 0;
         loop {
@@ -198,7 +201,7 @@ impl Churn {
     async fn write_and_read(&self, partitions: i32, round: i32) -> Result<(), String> {
         let client = Client::unconnected(&self.bootstrap, impatient()).map_err(|e| self.tell("writing", &e))?;
         let options = ProducerOptions { request_timeout: Duration::from_secs(1), ..ProducerOptions::default() };
-        let producer = Producer::new(client, options);
+        let producer = Producer::new(client.clone(), options);
         let mut history = History::default();
         for number in 0..RECORDS {
             for partition in 0..partitions {
@@ -210,7 +213,8 @@ impl Churn {
                     ..ProducerRecord::default()
                 };
                 history.send(partition, name.clone());
-                let acked = self.send(&producer, record).await.map_err(|error| self.tell("writing", &error))?;
+                let acked =
+                    self.send(&client, &producer, record).await.map_err(|error| self.tell("writing", &error))?;
                 history.settle(&name, Outcome::Acked(acked.offset));
             }
         }
@@ -236,12 +240,16 @@ impl Churn {
 
     /// Sends a record that no broker may know the place of yet: the one that is asked may lag behind the one that
     /// showed the topic.
-    async fn send(&self, producer: &Producer, record: ProducerRecord) -> Result<Acked, ClientError> {
+    async fn send(&self, client: &Client, producer: &Producer, record: ProducerRecord) -> Result<Acked, ClientError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match producer.send(record.clone()).await {
                 Ok(delivery) => return delivery.await,
-                Err(error) if is_worth_a_try(&error) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+                Err(error) if is_worth_a_try(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                    // It may have shown the predecessor, with fewer partitions; a failed look is repeated as well.
+                    let _ = client.refresh(client.metadata().version, &[&self.name]).await;
+                }
                 Err(error) => return Err(error),
             }
         }
