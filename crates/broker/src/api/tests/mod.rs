@@ -120,10 +120,15 @@ impl TestBroker {
     }
 }
 
-/// Retention is looked at all the time, checkpoints (which flush) are not written at all.
+/// Retention is looked at all the time, checkpoints (which flush) are not written at all, and no controller is missed.
 fn replica_config(node_id: BrokerId) -> ReplicaConfig {
-    let (retention_check_interval, checkpoint_interval) = (Duration::from_millis(20), Duration::from_secs(3600));
-    ReplicaConfig { retention_check_interval, checkpoint_interval, ..ReplicaConfig::new(node_id) }
+    let never = Duration::from_secs(3600);
+    ReplicaConfig {
+        retention_check_interval: Duration::from_millis(20),
+        checkpoint_interval: never,
+        session_timeout: never,
+        ..ReplicaConfig::new(node_id)
+    }
 }
 
 fn broker(id: i32, state: RegistrationState, listeners: &[&str]) -> Arc<BrokerRegistration> {

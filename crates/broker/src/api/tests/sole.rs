@@ -41,7 +41,6 @@ impl SoleBroker {
         image.topic_ids.insert(topic.name.clone(), topic.id);
         image.topics.insert(topic.id, Arc::new(topic));
         let broker = TestBroker::new(MetadataImage::default(), config);
-        broker.state.replicas.controller_heard(std::time::Instant::now() + std::time::Duration::from_secs(3600));
         let mut sole = SoleBroker { broker, image };
         sole.publish();
         sole.broker.state.replicas.registered(BrokerEpoch(1));

@@ -214,4 +214,8 @@ async fn flush_messages_and_ms() {
     sole.set(&[("flush.messages", "1000"), ("flush.ms", "0")]);
     sole.produce(batch(Compression::None, &["d"]), 9).await;
     until("what is older than 0 ms is flushed", || state(&sole).flushed_offset == 4).await;
+    sole.set(&[("flush.ms", "200")]);
+    sole.produce(batch(Compression::None, &["e"]), 9).await;
+    sole.produce(batch(Compression::None, &["f"]), 9).await;
+    until("time alone has it flushed", || state(&sole).flushed_offset == 6).await;
 }

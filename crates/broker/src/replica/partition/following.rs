@@ -74,11 +74,8 @@ impl Partition {
         };
         self.step_follower(&mut state, event, Some(data.records));
         let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
-        let flush = state.wants_flush(self.core.wall_time());
-        drop(state);
-        if flush {
-            self.queue_flush();
-        }
+        let now = self.core.wall_time();
+        self.flush_in_time(state, now);
         waits
     }
 

@@ -107,11 +107,7 @@ impl Partition {
                     session.has_data(key.subscription);
                 }
             }
-            let flush = state.wants_flush(now);
-            drop(state);
-            if flush {
-                self.queue_flush();
-            }
+            self.flush_in_time(state, now);
         }
         Ok(appended)
     }
@@ -256,6 +252,10 @@ impl Partition {
         self.attention_queued.store(false, Ordering::Release);
         if matches!(state.role, Role::Leader(_)) {
             self.step_leader(&mut state, LeaderEvent::Tick);
+        }
+        if state.log.flushed_offset() < state.log.log_end_offset() {
+            let now = self.core.wall_time();
+            self.flush_in_time(state, now);
         }
     }
 

@@ -10,7 +10,7 @@ mod reading;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use raftsman_log::{FlushTicket, Log, LogError};
 use raftsman_replication::{Durability, Follower, FollowerEvent, Leader, LeaderEvent, LogPosition, SubscriptionKey};
 use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition, WallTime};
@@ -280,6 +280,18 @@ impl Partition {
         drop(state);
         if left {
             self.queue_flush();
+        }
+    }
+
+    /// After a write: has it flushed now if that is asked for, or looked at again in time where `flush.ms` is set.
+    fn flush_in_time(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: WallTime) {
+        let flush = state.wants_flush(now);
+        let later = !flush && state.log.config().flush_ms != i64::MAX;
+        drop(state);
+        if flush {
+            self.queue_flush();
+        } else if later && !self.attention_queued.swap(true, Ordering::AcqRel) {
+            self.core.attention.leader(Arc::clone(self));
         }
     }
 
