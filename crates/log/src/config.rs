@@ -1,7 +1,7 @@
 use raftsman_records::TimestampType;
 
 /// What a topic's configuration says about its log; names and defaults are Kafka's unless noted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`: a segment is rolled before it passes this.
     pub segment_bytes: u64,
@@ -31,8 +31,18 @@ pub struct LogConfig {
     pub producer_id_expiration_ms: i64,
     /// Producers remembered at most; the longest idle go first. Ours: Kafka has no bound.
     pub max_producer_ids: usize,
-    /// Whether `cleanup.policy` has `compact`: then offsets may have gaps.
+    /// Whether `cleanup.policy` has `compact`: then only the newest record of each key is kept.
     pub compact: bool,
+    /// `min.cleanable.dirty.ratio`: a log is compacted when so much of it (0 to 1) is not compacted yet.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`: records stay as they are for so long.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`: records are compacted after so long, whatever the dirty ratio.
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`: tombstones and markers stay for so long after they were compacted first.
+    pub delete_retention_ms: i64,
+    /// `file.delete.delay.ms`: files of deleted segments are kept for so long.
+    pub file_delete_delay_ms: i64,
     /// Recent batches kept in memory for reads at the tail, at most. Ours; see [`crate::CacheBudget`].
     pub tail_cache_bytes: usize,
 }
@@ -55,6 +65,11 @@ impl Default for LogConfig {
             producer_id_expiration_ms: 86_400_000,
             max_producer_ids: 10_000,
             compact: false,
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 86_400_000,
+            file_delete_delay_ms: 60_000,
             tail_cache_bytes: 1 << 20,
         }
     }

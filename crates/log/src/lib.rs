@@ -13,6 +13,7 @@
 
 mod atomic_file;
 mod checkpoint;
+mod compaction;
 mod config;
 pub mod dir;
 mod epoch_cache;
@@ -28,9 +29,13 @@ mod scanner;
 mod segment;
 mod tail_cache;
 
+pub use compaction::{
+    CleanedGroup, Compaction, CompactionError, CompactionLimits, CompactionPlan, CompactionStats, Pace, Stopped,
+};
 pub use config::LogConfig;
 pub use error::{AppendError, LogError, ReadError, StorageError};
 pub use flush::FlushTicket;
 pub use log::{AppendInfo, DeletedSegments, Log, ReadData, Recovery, SegmentTime};
+pub use index::AbortedTransaction;
 pub use raftsman_records::TimestampType;
 pub use tail_cache::CacheBudget;

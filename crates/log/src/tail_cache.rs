@@ -101,6 +101,13 @@ impl TailCache {
         }
     }
 
+    /// Forgets everything if it has anything below `offset`.
+    pub(crate) fn forget_below(&mut self, offset: Offset) {
+        if self.appends.front().is_some_and(|first| first.base_offset < offset) {
+            self.clear();
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.release(self.bytes);
         self.appends = VecDeque::new();

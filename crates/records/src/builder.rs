@@ -95,24 +95,8 @@ impl BatchBuilder {
             self.base_timestamp = timestamp_ms;
         }
         self.max_timestamp = self.max_timestamp.max(timestamp_ms);
-        let timestamp_delta = timestamp_ms.wrapping_sub(self.base_timestamp);
-        let offset_delta = self.record_count;
-        let mut length = 1 + varlong_length(timestamp_delta) + varlong_length(i64::from(offset_delta));
-        length += nullable_length(key) + nullable_length(value) + varlong_length(headers.len() as i64);
-        length += headers.clone().map(|(k, v)| nullable_length(Some(k)) + nullable_length(v)).sum::<usize>();
-
-        self.records.reserve(length + varlong_length(length as i64));
-        put_varlong(&mut self.records, length as i64);
-        self.records.put_u8(0);
-        put_varlong(&mut self.records, timestamp_delta);
-        put_varint(&mut self.records, offset_delta);
-        put_nullable(&mut self.records, key);
-        put_nullable(&mut self.records, value);
-        put_varlong(&mut self.records, headers.len() as i64);
-        for (key, value) in headers {
-            put_nullable(&mut self.records, Some(key));
-            put_nullable(&mut self.records, value);
-        }
+        let deltas = (timestamp_ms.wrapping_sub(self.base_timestamp), self.record_count);
+        put_record(&mut self.records, deltas, key, value, headers);
         self.record_count += 1;
         self
     }
@@ -147,7 +131,7 @@ impl BatchBuilder {
         };
         let header = BatchHeader {
             base_offset,
-            batch_length: (BATCH_HEADER_BYTES - BATCH_PREFIX_BYTES + body.len()) as i32,
+            batch_length: 0,
             partition_leader_epoch: leader_epoch,
             magic: MAGIC_V2,
             crc: 0,
@@ -160,13 +144,47 @@ impl BatchBuilder {
             base_sequence: self.base_sequence,
             record_count: self.record_count,
         };
-        let mut batch = BytesMut::with_capacity(BATCH_HEADER_BYTES + body.len());
-        batch.put_slice(&header.to_bytes());
-        batch.put_slice(body);
-        let crc = compute_crc(&batch);
-        batch[17..21].copy_from_slice(&crc.to_be_bytes());
-        batch.freeze()
+        seal_batch(header, body)
     }
+}
+
+/// Writes one record; `deltas` are those of its timestamp and offset.
+pub(crate) fn put_record<'a>(
+    out: &mut BytesMut,
+    deltas: (i64, i32),
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: impl ExactSizeIterator<Item = (&'a [u8], Option<&'a [u8]>)> + Clone,
+) {
+    let (timestamp_delta, offset_delta) = deltas;
+    let header_count = headers.len() as i64;
+    let mut length = 1 + varlong_length(timestamp_delta) + varlong_length(i64::from(offset_delta));
+    length += nullable_length(key) + nullable_length(value) + varlong_length(header_count);
+    length += headers.clone().map(|(k, v)| nullable_length(Some(k)) + nullable_length(v)).sum::<usize>();
+
+    out.reserve(length + varlong_length(length as i64));
+    put_varlong(out, length as i64);
+    out.put_u8(0);
+    put_varlong(out, timestamp_delta);
+    put_varint(out, offset_delta);
+    put_nullable(out, key);
+    put_nullable(out, value);
+    put_varlong(out, header_count);
+    for (key, value) in headers {
+        put_nullable(out, Some(key));
+        put_nullable(out, value);
+    }
+}
+
+/// A whole batch of this header and body, whose length and CRC are set here.
+pub(crate) fn seal_batch(mut header: BatchHeader, body: &[u8]) -> Bytes {
+    header.batch_length = (BATCH_HEADER_BYTES - BATCH_PREFIX_BYTES + body.len()) as i32;
+    let mut batch = BytesMut::with_capacity(BATCH_HEADER_BYTES + body.len());
+    batch.put_slice(&header.to_bytes());
+    batch.put_slice(body);
+    let crc = compute_crc(&batch);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    batch.freeze()
 }
 
 fn nullable_length(bytes: Option<&[u8]>) -> usize {

@@ -72,12 +72,13 @@ pub struct ControlRecord {
 }
 
 impl RecordBatch {
-    /// The control record of a control batch; `None` for a batch of data.
+    /// The control record of a control batch; `None` for a batch of data, and for a control batch that compaction
+    /// emptied.
     ///
     /// # Errors
     /// What is wrong with the record, if it cannot be read.
     pub fn control_record(&self) -> Result<Option<ControlRecord>, BatchError> {
-        if !self.is_control() {
+        if !self.is_control() || self.header().record_count == 0 {
             return Ok(None);
         }
         let base_offset = self.base_offset();

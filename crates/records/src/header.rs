@@ -185,6 +185,22 @@ impl BatchHeader {
         self.attributes & DELETE_HORIZON_BIT != 0
     }
 
+    /// When compaction may drop the batch's tombstones and markers, ms since 1970; `None` before compaction saw any
+    /// (KIP-534).
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        self.has_delete_horizon().then_some(self.base_timestamp)
+    }
+
+    pub(crate) fn set_delete_horizon(&mut self, delete_horizon_ms: i64) {
+        self.attributes |= DELETE_HORIZON_BIT;
+        self.base_timestamp = delete_horizon_ms;
+    }
+
+    /// The attributes without a codec: those of a batch whose records are gone.
+    pub(crate) fn attributes_without_records(&self) -> i16 {
+        self.attributes & !(CODEC_MASK | DELETE_HORIZON_BIT)
+    }
+
     /// Whether a producer id, and so a sequence, is set.
     pub fn has_producer_id(&self) -> bool {
         self.producer_id != ProducerId::NONE

@@ -15,6 +15,7 @@ mod header;
 mod legacy;
 mod record;
 mod record_checks;
+mod rewrite;
 mod split;
 mod validate;
 mod varint;
@@ -31,5 +32,6 @@ pub use header::{
 };
 pub use legacy::{DownConverter, LegacyFormat};
 pub use record::{Record, RecordHeader, RecordIter};
+pub use rewrite::{empty_batch, rewrite_batch};
 pub use split::{BatchIter, split_batches};
 pub use validate::{TargetCompression, TimestampType, ValidationLimits, validate};

@@ -137,7 +137,7 @@ fn open_log(
         );
     }
     if let Some(start) = checkpoints.log_starts.get(name) {
-        log.advance_log_start_offset((*start).min(log.log_end_offset()))?;
+        log.advance_log_start_offset((*start).min(log.log_end_offset()), now)?;
     }
     Ok(log)
 }

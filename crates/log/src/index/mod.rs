@@ -3,6 +3,9 @@
 
 mod entry;
 mod sparse;
+mod transactions;
 
-pub(crate) use entry::{OffsetEntry, TimeEntry};
+pub(crate) use entry::{IndexEntry, OffsetEntry, TimeEntry};
 pub(crate) use sparse::SparseIndex;
+pub use transactions::AbortedTransaction;
+pub(crate) use transactions::TransactionIndex;

@@ -80,6 +80,15 @@ impl<E: IndexEntry> SparseIndex<E> {
         }
     }
 
+    /// The whole file of an index that has none yet; from here on the entries count as written.
+    pub(crate) fn take_content(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.pending.len() * E::BYTES);
+        self.pending.iter().for_each(|entry| entry.encode(&mut bytes));
+        self.persisted += self.pending.len() as u32;
+        self.pending = Vec::new();
+        bytes
+    }
+
     /// Writes the pending entries. Not synced: a flush does that once the segment is sealed.
     pub(crate) fn write_pending(&mut self, place: &Place, base_offset: i64) -> Result<(), StorageError> {
         if self.pending.is_empty() {

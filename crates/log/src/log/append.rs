@@ -7,6 +7,7 @@ use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
 use super::Log;
 use super::partition_files::{snapshot_path, write_snapshot};
+use super::transactions::aborted_transaction;
 use crate::error::{AppendError, LogError, StorageError};
 use crate::producer::SequenceCheck;
 use crate::segment::Segment;
@@ -151,7 +152,9 @@ impl Log {
         let mut latest = self.latest_epoch();
         for header in &checked.headers {
             let got = header.base_offset;
-            if got < expected || (got > expected && !self.config.compact) {
+            // Compaction leaves gaps, and the topic may have been compacted before it was not any more. That nothing was
+            // left out is what the stream from the leader sees to.
+            if got < expected {
                 return Err(AppendError::UnexpectedOffset { expected, got });
             }
             let epoch = header.partition_leader_epoch;
@@ -209,14 +212,17 @@ impl Log {
             self.epoch_version += 1;
         }
         if header.has_producer_id() {
-            self.producers.append(header, control, now.0);
+            let completed = self.producers.append(header, control, now.0);
             self.producers.enforce_limit(self.config.max_producer_ids);
             match control {
                 Some(_) => self.refresh_first_open_transaction(),
-                None if header.is_transactional() => {
+                None if header.is_transactional() && !header.is_control() => {
                     self.first_open_transaction.get_or_insert(header.base_offset);
                 }
                 None => {}
+            }
+            if let Some(aborted) = completed.and_then(|completed| aborted_transaction(&self.producers, completed)) {
+                self.active().transactions.push(aborted);
             }
         }
     }

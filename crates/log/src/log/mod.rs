@@ -1,13 +1,16 @@
 //! The log itself, one file per thing it does.
 
 mod append;
+mod compacting;
 mod flushing;
 mod open;
 mod partition_files;
 mod reading;
 mod recovery;
 mod retention;
+mod swap_recovery;
 mod timestamps;
+mod transactions;
 mod truncation;
 
 pub(crate) use partition_files::read_topic_id;
@@ -63,6 +66,13 @@ pub struct Log {
     tail: TailCache,
     /// Whether a note on disk caps the recovery point (see `partition_files`).
     recovery_point_is_capped: bool,
+    /// What the directory's checkpoint file says of the recovery point: a recovery checks nothing below.
+    checkpointed_recovery_point: Offset,
+    /// Up to where it was compacted.
+    compacted_upto: Offset,
+    /// Compactions begun.
+    compactions: u64,
+    deleted: Vec<compacting::DeletedFiles>,
     offline: Option<Box<StorageError>>,
 }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use raftsman_types::{Offset, TopicId, WallTime};
 
 use super::partition_files::{
-    cap_path, list_snapshots, load_snapshot, read_recovery_point_cap, read_topic_id, remove_snapshot, topic_id_path,
-    write_first_recovery_point_cap, write_topic_id,
+    cap_path, read_recovery_point_cap, read_topic_id, topic_id_path, write_first_recovery_point_cap, write_topic_id,
 };
 use super::recovery::{LoadedSegments, SegmentLoader};
+use super::swap_recovery::finish_swaps;
 use super::{Log, TailCache};
 use crate::atomic_file::{ASIDE_SUFFIX, remove_if_there};
 use crate::config::LogConfig;
 use crate::epoch_cache::EpochCache;
 use crate::epoch_file::EpochFile;
 use crate::error::{IoContext, LogError, StorageError};
-use crate::fs::FileSystem;
+use crate::fs::{DirectoryEntry, FileSystem};
 use crate::place::Place;
 use crate::segment::Segment;
 
@@ -79,7 +79,7 @@ impl Log {
         if !existed {
             return Ok((create(place, topic_id, config, now)?, Recovery::default()));
         }
-        let files = survey(&place)?;
+        let files = survey(&place, &finish_swaps(&place)?)?;
         let stored_id = read_topic_id(&*place.fs, &place.directory)?;
         if stored_id.is_none() && files.values().all(|length| *length == 0) {
             // Nothing was ever in it: a crash came before the first flush.
@@ -135,6 +135,7 @@ impl Log {
             epochs,
             epoch_file,
             epoch_version: u64::from(changed),
+            checkpointed_recovery_point: recovery_point.clamp(0, log_end_offset),
             ..Log::blank(place, now)
         })
     }
@@ -162,28 +163,12 @@ impl Log {
             first_open_transaction: None,
             tail: TailCache::default(),
             recovery_point_is_capped: false,
+            checkpointed_recovery_point: 0,
+            compacted_upto: 0,
+            compactions: 0,
+            deleted: Vec::new(),
             offline: None,
         }
-    }
-
-    /// Rebuilds the producers from the newest snapshot at or below the log's end and the batches behind
-    /// it, and removes snapshots that are of no more use.
-    pub(super) fn restore_producers(&mut self, now: WallTime) -> Result<(), LogError> {
-        let end = self.log_end_offset;
-        let snapshot = load_snapshot(&self.place, end)?;
-        let newest = snapshot.as_ref().map(|(offset, _)| *offset);
-        let (from, producers) = snapshot.unwrap_or((self.segments[0].base_offset, Default::default()));
-        self.producers = producers;
-        self.replay_producers(from, now)?;
-        self.producers.enforce_limit(self.config.max_producer_ids);
-        self.refresh_first_open_transaction();
-        for offset in list_snapshots(&self.place)? {
-            let is_base = self.segments.iter().any(|segment| segment.base_offset == offset);
-            if offset > end || (!is_base && Some(offset) != newest) {
-                remove_snapshot(&self.place, offset)?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -225,20 +210,19 @@ fn adopt_topic_id(place: &Place, stored: Option<TopicId>, expected: TopicId) -> 
 }
 
 /// The segment files there are, base offset to length. Removes what crashes leave behind: files never
-/// renamed into place, Kafka's deleted and half-cleaned segments, indexes without a log.
-fn survey(place: &Place) -> Result<BTreeMap<Offset, u64>, StorageError> {
-    let entries = place.fs.list(&place.directory).context("list", &place.directory)?;
+/// renamed into place, deleted segments, indexes without a log.
+fn survey(place: &Place, entries: &[DirectoryEntry]) -> Result<BTreeMap<Offset, u64>, StorageError> {
     let mut segments = BTreeMap::new();
     for entry in entries.iter().filter(|entry| !entry.is_directory) {
         if let Some(base) = base_offset_of(&entry.name, ".log") {
             segments.insert(base, entry.length);
         }
     }
-    for entry in &entries {
+    for entry in entries {
         let name = entry.name.as_str();
-        let index_of = base_offset_of(name, ".index").or_else(|| base_offset_of(name, ".timeindex"));
+        let index_of = [".index", ".timeindex", ".txnindex"].iter().find_map(|suffix| base_offset_of(name, suffix));
         let orphan = index_of.is_some_and(|base| !segments.contains_key(&base));
-        let left_over = [ASIDE_SUFFIX, ".deleted", ".cleaned"].iter().any(|suffix| name.ends_with(suffix));
+        let left_over = [ASIDE_SUFFIX, ".deleted"].iter().any(|suffix| name.ends_with(suffix));
         if !entry.is_directory && (orphan || left_over) {
             remove_if_there(&*place.fs, &place.directory.join(name))?;
         }
@@ -246,7 +230,7 @@ fn survey(place: &Place) -> Result<BTreeMap<Offset, u64>, StorageError> {
     Ok(segments)
 }
 
-fn base_offset_of(name: &str, suffix: &str) -> Option<Offset> {
+pub(super) fn base_offset_of(name: &str, suffix: &str) -> Option<Offset> {
     let digits = name.strip_suffix(suffix)?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
     if all_digits { digits.parse().ok() } else { None }

@@ -125,7 +125,11 @@ impl Log {
     /// Storage; the log is then offline.
     pub fn recovery_point_checkpointed(&mut self, recovery_point: Offset) -> Result<(), LogError> {
         self.check_online()?;
-        if !self.recovery_point_is_capped || recovery_point > self.flushed_offset {
+        if recovery_point > self.flushed_offset {
+            return Ok(());
+        }
+        self.checkpointed_recovery_point = self.checkpointed_recovery_point.max(recovery_point);
+        if !self.recovery_point_is_capped {
             return Ok(());
         }
         let removed = remove_if_there(&*self.place.fs, &cap_path(&self.place));

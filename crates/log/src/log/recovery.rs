@@ -1,15 +1,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use raftsman_records::RecordBatch;
 use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
-use super::{Log, Recovery};
+use super::Recovery;
 use crate::config::LogConfig;
 use crate::error::{LogError, ReadError, StorageError};
 use crate::place::Place;
-use crate::scanner::{BatchScanner, Depth, Scanned, WalkEnd};
-use crate::segment::{LOOKUP_BLOCK_BYTES, Segment};
+use crate::scanner::{Depth, WalkEnd};
+use crate::segment::Segment;
 
 /// Loads the segments of one log: trusts those that were flushed, checks the others.
 pub(super) struct SegmentLoader<'a> {
@@ -66,13 +65,23 @@ impl SegmentLoader<'_> {
     /// concerned, it and all behind it must go.
     fn continues(&self, loaded: &LoadedSegments, base_offset: Offset) -> Result<bool, LogError> {
         let end = loaded.log_end_offset;
-        if base_offset == end || (self.config.compact && base_offset > end) {
+        if base_offset == end || (base_offset > end && self.gap_is_from_compaction(loaded)?) {
             return Ok(true);
         }
         if end.min(base_offset) < self.recovery_point {
             return Err(self.damage(loaded, format!("the next segment starts at offset {base_offset} instead")));
         }
         Ok(false)
+    }
+
+    /// Whether the gap behind the newest segment may be one that compaction left. Ours leaves none between segments,
+    /// Kafka's does.
+    fn gap_is_from_compaction(&self, loaded: &LoadedSegments) -> Result<bool, StorageError> {
+        match loaded.segments.last() {
+            Some(last) if last.size == 0 => Ok(self.clean_shutdown),
+            Some(last) => last.shows_compaction(self.place),
+            None => Ok(false),
+        }
     }
 
     /// Loads one segment; false if it had to be cut.
@@ -123,8 +132,10 @@ impl SegmentLoader<'_> {
         let interval = self.config.index_interval_bytes;
         let unread = Segment::unread(self.place, base_offset, length, self.now);
         let epochs = &mut loaded.epochs;
+        let mut transactional = false;
         let (mut segment, end, next_offset) = unread.rebuild(self.place, Depth::Crc, interval, |header| {
             let epoch = header.partition_leader_epoch;
+            transactional |= header.is_transactional();
             if epochs.last().is_none_or(|(last, _)| *last != epoch) {
                 epochs.push((epoch, header.base_offset));
             }
@@ -148,6 +159,8 @@ impl SegmentLoader<'_> {
             segment.seal(self.place, false)?;
             loaded.side_files.extend(segment.index_paths(self.place));
         }
+        segment.doubt_transactions(self.place)?;
+        segment.transactions_in_doubt = transactional;
         segment.synced_size = 0;
         segment.close_file();
         loaded.segments.push(segment);
@@ -173,41 +186,6 @@ impl SegmentLoader<'_> {
         };
         let (offset, recovery_point) = (loaded.log_end_offset, self.recovery_point);
         LogError::DamagedBelowRecoveryPoint { path, position, offset, recovery_point, reason }
-    }
-}
-
-impl Log {
-    /// Takes the batches from `from` on into the producer state.
-    pub(super) fn replay_producers(&mut self, from: Offset, now: WallTime) -> Result<(), StorageError> {
-        let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base_offset).collect();
-        for (i, segment) in self.segments.iter().enumerate() {
-            if segment.size == 0 || bases.get(i + 1).is_some_and(|next| *next <= from) {
-                continue;
-            }
-            let path = segment.path(&self.place);
-            let file = segment.reader(&self.place)?;
-            let start = segment.floor_position(&self.place, from)?;
-            let mut scanner = BatchScanner::new(&*file, &path, start, segment.size, 4 * LOOKUP_BLOCK_BYTES);
-            while let Scanned::Batch(header) = scanner.header()? {
-                if header.base_offset >= from && header.has_producer_id() {
-                    let control = match header.is_control() {
-                        true => RecordBatch::parse(scanner.batch(&header)?).and_then(|batch| batch.control_record()),
-                        false => Ok(None),
-                    };
-                    match control {
-                        Ok(control) => {
-                            let seen_at = if header.max_timestamp < 0 { now.0 } else { header.max_timestamp };
-                            self.producers.append(&header, control.as_ref(), seen_at);
-                        }
-                        Err(error) => {
-                            tracing::warn!(segment = %path.display(), %error, "leaving out an unreadable control batch");
-                        }
-                    }
-                }
-                scanner.skip(&header);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -60,7 +60,7 @@ impl Log {
             if self.epochs.truncate_from_start(self.log_start_offset) {
                 self.epoch_version += 1;
             }
-            self.remove_segments_below_start()?;
+            self.remove_segments_below_start(now)?;
         }
         Ok(deleted)
     }
@@ -89,11 +89,11 @@ impl Log {
     }
 
     /// Removes the segments, all but the newest, that lie wholly below the log's start.
-    pub(super) fn remove_segments_below_start(&mut self) -> Result<(), StorageError> {
+    pub(super) fn remove_segments_below_start(&mut self, now: WallTime) -> Result<(), StorageError> {
         while self.segments.len() > 1 && self.segments[1].base_offset <= self.log_start_offset {
             let oldest = self.segments.remove(0);
             let base_offset = oldest.base_offset;
-            oldest.remove(&self.place)?;
+            self.retire(oldest, now)?;
             remove_snapshot(&self.place, base_offset)?;
         }
         Ok(())

@@ -1,7 +1,8 @@
-use raftsman_types::Offset;
+use raftsman_types::{Offset, WallTime};
 
 use super::Log;
 use super::partition_files::{list_snapshots, remove_snapshot, write_recovery_point_cap};
+use super::swap_recovery::remove_unfinished_swaps;
 use crate::error::{LogError, ReadError, StorageError};
 use crate::segment::Segment;
 
@@ -59,7 +60,7 @@ impl Log {
     ///
     /// # Errors
     /// `OffsetOutOfRange` past the log's end, or storage.
-    pub fn advance_log_start_offset(&mut self, offset: Offset) -> Result<(), LogError> {
+    pub fn advance_log_start_offset(&mut self, offset: Offset, now: WallTime) -> Result<(), LogError> {
         self.check_online()?;
         let (start, end) = (self.log_start_offset, self.log_end_offset);
         if offset > end {
@@ -70,7 +71,7 @@ impl Log {
             if self.epochs.truncate_from_start(offset) {
                 self.epoch_version += 1;
             }
-            let removed = self.remove_segments_below_start();
+            let removed = self.remove_segments_below_start(now);
             self.latch(removed)?;
         }
         Ok(())
@@ -96,10 +97,16 @@ impl Log {
         self.active().truncate(&place, position, new_end, interval)?;
         self.log_end_offset = new_end;
         self.flushed_offset = self.flushed_offset.min(new_end);
+        self.forget_compaction_past(new_end);
         // Only if the log starts within the batch that went.
         self.log_start_offset = self.log_start_offset.min(new_end);
         self.tail.truncate(new_end);
         Ok(())
+    }
+
+    fn forget_compaction_past(&mut self, new_end: Offset) {
+        self.checkpointed_recovery_point = self.checkpointed_recovery_point.min(new_end);
+        self.compacted_upto = self.compacted_upto.min(new_end);
     }
 
     /// Everything on disk that speaks of offsets past `new_end`, but the batches: gone before they are,
@@ -115,6 +122,7 @@ impl Log {
             remove_snapshot(&self.place, snapshot)?;
             any = true;
         }
+        any |= remove_unfinished_swaps(&self.place)?;
         if any { self.place.sync_directory() } else { Ok(()) }
     }
 
@@ -130,6 +138,7 @@ impl Log {
         self.log_start_offset = start_offset;
         self.log_end_offset = start_offset;
         self.flushed_offset = start_offset;
+        self.forget_compaction_past(0);
         self.tail.clear();
         self.producers.clear();
         self.first_open_transaction = None;

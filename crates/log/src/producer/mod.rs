@@ -6,4 +6,4 @@ mod snapshot;
 mod state;
 
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot};
-pub(crate) use state::{ProducerState, SequenceCheck};
+pub(crate) use state::{CompletedTransaction, LastRecord, ProducerState, SequenceCheck};

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use raftsman_records::{BatchHeader, ControlRecord, ControlRecordType, NO_SEQUENCE};
-use raftsman_types::{Offset, ProducerId, WallTime};
+use raftsman_types::{Offset, ProducerEpoch, ProducerId, WallTime};
 
 use super::entry::ProducerEntry;
 use crate::error::AppendError;
@@ -10,6 +10,24 @@ use crate::error::AppendError;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ProducerState {
     producers: HashMap<ProducerId, ProducerEntry>,
+}
+
+/// A transaction whose marker was taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CompletedTransaction {
+    pub(crate) producer_id: ProducerId,
+    pub(crate) first_offset: Offset,
+    /// Of the marker.
+    pub(crate) last_offset: Offset,
+    pub(crate) is_aborted: bool,
+}
+
+/// Where compaction finds the last sequence of a producer, which it must keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastRecord {
+    /// Last offset of the producer's last batch of data; `None` if only a marker is known of it.
+    pub(crate) data_offset: Option<Offset>,
+    pub(crate) epoch: ProducerEpoch,
 }
 
 /// What to do with a producer's batch.
@@ -74,26 +92,45 @@ impl ProducerState {
     }
 
     /// Takes in a batch that is in the log; `control` is its record if it is a control batch, `seen_at`
-    /// (ms since 1970) what its producer's idle time counts from.
-    pub(crate) fn append(&mut self, header: &BatchHeader, control: Option<&ControlRecord>, seen_at: i64) {
-        if !header.has_producer_id() {
-            return;
+    /// (ms since 1970) what its producer's idle time counts from. Returns the transaction it ends.
+    pub(crate) fn append(
+        &mut self,
+        header: &BatchHeader,
+        control: Option<&ControlRecord>,
+        seen_at: i64,
+    ) -> Option<CompletedTransaction> {
+        // A marker that compaction emptied speaks of a transaction nothing is left of.
+        if !header.has_producer_id() || (header.is_control() && control.is_none()) {
+            return None;
         }
         let entry =
             self.producers.entry(header.producer_id).or_insert_with(|| ProducerEntry::new(header.producer_epoch));
         // A follower may see an older epoch only from a log written before the fence; it changes nothing.
         if header.producer_epoch < entry.epoch {
-            return;
+            return None;
         }
-        match control {
-            None => entry.append(header, seen_at),
-            Some(record) => match record.control_type {
-                ControlRecordType::Commit | ControlRecordType::Abort => {
-                    entry.end_transaction(header, record.coordinator_epoch, seen_at);
-                }
-                _ => {}
-            },
-        }
+        let Some(record) = control else {
+            entry.append(header, seen_at);
+            return None;
+        };
+        let is_aborted = match record.control_type {
+            ControlRecordType::Abort => true,
+            ControlRecordType::Commit => false,
+            _ => return None,
+        };
+        let first_offset = entry.transaction_start;
+        entry.end_transaction(header, record.coordinator_epoch, seen_at);
+        let (producer_id, last_offset) = (header.producer_id, header.last_offset());
+        (first_offset >= 0).then_some(CompletedTransaction { producer_id, first_offset, last_offset, is_aborted })
+    }
+
+    /// Where the last record of each producer is.
+    pub(crate) fn last_records(&self) -> HashMap<ProducerId, LastRecord> {
+        let last = |entry: &ProducerEntry| LastRecord {
+            data_offset: entry.batches.last().map(|batch| batch.last_offset),
+            epoch: entry.epoch,
+        };
+        self.producers.iter().map(|(id, entry)| (*id, last(entry))).collect()
     }
 
     /// First offset of the oldest open transaction.

@@ -4,9 +4,10 @@ use raftsman_records::{BatchError, BatchHeader, NO_TIMESTAMP};
 use raftsman_types::{Offset, WallTime};
 
 use super::{FindError, LOOKUP_BLOCK_BYTES, MAX_PENDING_ENTRIES, Segment, WALK_BLOCK_BYTES};
+use crate::atomic_file::remove_if_there;
 use crate::error::StorageError;
 use crate::fs::File;
-use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
+use crate::index::{OffsetEntry, SparseIndex, TimeEntry, TransactionIndex};
 use crate::place::Place;
 use crate::scanner::{BatchScanner, Depth, Scanned, WalkEnd, walk};
 
@@ -22,6 +23,10 @@ impl Segment {
         now: WallTime,
     ) -> Result<(Segment, WalkEnd, Offset), StorageError> {
         let mut segment = Segment::new(place, base_offset, size, now);
+        match TransactionIndex::load(place, base_offset)? {
+            Some(transactions) => segment.transactions = transactions,
+            None => segment.doubt_transactions(place)?,
+        }
         let indexes = (
             SparseIndex::<OffsetEntry>::load(place, base_offset)?,
             SparseIndex::<TimeEntry>::load(place, base_offset)?,
@@ -62,6 +67,14 @@ impl Segment {
             return segment.rebuild(place, Depth::Headers, index_interval_bytes, |_| ());
         }
         Ok((segment, end, next_offset))
+    }
+
+    /// Drops the index of aborted transactions: it is to be made anew from the batches.
+    pub(crate) fn doubt_transactions(&mut self, place: &Place) -> Result<(), StorageError> {
+        remove_if_there(&*place.fs, &TransactionIndex::path(place, self.base_offset))?;
+        self.transactions = TransactionIndex::default();
+        self.transactions_in_doubt = true;
+        Ok(())
     }
 
     /// Whether the largest timestamp of the time index stands where it says.

@@ -13,7 +13,7 @@ use raftsman_types::{Offset, WallTime};
 use crate::atomic_file::remove_if_there;
 use crate::error::{IoContext, StorageError};
 use crate::fs::{File, OpenMode};
-use crate::index::{OffsetEntry, SparseIndex, TimeEntry};
+use crate::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, TransactionIndex};
 use crate::place::Place;
 use crate::scanner::Depth;
 
@@ -36,6 +36,9 @@ pub(crate) struct Segment {
     file: OnceLock<Arc<dyn File>>,
     offset_index: SparseIndex<OffsetEntry>,
     time_index: SparseIndex<TimeEntry>,
+    pub(crate) transactions: TransactionIndex,
+    /// Whether the aborted transactions are to be found from the batches when the log opens.
+    pub(crate) transactions_in_doubt: bool,
     bytes_since_index_entry: u64,
     /// The largest timestamp, or -1.
     pub(crate) max_timestamp: i64,
@@ -59,6 +62,8 @@ impl Segment {
             file: OnceLock::new(),
             offset_index: SparseIndex::empty(),
             time_index: SparseIndex::empty(),
+            transactions: TransactionIndex::default(),
+            transactions_in_doubt: false,
             bytes_since_index_entry: 0,
             max_timestamp: NO_TIMESTAMP,
             offset_of_max_timestamp: base_offset,
@@ -88,11 +93,12 @@ impl Segment {
 
     /// Takes a batch at `position` into the indexes, Kafka's way: an entry for it if enough bytes came
     /// since the last one.
-    fn note_batch(&mut self, position: u64, header: &BatchHeader, index_interval_bytes: u64) {
+    pub(crate) fn note_batch(&mut self, position: u64, header: &BatchHeader, index_interval_bytes: u64) {
         if position == 0 {
             self.first_timestamp = header.max_timestamp;
         }
-        if header.max_timestamp > self.max_timestamp {
+        // A batch that compaction emptied has no record to be found by its timestamp.
+        if header.record_count > 0 && header.max_timestamp > self.max_timestamp {
             self.max_timestamp = header.max_timestamp;
             self.offset_of_max_timestamp = header.last_offset();
         }
@@ -114,7 +120,8 @@ impl Segment {
 
     fn write_pending(&mut self, place: &Place) -> Result<(), StorageError> {
         self.offset_index.write_pending(place, self.base_offset)?;
-        self.time_index.write_pending(place, self.base_offset)
+        self.time_index.write_pending(place, self.base_offset)?;
+        self.transactions.write_pending(place, self.base_offset)
     }
 
     /// Writes whole batches, whose offsets and epochs stand, behind the others: one write. After an
@@ -201,13 +208,49 @@ impl Segment {
         self.push_time_entry();
         self.offset_index.seal(place, self.base_offset, sync)?;
         self.time_index.seal(place, self.base_offset, sync)?;
+        self.transactions.write_pending(place, self.base_offset)?;
         self.index_is_new = false;
         Ok(())
     }
 
+    /// The contents of the index files of a segment that is written aside and gets no more batches; `None` for a file
+    /// that need not be.
+    pub(crate) fn take_index_contents(&mut self) -> [Option<Vec<u8>>; 3] {
+        self.push_time_entry();
+        self.index_is_new = false;
+        let transactions = (!self.transactions.is_empty()).then(|| self.transactions.encode_pending());
+        self.transactions.pending_are_written();
+        [Some(self.offset_index.take_content()), Some(self.time_index.take_content()), transactions]
+    }
+
+    /// Bytes of the larger of the two indexes.
+    pub(crate) fn index_bytes(&self) -> u64 {
+        (self.offset_index.len() * OffsetEntry::BYTES).max(self.time_index.len() * TimeEntry::BYTES) as u64
+    }
+
+    /// When its first batch was written, ms since 1970; -1 if that is not known.
+    pub(crate) fn first_timestamp(&self) -> i64 {
+        self.first_timestamp
+    }
+
+    /// Whether batches or records lie no longer as closely as they were written: traces of compaction, which explain a
+    /// gap behind the segment.
+    pub(crate) fn shows_compaction(&self, place: &Place) -> Result<bool, StorageError> {
+        let (mut expected, mut shows) = (self.base_offset, false);
+        self.visit_headers(place, |header| {
+            let is_whole = i64::from(header.record_count) == i64::from(header.last_offset_delta) + 1;
+            shows |= header.base_offset != expected || !is_whole;
+            expected = header.next_offset();
+        })?;
+        Ok(shows)
+    }
+
     /// Whether the index files lack something that is known here.
     pub(crate) fn has_unwritten_indexes(&self) -> bool {
-        self.index_is_new || self.offset_index.pending() > 0 || self.time_index.pending() > 0
+        self.index_is_new
+            || self.offset_index.pending() > 0
+            || self.time_index.pending() > 0
+            || self.transactions.pending() > 0
     }
 
     /// Writes out the indexes of a segment that may get more batches in a next life. Without entries
@@ -217,10 +260,12 @@ impl Segment {
             self.offset_index.seal(place, self.base_offset, false)?;
             self.time_index.seal(place, self.base_offset, false)?;
         } else {
-            for path in self.index_paths(place) {
+            let [offset_index, time_index, _] = self.index_paths(place);
+            for path in [offset_index, time_index] {
                 remove_if_there(&*place.fs, &path)?;
             }
         }
+        self.transactions.write_pending(place, self.base_offset)?;
         self.index_is_new = false;
         Ok(())
     }
@@ -240,6 +285,7 @@ impl Segment {
         self.size = position;
         self.synced_size = position;
         let base_offset = self.base_offset;
+        self.transactions.truncate(place, base_offset, offset)?;
         let keep = |relative: u32| base_offset + i64::from(relative) < offset;
         self.offset_index.truncate(place, base_offset, |entry| keep(entry.relative_offset))?;
         self.time_index.truncate(place, base_offset, |entry| keep(entry.relative_offset))?;
@@ -305,14 +351,15 @@ impl Segment {
         Segment::log_path(place, self.base_offset)
     }
 
-    fn log_path(place: &Place, base_offset: Offset) -> PathBuf {
+    pub(crate) fn log_path(place: &Place, base_offset: Offset) -> PathBuf {
         place.directory.join(format!("{base_offset:020}.log"))
     }
 
-    pub(crate) fn index_paths(&self, place: &Place) -> [PathBuf; 2] {
+    pub(crate) fn index_paths(&self, place: &Place) -> [PathBuf; 3] {
         [
             SparseIndex::<OffsetEntry>::path(place, self.base_offset),
             SparseIndex::<TimeEntry>::path(place, self.base_offset),
+            TransactionIndex::path(place, self.base_offset),
         ]
     }
 

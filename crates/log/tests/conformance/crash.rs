@@ -60,7 +60,7 @@ fn script(rig: &mut Rig, ledger: &mut Ledger) -> Result<(), String> {
     let start = rig.log.log_end_offset() / 2;
     // Whatever lies wholly below the new start may be gone from here on.
     ledger.durable.retain(|(base, _)| *base >= start);
-    rig.log.advance_log_start_offset(start).map_err(text)?;
+    rig.log.advance_log_start_offset(start, NOW).map_err(text)?;
     rig.log.close(NOW).map_err(text)?;
     ledger.written.retain(|(base, _)| *base >= start);
     ledger.flushed();

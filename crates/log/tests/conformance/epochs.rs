@@ -146,7 +146,7 @@ fn a_start_that_moves_up_takes_old_epochs_with_it() {
     for epoch in [0, 1, 1, 4] {
         rig.append(batch(2, 0), epoch);
     }
-    rig.log.advance_log_start_offset(3).expect("advanced");
+    rig.log.advance_log_start_offset(3, NOW).expect("advanced");
     assert_eq!((rig.log.epoch_of(2), rig.log.epoch_of(3)), (None, Some(LeaderEpoch(1))));
     assert_eq!(ask(&rig, 0), Some((0, 3)), "that data is gone; what there is begins at 3");
     assert_eq!(ask(&rig, 1), Some((1, 6)));

@@ -10,12 +10,12 @@ use super::rig::{NOW, Rig, stored_batch};
 fn batches_must_go_on_where_the_log_ends() {
     let mut rig = Rig::new(LogConfig::default());
     rig.log.append_as_follower(stored_batch(3, 0, 0), NOW).expect("copied");
-    for wrong in [0, 2, 4] {
+    for wrong in [0, 2] {
         let error = rig.log.append_as_follower(stored_batch(1, wrong, 0), NOW).expect_err("refused");
         assert!(matches!(error, AppendError::UnexpectedOffset { expected: 3, got } if got == wrong), "{error}");
     }
-    let gap = Bytes::from([stored_batch(1, 3, 0), stored_batch(1, 5, 0)].concat());
-    assert!(rig.log.append_as_follower(gap, NOW).is_err());
+    let back = Bytes::from([stored_batch(2, 3, 0), stored_batch(1, 4, 0)].concat());
+    assert!(rig.log.append_as_follower(back, NOW).is_err());
     assert_eq!(rig.log.log_end_offset(), 3, "all or nothing");
     let two = Bytes::from([stored_batch(1, 3, 0), stored_batch(2, 4, 1)].concat());
     let info = rig.log.append_as_follower(two.clone(), NOW).expect("copied");
@@ -24,7 +24,8 @@ fn batches_must_go_on_where_the_log_ends() {
 
 #[test]
 fn compacted_logs_may_have_gaps() {
-    let mut rig = Rig::new(LogConfig { compact: true, ..LogConfig::default() });
+    // Whatever its policy is now: it may have been compacted before.
+    let mut rig = Rig::new(LogConfig::default());
     rig.log.append_as_follower(stored_batch(1, 2, 0), NOW).expect("copied");
     rig.log.append_as_follower(stored_batch(1, 7, 0), NOW).expect("copied");
     assert!(rig.log.append_as_follower(stored_batch(1, 7, 0), NOW).is_err());

@@ -1,5 +1,6 @@
 //! The log from outside, over a file system that forgets what was not synced.
 
+mod compaction;
 mod crash;
 mod directory;
 mod epochs;

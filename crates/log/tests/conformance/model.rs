@@ -142,7 +142,7 @@ fn apply(rig: &mut Rig, model: &mut Model, step: &Step, seed: i64) {
         }
         Step::AdvanceStart { percent } => {
             let start = model.offset_at(*percent);
-            rig.log.advance_log_start_offset(start).expect("advanced");
+            rig.log.advance_log_start_offset(start, NOW).expect("advanced");
             model.start = model.start.max(start);
             model.batches.retain(|batch| batch.last_offset() >= start);
         }
@@ -221,7 +221,7 @@ fn crash(rig: &mut Rig, model: &mut Model, survival: u8) {
 /// may lie past the end that is left; then there is nothing to move.
 fn restore_start(rig: &mut Rig, model: &mut Model) {
     let start = model.start.min(rig.log.log_end_offset());
-    rig.log.advance_log_start_offset(start).expect("advanced");
+    rig.log.advance_log_start_offset(start, NOW).expect("advanced");
     model.start = rig.log.log_start_offset();
     let kept = model.batches.iter().filter(|batch| batch.last_offset() >= model.start).cloned().collect();
     model.batches = kept;

@@ -22,7 +22,7 @@ fn every_call_gives_the_first_error() {
         log.truncate_to(2).expect_err("offline").to_string(),
         log.reset_to(0).expect_err("offline").to_string(),
         log.assign_epoch_start(LeaderEpoch(1), 6).expect_err("offline").to_string(),
-        log.advance_log_start_offset(2).expect_err("offline").to_string(),
+        log.advance_log_start_offset(2, NOW).expect_err("offline").to_string(),
         log.delete_old_segments(6, NOW).expect_err("offline").to_string(),
         log.roll_if_due(NOW).expect_err("offline").to_string(),
         log.flush(NOW).expect_err("offline").to_string(),
@@ -45,7 +45,7 @@ fn a_failing_change_takes_the_log_offline_wherever_it_strikes() {
         ("truncate", |rig| rig.log.truncate_to(3).is_err()),
         ("reset", |rig| rig.log.reset_to(50).is_err()),
         ("assign", |rig| rig.log.assign_epoch_start(LeaderEpoch(2), 40).is_err()),
-        ("advance", |rig| rig.log.advance_log_start_offset(30).is_err()),
+        ("advance", |rig| rig.log.advance_log_start_offset(30, NOW).is_err()),
         ("close", |rig| rig.log.close(NOW).is_err()),
     ];
     for (what, act) in acts {

@@ -108,10 +108,10 @@ fn a_full_index_rolls_the_segment() {
 #[test]
 fn the_log_start_moves_up_only_and_within_the_log() {
     let mut rig = ten_batches_a_second_apart(small_segments());
-    rig.log.advance_log_start_offset(11).expect("advanced");
-    rig.log.advance_log_start_offset(5).expect("ignored");
+    rig.log.advance_log_start_offset(11, NOW).expect("advanced");
+    rig.log.advance_log_start_offset(5, NOW).expect("ignored");
     assert_eq!(rig.log.log_start_offset(), 11);
-    let error = rig.log.advance_log_start_offset(41).expect_err("past the end");
+    let error = rig.log.advance_log_start_offset(41, NOW).expect_err("past the end");
     assert!(matches!(error, LogError::OffsetOutOfRange { offset: 41, start: 11, end: 40 }));
     assert!(rig.all()[0].last_offset() >= 11);
 }

@@ -157,3 +157,8 @@ pub fn producer_batch(id: i64, epoch: i16, sequence: i32, records: usize) -> Byt
     }
     builder.build(0, LeaderEpoch(-1))
 }
+
+/// The marker that ends a producer's transaction.
+pub fn marker(id: i64, epoch: i16, commit: bool) -> Bytes {
+    raftsman_records::end_transaction_marker(ProducerId(id), ProducerEpoch(epoch), commit, 0, NOW.0)
+}

@@ -4,7 +4,7 @@ use raftsman_log::LogConfig;
 use raftsman_records::{BatchBuilder, Compression, TimestampType};
 use raftsman_types::{LeaderEpoch, WallTime};
 
-use super::rig::{Rig, batch_at, small_segments};
+use super::rig::{NOW, Rig, batch_at, small_segments};
 
 /// What a walk over all records finds.
 fn expected(all: &[(i64, i64, LeaderEpoch)], timestamp: i64) -> Option<(i64, i64, LeaderEpoch)> {
@@ -51,7 +51,7 @@ fn lookups_agree_with_a_walk_over_all_records() {
         let found = rig.log.max_timestamp().expect("readable").expect("a record");
         assert_eq!(Some((found.0, found.1)), expected(&all, largest).map(|(offset, at, _)| (offset, at)));
     }
-    rig.log.advance_log_start_offset(77).expect("advanced");
+    rig.log.advance_log_start_offset(77, NOW).expect("advanced");
     let all = all_records(&rig);
     for timestamp in (-1..3_600).step_by(7) {
         let found = rig.log.offset_for_timestamp(timestamp).expect("readable");

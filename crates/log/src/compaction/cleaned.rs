@@ -1,0 +1,178 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use raftsman_records::BatchHeader;
+use raftsman_types::{Offset, WallTime};
+
+use crate::atomic_file::remove_if_there;
+use crate::error::{IoContext, StorageError};
+use crate::fs::{File, OpenMode};
+use crate::index::AbortedTransaction;
+use crate::place::Place;
+use crate::segment::Segment;
+
+/// The files of a segment, in the order in which they are renamed: whoever finds the log file under its new name finds
+/// the others there, too.
+const SUFFIXES: [&str; 4] = ["index", "timeindex", "txnindex", "log"];
+
+/// The files of a segment beside its place: `.cleaned` while they are written, `.swap` from when they are complete
+/// until they are in their place; and those that left it, `.deleted`.
+#[derive(Debug)]
+pub(crate) struct CleanedFiles<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) base_offset: Offset,
+}
+
+impl CleanedFiles<'_> {
+    fn path(&self, suffix: &str, state: &str) -> PathBuf {
+        self.place.directory.join(format!("{:020}.{suffix}{state}", self.base_offset))
+    }
+
+    /// Renames the files from one state (`.cleaned`, `.swap`, `.deleted`, or none) to another. A file that is not there
+    /// is left out: not every segment has all of them. Returns the new paths.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<Vec<PathBuf>, StorageError> {
+        let mut renamed = Vec::with_capacity(SUFFIXES.len());
+        for suffix in SUFFIXES {
+            let (from, to) = (self.path(suffix, from), self.path(suffix, to));
+            match self.place.fs.rename(&from, &to) {
+                Ok(()) => renamed.push(to),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StorageError::new("rename", &from, error)),
+            }
+        }
+        Ok(renamed)
+    }
+
+    /// Removes the files in this state, the log file first: without it the others mean nothing.
+    pub(crate) fn remove(&self, state: &str) -> Result<(), StorageError> {
+        SUFFIXES.iter().rev().try_for_each(|suffix| remove_if_there(&*self.place.fs, &self.path(suffix, state)))
+    }
+}
+
+/// A segment that is to take the place of some others, complete and synced, in files of its own.
+#[derive(Debug)]
+pub struct CleanedGroup {
+    pub(crate) place: Place,
+    pub(crate) segment: Option<Segment>,
+    pub(crate) base_offset: Offset,
+    /// Base offset and bytes of the segments it replaces.
+    pub(crate) replaces: Vec<(Offset, u64)>,
+    /// The log's generations when the compaction began.
+    pub(crate) generation: (u64, u64),
+}
+
+impl CleanedGroup {
+    /// Syncs the names of the files: to be called, where blocking is allowed, between the two steps of the swap.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn sync_names(&self) -> Result<(), StorageError> {
+        self.place.sync_directory()
+    }
+}
+
+impl Drop for CleanedGroup {
+    /// What was not swapped in is of no use. A left-over would be removed when the log is opened, too.
+    fn drop(&mut self) {
+        if self.segment.is_some() {
+            let files = CleanedFiles { place: &self.place, base_offset: self.base_offset };
+            for state in [".swap", ".cleaned"] {
+                if let Err(error) = files.remove(state) {
+                    tracing::warn!(log = %self.place.directory.display(), %error, "a compacted segment is left over");
+                }
+            }
+        }
+    }
+}
+
+/// Writes the files of one compacted segment.
+#[derive(Debug)]
+pub(super) struct CleanedWriter<'a> {
+    place: &'a Place,
+    path: PathBuf,
+    file: Arc<dyn File>,
+    segment: Segment,
+    buffer: BytesMut,
+    written: u64,
+    buffer_bytes: usize,
+    index_interval_bytes: u64,
+    complete: bool,
+}
+
+impl<'a> CleanedWriter<'a> {
+    pub(super) fn create(
+        place: &'a Place,
+        base_offset: Offset,
+        buffer_bytes: usize,
+        index_interval_bytes: u64,
+        now: WallTime,
+    ) -> Result<CleanedWriter<'a>, StorageError> {
+        let files = CleanedFiles { place, base_offset };
+        let path = files.path("log", ".cleaned");
+        let file = place.fs.open(&path, OpenMode::Truncate).context("create", &path)?;
+        Ok(CleanedWriter {
+            place,
+            path,
+            file,
+            segment: Segment::unread(place, base_offset, 0, now),
+            buffer: BytesMut::new(),
+            written: 0,
+            buffer_bytes,
+            index_interval_bytes,
+            complete: false,
+        })
+    }
+
+    pub(super) fn push(&mut self, header: &BatchHeader, batch: &[u8]) -> Result<(), StorageError> {
+        self.segment.note_batch(self.segment.size, header, self.index_interval_bytes);
+        self.segment.size += batch.len() as u64;
+        self.buffer.extend_from_slice(batch);
+        if self.buffer.len() >= self.buffer_bytes { self.write_buffer() } else { Ok(()) }
+    }
+
+    pub(super) fn push_aborted(&mut self, aborted: AbortedTransaction) {
+        self.segment.transactions.push(aborted);
+    }
+
+    fn write_buffer(&mut self) -> Result<(), StorageError> {
+        self.file.write_all_at(&self.buffer, self.written).context("write", &self.path)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Completes the files and syncs them.
+    pub(super) fn finish(mut self) -> Result<Segment, StorageError> {
+        self.write_buffer()?;
+        self.file.sync_data().context("sync", &self.path)?;
+        let base_offset = self.segment.base_offset;
+        let files = CleanedFiles { place: self.place, base_offset };
+        let indexes = self.segment.take_index_contents();
+        for (suffix, content) in SUFFIXES.iter().zip(&indexes) {
+            if let Some(content) = content {
+                write_synced(self.place, &files.path(suffix, ".cleaned"), content)?;
+            }
+        }
+        self.segment.synced_size = self.segment.size;
+        self.complete = true;
+        Ok(std::mem::replace(&mut self.segment, Segment::unread(self.place, base_offset, 0, WallTime(0))))
+    }
+}
+
+impl Drop for CleanedWriter<'_> {
+    fn drop(&mut self) {
+        if !self.complete {
+            let files = CleanedFiles { place: self.place, base_offset: self.segment.base_offset };
+            if let Err(error) = files.remove(".cleaned") {
+                tracing::warn!(log = %self.place.directory.display(), %error, "a half-compacted segment is left over");
+            }
+        }
+    }
+}
+
+fn write_synced(place: &Place, path: &Path, content: &[u8]) -> Result<(), StorageError> {
+    let file = place.fs.open(path, OpenMode::Truncate).context("create", path)?;
+    file.write_all_at(content, 0).context("write", path)?;
+    file.sync_data().context("sync", path)
+}

@@ -1,0 +1,78 @@
+//! What a crash in the middle of a swap left: finished when the log is opened, or undone.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use raftsman_types::Offset;
+
+use super::open::base_offset_of;
+use crate::atomic_file::remove_if_there;
+use crate::compaction::CleanedFiles;
+use crate::error::{IoContext, StorageError};
+use crate::fs::{DirectoryEntry, OpenMode};
+use crate::place::Place;
+use crate::scanner::{BatchScanner, Depth, walk};
+
+const BLOCK_BYTES: usize = 256 * 1024;
+
+fn is_unfinished(entry: &DirectoryEntry) -> bool {
+    !entry.is_directory && (entry.name.ends_with(".swap") || entry.name.ends_with(".cleaned"))
+}
+
+/// Finishes the swaps that were announced and drops what was not complete. Nothing is to be read before. Returns what
+/// is in the directory then.
+pub(super) fn finish_swaps(place: &Place) -> Result<Vec<DirectoryEntry>, StorageError> {
+    let entries = place.fs.list(&place.directory).context("list", &place.directory)?;
+    if !entries.iter().any(is_unfinished) {
+        return Ok(entries);
+    }
+    let bases =
+        |suffix: &str| -> Vec<Offset> { entries.iter().filter_map(|e| base_offset_of(&e.name, suffix)).collect() };
+    let mut logs: BTreeMap<Offset, u64> = BTreeMap::new();
+    for entry in &entries {
+        logs.extend(base_offset_of(&entry.name, ".log").map(|base| (base, entry.length)));
+    }
+    // Kafka renames several at once, the newest first: they count only when none is left to be renamed.
+    let first_unfinished = bases(".log.cleaned").into_iter().min().unwrap_or(Offset::MAX);
+    for base_offset in bases(".log.swap").into_iter().filter(|base| *base < first_unfinished) {
+        let Some(end) = end_of_swap(place, base_offset)? else { continue };
+        for replaced in logs.range(base_offset..end).map(|(base, _)| *base) {
+            CleanedFiles { place, base_offset: replaced }.remove("")?;
+        }
+        CleanedFiles { place, base_offset }.rename(".swap", "")?;
+        tracing::info!(log = %place.directory.display(), base_offset, end, "finished putting a compacted segment in its place");
+    }
+    remove_unfinished_swaps(place)?;
+    place.sync_directory()?;
+    place.fs.list(&place.directory).context("list", &place.directory)
+}
+
+/// Up to where a complete segment goes; `None` for one that is not whole.
+fn end_of_swap(place: &Place, base_offset: Offset) -> Result<Option<Offset>, StorageError> {
+    let path = place.directory.join(format!("{base_offset:020}.log.swap"));
+    let file = place.fs.open(&path, OpenMode::Read).context("open", &path)?;
+    let length = file.length().context("read", &path)?;
+    let mut scanner = BatchScanner::new(&*file, &path, 0, length, BLOCK_BYTES);
+    let mut end = base_offset + 1;
+    let walked = walk(&mut scanner, base_offset, Depth::Crc, |_, header| {
+        end = header.next_offset();
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if let Some(problem) = walked.problem {
+        tracing::warn!(segment = %path.display(), %problem, "dropping a compacted segment that is not whole");
+        return Ok(None);
+    }
+    Ok(Some(end))
+}
+
+/// Removes every file of a swap that is not in its place; whether there was any.
+pub(super) fn remove_unfinished_swaps(place: &Place) -> Result<bool, StorageError> {
+    let mut any = false;
+    for entry in place.fs.list(&place.directory).context("list", &place.directory)? {
+        if is_unfinished(&entry) {
+            remove_if_there(&*place.fs, &place.directory.join(&entry.name))?;
+            any = true;
+        }
+    }
+    Ok(any)
+}

@@ -1,0 +1,127 @@
+//! What a log knows of producers and their transactions beyond the batches: restored when it opens or is cut.
+
+use raftsman_records::RecordBatch;
+use raftsman_types::{Offset, WallTime};
+
+use super::Log;
+use super::partition_files::{list_snapshots, load_snapshot, remove_snapshot};
+use crate::error::{LogError, ReadError, StorageError};
+use crate::index::{AbortedTransaction, TransactionIndex};
+use crate::producer::{CompletedTransaction, ProducerState};
+use crate::scanner::{BatchScanner, Scanned};
+use crate::segment::LOOKUP_BLOCK_BYTES;
+
+/// The index entry of a transaction that was just completed, if it was aborted.
+pub(super) fn aborted_transaction(
+    producers: &ProducerState,
+    completed: CompletedTransaction,
+) -> Option<AbortedTransaction> {
+    let CompletedTransaction { producer_id, first_offset, last_offset, is_aborted } = completed;
+    let last_stable_offset = producers.first_open_transaction().unwrap_or(last_offset + 1);
+    is_aborted.then_some(AbortedTransaction { producer_id, first_offset, last_offset, last_stable_offset })
+}
+
+impl Log {
+    /// The aborted transactions with records in `from..upto`, in the order in which they ended: what a
+    /// `read_committed` consumer needs besides the batches of that range.
+    ///
+    /// # Errors
+    /// Storage, or an index file that was damaged since the log was opened.
+    pub fn aborted_transactions(&self, from: Offset, upto: Offset) -> Result<Vec<AbortedTransaction>, ReadError> {
+        self.check_online()?;
+        let mut aborted = Vec::new();
+        let first = self.segments.partition_point(|segment| segment.base_offset <= from).saturating_sub(1);
+        for segment in &self.segments[first..] {
+            for entry in segment.transactions.entries(&self.place, segment.base_offset)? {
+                if entry.last_offset >= from && entry.first_offset < upto {
+                    aborted.push(entry);
+                }
+                if entry.last_stable_offset >= upto {
+                    return Ok(aborted);
+                }
+            }
+        }
+        Ok(aborted)
+    }
+
+    /// Rebuilds the producers from the newest snapshot at or below the log's end and the batches behind
+    /// it, and removes snapshots that are of no more use. Where the aborted transactions of a segment are in doubt,
+    /// begins with a snapshot from before it and finds them on the way.
+    pub(super) fn restore_producers(&mut self, now: WallTime) -> Result<(), LogError> {
+        let end = self.log_end_offset;
+        let in_doubt = self.segments.iter().find(|segment| segment.transactions_in_doubt);
+        let limit = in_doubt.map_or(end, |segment| segment.base_offset.min(end));
+        let snapshot = load_snapshot(&self.place, limit)?;
+        let (from, producers) = snapshot.unwrap_or((self.segments[0].base_offset, Default::default()));
+        self.producers = producers;
+        self.replay_producers(from, now)?;
+        self.producers.enforce_limit(self.config.max_producer_ids);
+        self.refresh_first_open_transaction();
+        let snapshots = list_snapshots(&self.place)?;
+        let newest = snapshots.iter().rfind(|offset| **offset <= end).copied();
+        for offset in snapshots {
+            let is_base = self.segments.iter().any(|segment| segment.base_offset == offset);
+            if offset > end || (!is_base && Some(offset) != newest) {
+                remove_snapshot(&self.place, offset)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the batches from `from` on into the producer state.
+    fn replay_producers(&mut self, from: Offset, now: WallTime) -> Result<(), StorageError> {
+        let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base_offset).collect();
+        for i in 0..self.segments.len() {
+            if self.segments[i].size == 0 || bases.get(i + 1).is_some_and(|next| *next <= from) {
+                continue;
+            }
+            let aborted = self.replay_segment(i, from, now)?;
+            let is_sealed = i + 1 < bases.len();
+            let segment = &mut self.segments[i];
+            if std::mem::take(&mut segment.transactions_in_doubt) && !aborted.is_empty() {
+                segment.transactions = TransactionIndex::of(aborted);
+                if is_sealed {
+                    segment.transactions.write_pending(&self.place, bases[i])?;
+                    self.unsynced_side_files.push(TransactionIndex::path(&self.place, bases[i]));
+                    self.names_changed += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the batches of one segment into the producer state; returns the aborted transactions that end there.
+    fn replay_segment(
+        &mut self,
+        i: usize,
+        from: Offset,
+        now: WallTime,
+    ) -> Result<Vec<AbortedTransaction>, StorageError> {
+        let segment = &self.segments[i];
+        let path = segment.path(&self.place);
+        let file = segment.reader(&self.place)?;
+        let start = segment.floor_position(&self.place, from)?;
+        let mut scanner = BatchScanner::new(&*file, &path, start, segment.size, 4 * LOOKUP_BLOCK_BYTES);
+        let mut aborted = Vec::new();
+        while let Scanned::Batch(header) = scanner.header()? {
+            if header.base_offset >= from && header.has_producer_id() {
+                let control = match header.is_control() {
+                    true => RecordBatch::parse(scanner.batch(&header)?).and_then(|batch| batch.control_record()),
+                    false => Ok(None),
+                };
+                match control {
+                    Ok(control) => {
+                        let seen_at = if header.max_timestamp < 0 { now.0 } else { header.max_timestamp };
+                        let completed = self.producers.append(&header, control.as_ref(), seen_at);
+                        aborted.extend(completed.and_then(|c| aborted_transaction(&self.producers, c)));
+                    }
+                    Err(error) => {
+                        tracing::warn!(segment = %path.display(), %error, "leaving out an unreadable control batch");
+                    }
+                }
+            }
+            scanner.skip(&header);
+        }
+        Ok(aborted)
+    }
+}
