@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raftsman_broker::BrokerConfig;
-use raftsman_broker::config::{BrokerKey, GroupConfig, ListenerConfig, SecurityProtocol};
+use raftsman_broker::config::{BrokerKey, CleanerConfig, GroupConfig, ListenerConfig, SecurityProtocol};
 use raftsman_controller::decide::ClusterSettings;
 use raftsman_controller::{ControllerConfig, RaftTimings, Voter};
 use raftsman_metadata::Durability;
@@ -45,6 +45,7 @@ pub fn broker_config(config: &ServerConfig, cluster_id: Option<&str>) -> Result<
         groups: groups(config)?,
         session_timeout_ms: settings.number("broker.session.timeout.ms")?,
         heartbeat_interval_ms: settings.number("broker.heartbeat.interval.ms")?,
+        cleaner: cleaner(settings)?,
         replica_lag_time_max_ms: settings.number("replica.lag.time.max.ms")?,
         reserved_bytes: settings.number("log.dirs.reserved.bytes")?,
         auto_create_topics: settings.flag("auto.create.topics.enable"),
@@ -94,6 +95,19 @@ pub fn controller_config(config: &ServerConfig, directories: &Directories) -> Re
             delete_topic: settings.flag("delete.topic.enable"),
         },
         raft: RaftTimings::default(),
+    })
+}
+
+fn cleaner(settings: &Settings) -> Result<CleanerConfig, ConfigError> {
+    let dedupe_buffer: i64 = settings.number("log.cleaner.dedupe.buffer.size")?;
+    Ok(CleanerConfig {
+        enabled: settings.flag("log.cleaner.enable"),
+        threads: settings.number("log.cleaner.threads")?,
+        dedupe_buffer_bytes: usize::try_from(dedupe_buffer).unwrap_or(0),
+        load_factor: settings.number("log.cleaner.io.buffer.load.factor")?,
+        io_buffer_bytes: settings.number("log.cleaner.io.buffer.size")?,
+        io_max_bytes_per_second: settings.number("log.cleaner.io.max.bytes.per.second")?,
+        backoff: Duration::from_millis(settings.number("log.cleaner.backoff.ms")?),
     })
 }
 

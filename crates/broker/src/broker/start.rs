@@ -110,6 +110,7 @@ fn open_replicas(
         reserved_bytes: config.reserved_bytes,
         disk_patience: 2 * Duration::from_millis(config.session_timeout_ms),
         file: Arc::new(config.raw.clone()),
+        cleaner: config.cleaner,
         batch_bytes_max: config.network.socket_request_max_bytes,
         ..ReplicaConfig::new(config.node_id)
     };

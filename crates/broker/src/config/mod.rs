@@ -1,6 +1,7 @@
 //! A broker's settings as typed values. The `server` crate fills them from `server.properties`.
 
 mod broker_key;
+mod cleaner;
 mod group;
 mod listener;
 mod network;
@@ -13,6 +14,7 @@ use raftsman_metadata::Durability;
 use raftsman_types::BrokerId;
 
 pub use broker_key::BrokerKey;
+pub use cleaner::CleanerConfig;
 pub use group::GroupConfig;
 pub use listener::{ListenerConfig, SecurityProtocol};
 pub use network::{MAX_CONNECTIONS, NetworkConfig};
@@ -43,6 +45,8 @@ pub struct BrokerConfig {
     pub session_timeout_ms: u64,
     /// `broker.heartbeat.interval.ms`; 200 here (Kafka: 2000).
     pub heartbeat_interval_ms: u64,
+    /// `log.cleaner.*`.
+    pub cleaner: CleanerConfig,
     /// `replica.lag.time.max.ms`.
     pub replica_lag_time_max_ms: u64,
     /// `log.dirs.reserved.bytes` (ours): what clients may not fill of each log directory's volume; never more than a
@@ -87,6 +91,7 @@ impl Default for BrokerConfig {
             groups: GroupConfig::default(),
             session_timeout_ms: 1_000,
             heartbeat_interval_ms: 200,
+            cleaner: CleanerConfig::default(),
             replica_lag_time_max_ms: 30_000,
             reserved_bytes: 256 << 20,
             auto_create_topics: true,

@@ -4,6 +4,8 @@ use std::time::Duration;
 use raftsman_metadata::StaticSettings;
 use raftsman_types::BrokerId;
 
+use crate::config::CleanerConfig;
+
 /// What a broker's replicas go by.
 #[derive(Debug, Clone)]
 pub struct ReplicaConfig {
@@ -25,6 +27,8 @@ pub struct ReplicaConfig {
     pub checkpoint_interval: Duration,
     /// How often old segments are looked for (`log.retention.check.interval.ms`).
     pub retention_check_interval: Duration,
+    /// How compacted topics are cleaned.
+    pub cleaner: CleanerConfig,
     /// Bytes of records a leader may push to this follower before it has taken them in, for each leader.
     pub credit_bytes: u32,
     /// The most bytes of records in one replication frame; 64 to 256 KiB move best.
@@ -49,6 +53,7 @@ impl ReplicaConfig {
             reserved_bytes: 256 << 20,
             checkpoint_interval: Duration::from_secs(5),
             retention_check_interval: Duration::from_secs(300),
+            cleaner: CleanerConfig::default(),
             credit_bytes: 4 << 20,
             frame_bytes: 128 << 10,
             batch_bytes_max: 104_857_600,

@@ -35,6 +35,7 @@ pub(super) struct CheckpointedOffsets {
     pub recovery_points: BTreeMap<TopicPartition, Offset>,
     pub log_starts: BTreeMap<TopicPartition, Offset>,
     pub high_watermarks: BTreeMap<TopicPartition, Offset>,
+    pub compacted: BTreeMap<TopicPartition, Offset>,
 }
 
 impl Directory {

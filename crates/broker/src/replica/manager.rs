@@ -85,7 +85,13 @@ impl ReplicaManager {
         link: Arc<dyn ControllerLink>,
         runtime: tokio::runtime::Handle,
     ) -> Result<ReplicaManager, OpenError> {
-        let manager = Self::open_in(Shell::on(runtime), config, directories, link, Arc::new(SystemClock::start()))?;
+        let manager = Self::open_in(
+            Shell::on(runtime, config.cleaner),
+            config,
+            directories,
+            link,
+            Arc::new(SystemClock::start()),
+        )?;
         manager.inner.shell.start(&manager.inner)?;
         Ok(manager)
     }

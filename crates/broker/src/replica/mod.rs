@@ -3,10 +3,11 @@
 //! The driver of `raftsman-replication`'s machines (shape B): it holds no rule of its own. Reading order: [`manager`]
 //! (what handlers call), `partition` (one replica behind its lock), `flusher` (group commit), `leader_end` and `session`
 //! (a leader's end of the streams), `follower_end` and `fetch_stream` (a follower's), `publish` (metadata becomes
-//! roles), `isr_queue` and `housekeeping` (what goes on in the background). All of that is synchronous. Threads, tasks
+//! roles), `isr_queue`, `housekeeping` and `cleaner` (what goes on in the background). All of that is synchronous. Threads, tasks
 //! and the transport are around it, in `shell`, `service` and `dialer`; in a simulation [`stepped`] takes their place.
 
 mod append;
+mod cleaner;
 mod clock;
 mod config;
 mod core;

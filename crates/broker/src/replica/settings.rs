@@ -76,7 +76,11 @@ fn target_compression(settings: &TopicConfig) -> TargetCompression {
 fn log_config(settings: &TopicConfig) -> LogConfig {
     LogConfig {
         segment_bytes: settings.segment_bytes.max(1) as u64,
-        segment_ms: settings.segment_ms,
+        // A record cannot be compacted while it is in the newest segment.
+        segment_ms: match settings.cleanup_policy.compact {
+            true => settings.segment_ms.min(settings.max_compaction_lag_ms),
+            false => settings.segment_ms,
+        },
         segment_jitter_ms: settings.segment_jitter_ms,
         preallocate: settings.preallocate,
         index_interval_bytes: settings.index_interval_bytes.max(0) as u64,
@@ -92,6 +96,11 @@ fn log_config(settings: &TopicConfig) -> LogConfig {
             TimestampType::LogAppendTime => raftsman_records::TimestampType::LogAppendTime,
         },
         compact: settings.cleanup_policy.compact,
+        min_cleanable_dirty_ratio: settings.min_cleanable_dirty_ratio,
+        min_compaction_lag_ms: settings.min_compaction_lag_ms,
+        max_compaction_lag_ms: settings.max_compaction_lag_ms,
+        delete_retention_ms: settings.delete_retention_ms,
+        file_delete_delay_ms: settings.file_delete_delay_ms,
         ..LogConfig::default()
     }
 }

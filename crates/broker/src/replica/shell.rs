@@ -7,10 +7,12 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use super::cleaner::Cleaner;
 use super::core::Core;
 use super::fetch_stream::FetchStream;
 use super::manager::Inner;
-use super::{dialer, flusher, housekeeping, isr_queue};
+use super::{cleaner, dialer, flusher, housekeeping, isr_queue};
+use crate::config::CleanerConfig;
 
 /// Threads and tasks around the replicas, or a simulation that takes each step by hand.
 pub(super) enum Shell {
@@ -24,11 +26,13 @@ pub(super) struct Running {
     runtime: Handle,
     threads: Mutex<Vec<JoinHandle<()>>>,
     isr_task: Mutex<Option<AbortHandle>>,
+    cleaner: Arc<Cleaner>,
 }
 
 impl Shell {
-    pub fn on(runtime: Handle) -> Shell {
-        Shell::Running(Running { runtime, threads: Mutex::default(), isr_task: Mutex::default() })
+    pub fn on(runtime: Handle, cleaner: CleanerConfig) -> Shell {
+        let cleaner = Arc::new(Cleaner::new(cleaner, rand::random()));
+        Shell::Running(Running { runtime, threads: Mutex::default(), isr_task: Mutex::default(), cleaner })
     }
 
     /// Starts what runs from the beginning.
@@ -45,6 +49,11 @@ impl Shell {
             let thread = std::thread::Builder::new().name("flusher".to_owned());
             threads.push(thread.spawn(move || flusher::drive(&core, &directory))?);
         }
+        for _ in 0..running.cleaner.threads() {
+            let (cleaner, inner) = (Arc::clone(&running.cleaner), Arc::downgrade(inner));
+            let thread = std::thread::Builder::new().name("log-cleaner".to_owned());
+            threads.push(thread.spawn(move || cleaner::drive(&cleaner, &inner))?);
+        }
         let (core, inner) = (Arc::clone(&inner.core), Arc::downgrade(inner));
         let thread = std::thread::Builder::new().name("replica-keeper".to_owned());
         threads.push(thread.spawn(move || housekeeping::drive(&core, &inner))?);
@@ -58,11 +67,11 @@ impl Shell {
         }
     }
 
-    /// Ends the task that no queue's end ends.
+    /// Ends the work that no queue's end ends.
     pub fn stop(&self) {
-        if let Shell::Running(running) = self
-            && let Some(task) = running.isr_task.lock().take()
-        {
+        let Shell::Running(running) = self else { return };
+        running.cleaner.stop();
+        if let Some(task) = running.isr_task.lock().take() {
             task.abort();
         }
     }

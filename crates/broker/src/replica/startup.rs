@@ -34,6 +34,7 @@ struct Checkpoints {
     recovery_points: BTreeMap<TopicPartition, Offset>,
     log_starts: BTreeMap<TopicPartition, Offset>,
     high_watermarks: BTreeMap<TopicPartition, Offset>,
+    compacted: BTreeMap<TopicPartition, Offset>,
 }
 
 /// Opens every replica in the directories.
@@ -60,6 +61,7 @@ pub(super) fn open(
             recovery_points: files.read_recovery_points()?,
             log_starts: files.read_log_start_offsets()?,
             high_watermarks: files.read_high_watermarks()?,
+            compacted: files.read_compacted_offsets()?,
         };
         let found = files.partitions()?;
         let config = &core.config;
@@ -136,6 +138,7 @@ fn open_log(
             "cut a torn tail off the log; nothing that was flushed is in it"
         );
     }
+    log.restore_compacted_upto(checkpoints.compacted.get(name).copied().unwrap_or(0));
     if let Some(start) = checkpoints.log_starts.get(name) {
         log.advance_log_start_offset((*start).min(log.log_end_offset()), now)?;
     }
@@ -154,6 +157,9 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
             if checkpoint.log_start_offset > 0 {
                 offsets.log_starts.insert(name.clone(), checkpoint.log_start_offset);
             }
+            if checkpoint.compacted_upto > 0 {
+                offsets.compacted.insert(name.clone(), checkpoint.compacted_upto);
+            }
             offsets.high_watermarks.insert(name, checkpoint.high_watermark);
         }
     }
@@ -168,6 +174,7 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
     let written = files
         .write_recovery_points(&offsets.recovery_points)
         .and_then(|()| files.write_log_start_offsets(&offsets.log_starts))
+        .and_then(|()| files.write_compacted_offsets(&offsets.compacted))
         .and_then(|()| files.write_high_watermarks(&offsets.high_watermarks));
     match written {
         // Nothing is lost: the older ones only make more work after a crash.

@@ -11,6 +11,7 @@ use crate::checkpoint::{format_checkpoint, parse_checkpoint};
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 const LOG_START_OFFSETS: &str = "log-start-offset-checkpoint";
+const COMPACTED_OFFSETS: &str = "cleaner-offset-checkpoint";
 
 struct Line<'a>(&'a TopicPartition, Offset);
 
@@ -70,10 +71,27 @@ impl LogDirectory {
         self.write_offsets(LOG_START_OFFSETS, offsets)
     }
 
-    /// Takes a partition out of all three files.
+    /// Up to where logs were compacted.
+    ///
+    /// # Errors
+    /// Storage, or a file that is not a checkpoint.
+    pub fn read_compacted_offsets(&self) -> Result<BTreeMap<TopicPartition, Offset>, DirectoryError> {
+        self.read_offsets(COMPACTED_OFFSETS)
+    }
+
+    /// Writes every log's `Log::compacted_upto`. Before the log hears of its recovery point being written: what a
+    /// truncation took away must not count as compacted.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn write_compacted_offsets(&self, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<(), DirectoryError> {
+        self.write_offsets(COMPACTED_OFFSETS, offsets)
+    }
+
+    /// Takes a partition out of all four files.
     pub(super) fn forget_offsets(&self, partition: &TopicPartition) -> Result<(), DirectoryError> {
         let _guard = self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in [RECOVERY_POINTS, HIGH_WATERMARKS, LOG_START_OFFSETS] {
+        for name in [RECOVERY_POINTS, HIGH_WATERMARKS, LOG_START_OFFSETS, COMPACTED_OFFSETS] {
             let mut offsets = self.read_offsets(name)?;
             if offsets.remove(partition).is_some() {
                 self.replace_offsets(name, &offsets)?;

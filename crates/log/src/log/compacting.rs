@@ -8,7 +8,7 @@ use super::partition_files::remove_snapshot;
 use crate::compaction::{
     CleanedFiles, CleanedGroup, Compaction, CompactionLimits, CompactionPlan, CompactionStats, SegmentFacts, Source,
 };
-use crate::error::{LogError, StorageError};
+use crate::error::{IoContext, LogError, StorageError};
 use crate::segment::Segment;
 
 /// Files of deleted segments, kept until it is time.
@@ -118,8 +118,9 @@ impl Log {
         }
         let files = CleanedFiles { place: &self.place, base_offset: group.base_offset };
         let renamed = files.rename(".cleaned", ".swap");
-        self.latch(renamed)?;
-        Ok(true)
+        // Without the log file nothing is announced: somebody removed it with the directory it was in.
+        let renamed = self.latch(renamed)?;
+        Ok(renamed.last().is_some_and(|path| path.to_string_lossy().ends_with(".log.swap")))
     }
 
     /// The second step: the old segments' files become `.deleted`, and the new one is read from here on. The next flush
@@ -178,6 +179,10 @@ impl Log {
             }
         }
         CleanedFiles { place: &self.place, base_offset }.rename(".swap", "")?;
+        let path = Segment::log_path(&self.place, base_offset);
+        if !self.place.fs.exists(&path).context("look at", &path)? {
+            return Err(StorageError::new("find", &path, std::io::ErrorKind::NotFound.into()));
+        }
         self.names_changed += 1;
         // It may still have what was just dropped, aborted records among it, which the index speaks of no more.
         self.tail.forget_below(upto);

@@ -3,6 +3,7 @@
 //! The lock is held for one step: appends and tail reads happen inline on whatever thread asks, and only flushes leave
 //! it. Locks are taken in one order, a partition's before a stream's or a queue's, never two partitions' at once.
 
+mod cleaning;
 mod following;
 mod leading;
 mod reading;
@@ -208,6 +209,7 @@ impl Partition {
     /// was not written to since the last time lets go of its files; one that was is flushed soon, whatever its
     /// durability, so that little has to be checked after a crash.
     pub fn checkpoint(self: &Arc<Self>) -> Option<Checkpoint> {
+        self.remove_deleted_files();
         let mut state = self.state.lock();
         if state.standing == Standing::Offline {
             return None;
@@ -218,6 +220,7 @@ impl Partition {
             recovery_point: state.log.recovery_point(),
             log_start_offset: state.log.log_start_offset(),
             high_watermark: state.high_watermark,
+            compacted_upto: state.log.compacted_upto(),
         };
         if checkpoint.recovery_point < end {
             self.queue_flush();
@@ -356,4 +359,5 @@ pub(super) struct Checkpoint {
     pub recovery_point: Offset,
     pub log_start_offset: Offset,
     pub high_watermark: Offset,
+    pub compacted_upto: Offset,
 }

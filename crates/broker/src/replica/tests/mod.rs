@@ -1,3 +1,4 @@
+mod cleaning;
 mod cluster;
 mod faults;
 mod full_disk;
