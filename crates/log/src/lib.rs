@@ -35,7 +35,7 @@ pub use compaction::{
 pub use config::LogConfig;
 pub use error::{AppendError, LogError, ReadError, StorageError};
 pub use flush::FlushTicket;
-pub use log::{AppendInfo, DeletedSegments, Log, ReadData, Recovery, SegmentTime};
 pub use index::AbortedTransaction;
+pub use log::{AppendInfo, DeletedSegments, Log, ReadData, Recovery, SegmentTime};
 pub use raftsman_records::TimestampType;
 pub use tail_cache::CacheBudget;
