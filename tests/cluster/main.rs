@@ -6,4 +6,5 @@ mod bad_start;
 mod cluster_command;
 mod command;
 mod demo;
+mod full_disk;
 mod wire;
