@@ -1,4 +1,4 @@
-//! Clusters of real `raftsman` processes on loopback: hostile input, bad starts, killed nodes.
+//! Clusters of real `raftsman` processes on loopback: how they form, hostile input, bad starts, killed nodes, lost disks.
 
 mod all_killed;
 mod bad_input;
@@ -6,5 +6,9 @@ mod bad_start;
 mod cluster_command;
 mod command;
 mod demo;
+mod formation;
 mod full_disk;
+mod identity;
+mod nodes;
+mod wiped;
 mod wire;

@@ -43,6 +43,9 @@ fn register(world: &World, words: &[&str]) -> Request {
     if let Some(disks) = given("disk") {
         request.directories = numbers(&disks).into_iter().map(|disk| directory(id, disk as u8)).collect();
     }
+    if let Some(host) = given("host") {
+        request.listeners[0].host = host.into();
+    }
     if let Some(boot) = given("boot") {
         request.boot_id = boot.into();
     }
@@ -165,6 +168,10 @@ fn perform(world: &mut World, line: &str, written: &mut String) {
     match words[0] {
         "live" => {
             world.live = numbers(words.get(1).unwrap_or(&"")).into_iter().map(BrokerId).collect();
+            return;
+        }
+        "unheard" => {
+            world.unheard = numbers(words.get(1).unwrap_or(&"")).into_iter().map(BrokerId).collect();
             return;
         }
         "show" => {

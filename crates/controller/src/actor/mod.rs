@@ -405,7 +405,7 @@ impl<R: Rng> Actor<R> {
                 let situation = Situation {
                     settings: &self.config.settings,
                     image: self.pipeline.image(),
-                    is_live: &|broker| self.sessions.is_live(broker),
+                    liveness: &|broker| self.sessions.liveness(broker),
                 };
                 decide::decide(&situation, request, &mut self.rng)
             }

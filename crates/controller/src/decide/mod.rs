@@ -46,8 +46,19 @@ pub struct Situation<'a> {
     pub settings: &'a ClusterSettings,
     /// All metadata.
     pub image: &'a MetadataImage,
-    /// Whether a broker's session stream stands: then nobody else can be that broker.
-    pub is_live: &'a dyn Fn(BrokerId) -> bool,
+    /// What is known of the process that is registered as a broker.
+    pub liveness: &'a dyn Fn(BrokerId) -> Liveness,
+}
+
+/// What the controller knows of the process that is registered as a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// Its session stream stands and is heard: nobody else can be that broker.
+    Lives,
+    /// It has no stream, but its session has not passed: it may have restarted, or may only not have found this controller yet.
+    Unheard,
+    /// It is dead, or was never heard.
+    Gone,
 }
 
 /// Decides a request: nothing is changed, the outcome says what shall be.

@@ -10,7 +10,7 @@ use raftsman_types::{BrokerEpoch, DirectoryId, ErrorCode, TopicIdPartition};
 use super::brokers::{directory_of, refusal};
 use super::election::{Electorate, Wanted, change_between, partitions_where, without};
 use super::outcome::{Draft, Outcome};
-use super::{RegisterBroker, Registered, Reply, RequestError, Situation};
+use super::{Liveness, RegisterBroker, Registered, Reply, RequestError, Situation};
 
 const MAX_LISTENERS: usize = 64;
 const MAX_DIRECTORIES: usize = 1024;
@@ -72,7 +72,7 @@ fn check(situation: &Situation<'_>, request: &RegisterBroker) -> Result<(), Requ
     let id = request.broker;
     if let Some(present) = situation.image.broker(id)
         && present.incarnation != request.incarnation
-        && (situation.is_live)(id)
+        && may_be_another(present, request, (situation.liveness)(id))
     {
         let message = format!("another process is running as broker {id}: give each broker a node.id of its own");
         return Err(refusal(ErrorCode::DuplicateBrokerRegistration, message));
@@ -106,6 +106,17 @@ fn check(situation: &Situation<'_>, request: &RegisterBroker) -> Result<(), Requ
         return invalid(format!("the registration of broker {id} is larger than any broker's can be"));
     }
     check_features(situation.image, request)
+}
+
+/// Whether the registered process may live beside the one that asks. Two cannot listen in one place, so who asks from the same
+/// place is its next start; who asks from elsewhere waits until the session has passed. Else a second process under a node.id could
+/// take a living one's place in the moment in which a new controller has not heard anybody yet.
+fn may_be_another(present: &BrokerRegistration, request: &RegisterBroker, liveness: Liveness) -> bool {
+    match liveness {
+        Liveness::Lives => true,
+        Liveness::Unheard => present.state != BrokerState::Fenced && present.listeners != request.listeners,
+        Liveness::Gone => false,
+    }
 }
 
 fn check_features(image: &MetadataImage, request: &RegisterBroker) -> Result<(), RequestError> {

@@ -8,7 +8,7 @@ use super::{
     HEARTBEAT_INTERVAL, Heartbeat, HeartbeatReply, PROBE_TIMEOUT, ProbeId, ProbeResult, SessionEffect, SessionEvent,
     StreamId,
 };
-use crate::decide::BrokerReference;
+use crate::decide::{BrokerReference, Liveness};
 
 /// How long a probe whose end the driver does not report is waited for.
 const PROBE_GIVEN_UP: Duration = Duration::from_millis(5 * PROBE_TIMEOUT.as_millis() as u64);
@@ -56,9 +56,14 @@ impl Sessions {
         }
     }
 
-    /// Whether a broker's stream stands and it is heard: then no other process can be that broker.
-    pub fn is_live(&self, broker: BrokerId) -> bool {
-        self.by_broker.get(&broker).is_some_and(|session| session.stream.is_some() && !session.has_expired)
+    /// What is known of the process registered as this broker.
+    pub fn liveness(&self, broker: BrokerId) -> Liveness {
+        match self.by_broker.get(&broker) {
+            Some(session) if session.has_expired => Liveness::Gone,
+            Some(session) if session.stream.is_some() => Liveness::Lives,
+            Some(_) => Liveness::Unheard,
+            None => Liveness::Gone,
+        }
     }
 
     /// The controller became active: every broker that may lead gets a full session, and is dialled at once unless its

@@ -4,7 +4,7 @@ use raftsman_metadata::{BrokerRegistration, Durability, Listener, MetadataImage,
 use raftsman_types::{IncarnationId, TopicId, Uuid};
 
 use super::*;
-use crate::decide::BrokerReference;
+use crate::decide::{BrokerReference, Liveness};
 use raftsman_metadata::BrokerState;
 use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, MonotonicTime};
 
@@ -129,9 +129,9 @@ fn a_broken_stream_alone_is_no_death() {
     let (mut bench, _) = Bench::new(&[(1, 10, BrokerState::Unfenced)]);
     assert_eq!(bench.probed(1, ProbeId(0), ProbeResult::Answered), []);
     assert_eq!(bench.hear(100, 7, reference(1, 10)), [answer(7, ErrorCode::None, false, false)]);
-    assert!(bench.sessions.is_live(BrokerId(1)));
+    assert_eq!(bench.sessions.liveness(BrokerId(1)), Liveness::Lives);
     let probe = only_probe(&bench.broken(200, 7));
-    assert!(!bench.sessions.is_live(BrokerId(1)));
+    assert_eq!(bench.sessions.liveness(BrokerId(1)), Liveness::Unheard);
     assert_eq!(bench.probed(210, probe, ProbeResult::Answered), []);
     // It comes back on another stream; its old one, breaking late, means nothing.
     bench.hear(220, 8, reference(1, 10));
@@ -219,7 +219,7 @@ fn an_older_registration_is_told_to_register_again() {
     let (mut bench, _) = Bench::new(&[(1, 10, BrokerState::Unfenced)]);
     assert_eq!(bench.hear(1, 7, reference(1, 9)), [answer(7, ErrorCode::StaleBrokerEpoch, true, false)]);
     assert_eq!(bench.hear(1, 8, reference(2, 9)), [answer(8, ErrorCode::BrokerIdNotRegistered, true, false)]);
-    assert!(!bench.sessions.is_live(BrokerId(1)), "a stale heartbeat keeps nobody alive");
+    assert_eq!(bench.sessions.liveness(BrokerId(1)), Liveness::Gone, "a stale heartbeat keeps nobody alive");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_new_incarnation_takes_the_session_over() {
     let close = SessionEffect::Close { stream: StreamId(7) };
     assert_eq!(effects, [close, answer(8, ErrorCode::None, false, false)]);
     assert_eq!(bench.broken(120, 7), []);
-    assert!(bench.sessions.is_live(BrokerId(1)));
+    assert_eq!(bench.sessions.liveness(BrokerId(1)), Liveness::Lives);
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn activated_anew_it_keeps_the_streams_that_stand() {
     let mut effects = Vec::new();
     bench.sessions.activate(at(950), &bench.image, &mut effects);
     assert!(matches!(effects.as_slice(), [SessionEffect::Probe { port: 9002, .. }]), "{effects:?}");
-    assert!(bench.sessions.is_live(BrokerId(1)));
+    assert_eq!(bench.sessions.liveness(BrokerId(1)), Liveness::Lives);
     assert_eq!(bench.probed(960, only_probe(&effects), ProbeResult::Answered), []);
     assert_eq!(bench.tick(1949), []);
     assert_eq!(bench.tick(1950).len(), 2);

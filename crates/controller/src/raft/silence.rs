@@ -17,17 +17,22 @@ const SAY_AFTER: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Quorum {
-    /// Says, once for each reason, which voters are missing while nobody leads.
+    /// Says, once for each reason, which voters are missing while nobody leads; and when this controller becomes a voter.
     pub async fn speak_while_leaderless(self: Arc<Quorum>) {
         let mut speaker = Speaker::new(SAY_AFTER);
         let mut metrics = self.metrics();
         let mut has_compared = false;
+        let mut votes = false;
         loop {
             let voters = {
                 let membership = metrics.borrow_and_update().membership_config.membership().clone();
                 let node = |id| membership.get_node(&id).map(|node| (id, node.clone()));
                 membership.voter_ids().filter_map(node).collect::<BTreeMap<RaftId, QuorumNode>>()
             };
+            if std::mem::replace(&mut votes, voters.contains_key(&self.identity.raft_id())) != votes {
+                let change = if votes { "this controller votes" } else { "this controller votes no longer" };
+                tracing::info!(controllers = voters.len(), "{change}");
+            }
             if self.state().leader.is_some() {
                 speaker.forget();
                 if !has_compared && !voters.is_empty() {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use raftsman_controller::decide::{
-    self, AlterPartition, BrokerReference, ClusterSettings, CreateTopics, NewTopic, Outcome, PartitionIsr,
+    self, AlterPartition, BrokerReference, ClusterSettings, CreateTopics, Liveness, NewTopic, Outcome, PartitionIsr,
     RegisterBroker, Reply, Request, Situation,
 };
 use raftsman_metadata::{Durability, EntryOutcome, Listener, MetadataEntry, MetadataImage, PartitionImage};
@@ -20,6 +20,7 @@ pub struct World {
     pub settings: ClusterSettings,
     pub image: MetadataImage,
     pub live: BTreeSet<BrokerId>,
+    pub unheard: BTreeSet<BrokerId>,
     pub rng: StdRng,
     /// Every entry ever replayed.
     pub log: Vec<MetadataEntry>,
@@ -32,6 +33,7 @@ impl World {
             settings,
             image: MetadataImage::default(),
             live: BTreeSet::new(),
+            unheard: BTreeSet::new(),
             rng: StdRng::seed_from_u64(7),
             log: Vec::new(),
         };
@@ -49,9 +51,12 @@ impl World {
 
     /// Decides a request without letting it happen.
     pub fn decide(&mut self, request: &Request) -> Outcome {
-        let live = &self.live;
-        let situation =
-            Situation { settings: &self.settings, image: &self.image, is_live: &|broker| live.contains(&broker) };
+        let liveness = |broker| match (self.live.contains(&broker), self.unheard.contains(&broker)) {
+            (true, _) => Liveness::Lives,
+            (false, true) => Liveness::Unheard,
+            (false, false) => Liveness::Gone,
+        };
+        let situation = Situation { settings: &self.settings, image: &self.image, liveness: &liveness };
         decide::decide(&situation, request, &mut self.rng)
     }
 
