@@ -53,6 +53,10 @@ pub fn broker_config(config: &ServerConfig, cluster_id: Option<&str>) -> Result<
         default_replication_factor: settings.number("default.replication.factor")?,
         min_insync_replicas: settings.number("min.insync.replicas")?,
         message_max_bytes: settings.number("message.max.bytes")?,
+        fetch_max_bytes: settings.number("fetch.max.bytes")?,
+        log_retention_check_interval: interval(settings, "log.retention.check.interval.ms")?,
+        high_watermark_checkpoint_interval: interval(settings, "replica.high.watermark.checkpoint.interval.ms")?,
+        producer_id_expiration_ms: settings.number("producer.id.expiration.ms")?,
         durability: durability(settings),
         controlled_shutdown: settings.flag("controlled.shutdown.enable"),
         delete_topic: settings.flag("delete.topic.enable"),
@@ -128,6 +132,13 @@ fn groups(config: &ServerConfig) -> Result<GroupConfig, ConfigError> {
     })
 }
 
+/// How often something is done. Kafka takes any number; a thread of ours must not do nothing else.
+fn interval(settings: &Settings, key: &str) -> Result<Duration, ConfigError> {
+    const SHORTEST: Duration = Duration::from_millis(50);
+    let ms: i64 = settings.number(key)?;
+    Ok(Duration::from_millis(u64::try_from(ms).unwrap_or(0)).max(SHORTEST))
+}
+
 fn durability(settings: &Settings) -> Durability {
     match settings.get("log.durability") {
         Some("written") => Durability::Written,
@@ -176,6 +187,9 @@ mod tests {
         assert_eq!(broker.durability, Durability::Flushed);
         assert_eq!(broker.groups.offsets_topic_replication_factor, 1);
         assert_eq!(broker.message_max_bytes, 1_048_588);
+        assert_eq!((broker.fetch_max_bytes, broker.producer_id_expiration_ms), (55 << 20, 86_400_000));
+        assert_eq!(broker.log_retention_check_interval, Duration::from_secs(300));
+        assert_eq!(broker.high_watermark_checkpoint_interval, Duration::from_secs(5));
         assert_eq!(broker.known_keys.len(), KEYS.len());
         let controller = controller_config(&config, &Directories::default()).unwrap();
         assert_eq!((controller.voters.len(), controller.defaults.min_insync_replicas), (1, None));
@@ -190,8 +204,15 @@ mod tests {
             ("log.durability", "written"),
             ("leader.imbalance.check.interval.seconds", "7"),
             ("log.retention.hours", "3"),
+            ("log.retention.check.interval.ms", "70"),
+            ("replica.high.watermark.checkpoint.interval.ms", "-1"),
+            ("producer.id.expiration.ms", "9000"),
+            ("fetch.max.bytes", "2048"),
         ]);
         let broker = broker_config(&config, None).unwrap();
+        assert_eq!(broker.log_retention_check_interval, Duration::from_millis(70));
+        assert_eq!(broker.high_watermark_checkpoint_interval, Duration::from_millis(50));
+        assert_eq!((broker.producer_id_expiration_ms, broker.fetch_max_bytes), (9000, 2048));
         assert_eq!((broker.min_insync_replicas, broker.network.num_network_threads), (2, 1));
         assert_eq!((broker.durability, broker.raw["log.retention.hours"].as_str()), (Durability::Written, "3"));
         let controller = controller_config(&config, &Directories::default()).unwrap();

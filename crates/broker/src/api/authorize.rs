@@ -49,7 +49,14 @@ const TOPIC_OPERATIONS: &[Operation] = &[
     Operation::AlterConfigs,
 ];
 
-const GROUP_OPERATIONS: &[Operation] = &[Operation::Read, Operation::Delete, Operation::Describe];
+const GROUP_OPERATIONS: &[Operation] = &[
+    Operation::Read,
+    Operation::Delete,
+    Operation::Describe,
+    // Groups have settings of their own (KIP-848).
+    Operation::DescribeConfigs,
+    Operation::AlterConfigs,
+];
 
 impl Context {
     /// Whether this client may do that. Without an authorizer (`authorizer.class.name` is empty, the only setting this
@@ -67,5 +74,23 @@ impl Context {
         };
         let allowed = all.iter().filter(|operation| self.is_authorized(**operation, resource));
         allowed.fold(0, |bits, operation| bits | 1 << (*operation as u8))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kafka's codes of the operations, as bits of a field.
+    fn bits(operations: &[Operation]) -> i32 {
+        operations.iter().fold(0, |bits, operation| bits | 1 << (*operation as u8))
+    }
+
+    #[test]
+    fn operations_of_each_resource_are_kafkas() {
+        let codes = |codes: &[u8]| codes.iter().fold(0, |bits, code| bits | 1 << code);
+        assert_eq!(bits(GROUP_OPERATIONS), codes(&[3, 6, 8, 10, 11]));
+        assert_eq!(bits(TOPIC_OPERATIONS), codes(&[3, 4, 5, 6, 7, 8, 10, 11]));
+        assert_eq!(bits(CLUSTER_OPERATIONS), codes(&[5, 7, 8, 9, 10, 11, 12]));
     }
 }

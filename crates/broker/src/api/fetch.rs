@@ -29,8 +29,6 @@ const ENDPOINTS_FROM: i16 = 16;
 const RESPONSE_LIMIT_FROM: i16 = 3;
 /// From this version on clients know KAFKA_STORAGE_ERROR (KIP-112).
 const STORAGE_ERROR_FROM: i16 = 6;
-/// `fetch.max.bytes`: the most bytes of one answer, whatever the client asks.
-const RESPONSE_BYTES_MAX: usize = 55 << 20;
 
 /// A partition of the request, with its topic found or not.
 struct Wanted {
@@ -68,7 +66,7 @@ pub async fn handle(ctx: &Context, request: FetchRequest, version: i16) -> Resul
         return Ok(FetchResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() });
     }
     let isolation = if request.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
-    let bytes_max = (request.max_bytes.max(0) as usize).min(RESPONSE_BYTES_MAX);
+    let bytes_max = (request.max_bytes.max(0) as usize).min(ctx.state.config.fetch_max_bytes);
     let bytes_min = (request.min_bytes.max(0) as usize).min(bytes_max);
     let deadline = Instant::now() + Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let limits = Limits { bytes_max, isolation, version };

@@ -111,6 +111,9 @@ fn open_replicas(
         disk_patience: 2 * Duration::from_millis(config.session_timeout_ms),
         file: Arc::new(config.raw.clone()),
         cleaner: config.cleaner,
+        checkpoint_interval: config.high_watermark_checkpoint_interval,
+        retention_check_interval: config.log_retention_check_interval,
+        producer_id_expiration_ms: config.producer_id_expiration_ms,
         batch_bytes_max: config.network.socket_request_max_bytes,
         ..ReplicaConfig::new(config.node_id)
     };

@@ -9,6 +9,7 @@ mod network;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use raftsman_metadata::Durability;
 use raftsman_types::BrokerId;
@@ -62,6 +63,14 @@ pub struct BrokerConfig {
     pub min_insync_replicas: i32,
     /// `message.max.bytes`.
     pub message_max_bytes: usize,
+    /// `fetch.max.bytes`: the most bytes of records in one Fetch answer, whatever a client asks; but one batch always fits.
+    pub fetch_max_bytes: usize,
+    /// `log.retention.check.interval.ms`.
+    pub log_retention_check_interval: Duration,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval: Duration,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration_ms: i64,
     /// `log.durability` (ours): what acks=all means on each in-sync replica.
     pub durability: Durability,
     /// `controlled.shutdown.enable`.
@@ -99,6 +108,10 @@ impl Default for BrokerConfig {
             default_replication_factor: 1,
             min_insync_replicas: 1,
             message_max_bytes: 1_048_588,
+            fetch_max_bytes: 55 << 20,
+            log_retention_check_interval: Duration::from_secs(300),
+            high_watermark_checkpoint_interval: Duration::from_secs(5),
+            producer_id_expiration_ms: 86_400_000,
             durability: Durability::Flushed,
             controlled_shutdown: true,
             controlled_shutdown_timeout_ms: 5_000,

@@ -193,19 +193,24 @@ impl ShardDriver {
         for batch in batches {
             match self.shared.log.append(self.at, batch) {
                 Ok(appended) => last_offset = Some(appended.last_offset),
-                Err(error) => return self.not_appended(&error, last_offset.is_some()),
+                Err(error) => return self.not_appended(&error, records, last_offset.is_some()),
             }
         }
         last_offset.map_or(Written::Unknown, Written::All)
     }
 
-    fn not_appended(&self, error: &AppendError, is_partial: bool) -> Written {
+    fn not_appended(&self, error: &AppendError, records: &[Record], is_partial: bool) -> Written {
         tracing::warn!(partition = %self.at, "the group coordinator could not write to {}: {error}", super::OFFSETS_TOPIC);
         match error {
             _ if is_partial => Written::Unknown,
             AppendError::NotLeaderOrFollower => Written::Nothing(ErrorCode::NotCoordinator),
             AppendError::NotEnoughReplicas { .. } | AppendError::DiskFull { .. } => {
                 Written::Nothing(ErrorCode::CoordinatorNotAvailable)
+            }
+            AppendError::Invalid { code: ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge, .. }
+                if records.iter().all(|record| matches!(record, Record::Offset { .. })) =>
+            {
+                Written::Nothing(ErrorCode::InvalidCommitOffsetSize)
             }
             AppendError::Invalid { .. } => Written::Nothing(ErrorCode::UnknownServerError),
             _ => Written::Unknown,

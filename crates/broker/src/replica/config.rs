@@ -29,6 +29,8 @@ pub struct ReplicaConfig {
     pub retention_check_interval: Duration,
     /// How compacted topics are cleaned.
     pub cleaner: CleanerConfig,
+    /// How long an idle producer's sequence numbers are remembered, in milliseconds (`producer.id.expiration.ms`).
+    pub producer_id_expiration_ms: i64,
     /// Bytes of records a leader may push to this follower before it has taken them in, for each leader.
     pub credit_bytes: u32,
     /// The most bytes of records in one replication frame; 64 to 256 KiB move best.
@@ -54,6 +56,7 @@ impl ReplicaConfig {
             checkpoint_interval: Duration::from_secs(5),
             retention_check_interval: Duration::from_secs(300),
             cleaner: CleanerConfig::default(),
+            producer_id_expiration_ms: 86_400_000,
             credit_bytes: 4 << 20,
             frame_bytes: 128 << 10,
             batch_bytes_max: 104_857_600,

@@ -256,6 +256,24 @@ async fn a_refused_write_takes_back_nothing_but_itself() {
 }
 
 #[tokio::test]
+async fn a_commit_too_large_for_the_log_is_told_so() {
+    let mut bench = Bench::new(FakeLog::default());
+    bench.lead().await;
+    assert_eq!(bench.commit(1).await, ErrorCode::None);
+    for code in [ErrorCode::MessageTooLarge, ErrorCode::RecordListTooLarge] {
+        bench.log.fail_next_append(AppendError::Invalid { code, message: "too large".to_owned(), records: Vec::new() });
+        assert_eq!(bench.commit(2).await, ErrorCode::InvalidCommitOffsetSize);
+    }
+    bench.log.fail_next_append(AppendError::Invalid {
+        code: ErrorCode::CorruptMessage,
+        message: "?".to_owned(),
+        records: Vec::new(),
+    });
+    assert_eq!(bench.commit(3).await, ErrorCode::UnknownServerError);
+    assert_eq!(bench.fetch().await, Ok(1));
+}
+
+#[tokio::test]
 async fn a_write_that_may_have_happened_has_the_log_read_again() {
     let mut bench = Bench::new(FakeLog::default());
     bench.lead().await;

@@ -26,7 +26,8 @@ impl Partition {
             ..Default::default()
         };
         if let Some(epoch) = read.last_fetched_epoch {
-            let known = state.log.end_offset_for(epoch).unwrap_or((LeaderEpoch::NONE, -1));
+            // Without an epoch to compare with, the client has to reset its position.
+            let known = state.log.end_offset_for(epoch).ok_or(FetchError::OffsetOutOfRange { start, end })?;
             if known.0 < epoch || known.1 < read.fetch_offset {
                 fetched.diverging = Some(known);
                 return Ok(fetched);

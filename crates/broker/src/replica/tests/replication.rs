@@ -4,7 +4,7 @@ use raftsman_metadata::ConfigResource;
 use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch};
 
 use super::cluster::{AT, Cluster, await_condition, batch, idempotent_batch, ids};
-use crate::replica::{Acks, AppendError, AppendOrigin, FetchError, Isolation, ReplicaRole};
+use crate::replica::{Acks, AppendError, AppendOrigin, FetchError, FetchRead, Isolation, ReplicaRole};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -22,6 +22,34 @@ fn acks_all_is_answered_when_every_in_sync_replica_has_it_on_disk() {
     await_condition("followers know the watermark", || (2..=3).all(|id| cluster.state(id).high_watermark == 2));
     let latest = cluster.manager(1).list_offset(AT, -1, Isolation::ReadUncommitted, None).unwrap();
     assert_eq!(latest.offset, 2);
+}
+
+#[test]
+fn a_position_from_before_every_known_epoch_is_never_taken_for_a_known_one() {
+    let cluster = Cluster::start(3, 2);
+    cluster.controller.elect(2, &[1, 2, 3]);
+    cluster.produce(2, Acks::All, &["a"]).unwrap();
+    let first = cluster.state(2).leader_epoch;
+    let fetch = |fetch_offset, last_fetched_epoch| {
+        let read = FetchRead {
+            fetch_offset,
+            current_leader_epoch: None,
+            last_fetched_epoch: Some(last_fetched_epoch),
+            max_bytes: 1 << 20,
+            at_least_one: true,
+            isolation: Isolation::ReadUncommitted,
+        };
+        cluster.manager(2).fetch(AT, read)
+    };
+    // What an older epoch wrote is gone: it ended where the first one that is kept begins.
+    let before = LeaderEpoch(first.0 - 1);
+    assert_eq!(fetch(1, before).unwrap().diverging, Some((before, 0)));
+    assert_eq!(fetch(0, before).unwrap().diverging, None);
+    assert_eq!(fetch(1, first).unwrap().diverging, None);
+    assert_eq!(fetch(5, first).unwrap().diverging, Some((first, 1)));
+    // Of what is no epoch nothing can be said: the client resets its position.
+    let none = fetch(0, LeaderEpoch(-2));
+    assert!(matches!(none, Err(FetchError::OffsetOutOfRange { start: 0, end: 1 })), "{none:?}");
 }
 
 #[test]
