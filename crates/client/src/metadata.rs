@@ -126,6 +126,14 @@ impl Metadata {
 }
 
 fn merge_topic(known: Option<&TopicMetadata>, answer: &MetadataResponseTopic) -> TopicMetadata {
+    let error = ErrorCode::from_code(answer.error_code);
+    // A broker that knows nothing yet says so of every topic: what was known of it may still be right.
+    if let Some(known) = known
+        && error == ErrorCode::LeaderNotAvailable
+        && answer.partitions.is_empty()
+    {
+        return TopicMetadata { error, ..known.clone() };
+    }
     let id = TopicId(answer.topic_id);
     let same = known.filter(|topic| topic.id == id);
     let mut partitions: Vec<PartitionMetadata> = answer
@@ -140,7 +148,6 @@ fn merge_topic(known: Option<&TopicMetadata>, answer: &MetadataResponseTopic) ->
         })
         .collect();
     partitions.sort_by_key(|p| p.index);
-    let error = ErrorCode::from_code(answer.error_code);
     TopicMetadata { error, id, is_internal: answer.is_internal, partitions }
 }
 
@@ -187,6 +194,17 @@ mod tests {
         assert_eq!(metadata.merge(&answer(1, 4)).leader("t", 0), Some(2));
         assert_eq!(metadata.merge(&answer(1, 6)).leader("t", 0), Some(1));
         assert_eq!(metadata.merge(&answer(-1, 6)).leader("t", 0), None);
+    }
+
+    #[test]
+    fn a_broker_that_knows_nothing_yet_makes_nobody_forget_partitions() {
+        let metadata = Metadata::default().merge(&answer(2, 5));
+        let mut waiting = answer(2, 5);
+        waiting.topics[0].partitions.clear();
+        waiting.topics[0].error_code = ErrorCode::LeaderNotAvailable.code();
+        assert_eq!(metadata.merge(&waiting).leader("t", 0), Some(2));
+        waiting.topics[0].error_code = ErrorCode::UnknownTopicOrPartition.code();
+        assert_eq!(metadata.merge(&waiting).leader("t", 0), None, "a topic that is gone is gone");
     }
 
     #[test]

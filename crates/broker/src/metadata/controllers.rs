@@ -181,7 +181,9 @@ pub(crate) fn classify(address: &str, status: &Status) -> AttemptError {
                 let hint = status.metadata().get(ACTIVE_CONTROLLER_KEY).and_then(|v| v.to_str().ok());
                 return AttemptError::NotActive(hint.filter(|h| !h.is_empty()).map(str::to_owned));
             }
-            Code::InvalidArgument | Code::FailedPrecondition => return AttemptError::Denied(text),
+            Code::InvalidArgument | Code::FailedPrecondition => {
+                return AttemptError::Denied(format!("{address}: {}", status.message()));
+            }
             Code::ResourceExhausted => return AttemptError::Unsent(text),
             _ if status.message().starts_with("Service was not ready") => return AttemptError::Unsent(text),
             _ => {}

@@ -65,9 +65,7 @@ impl ControllerService {
             return Ok(());
         }
         let ours = self.cluster_id().unwrap_or_default();
-        Err(Status::failed_precondition(format!(
-            "this controller belongs to cluster {ours}, the request is of cluster {cluster_id}"
-        )))
+        Err(Status::failed_precondition(foreign("this broker", cluster_id, &ours)))
     }
 
     fn leader_address(&self) -> Option<String> {
@@ -116,11 +114,7 @@ impl controller_server::Controller for ControllerService {
             let ours = self.cluster_id().unwrap_or_default();
             return Ok(Response::new(pb::RegisterBrokerReply {
                 error_code: ErrorCode::InconsistentClusterId.code().into(),
-                error_message: format!(
-                    "broker {} belongs to cluster {} (meta.properties), the controller to cluster {ours}: check controller.quorum.voters \
-                     and controller.quorum.bootstrap.servers",
-                    sender.broker_id, sender.cluster_id
-                ),
+                error_message: foreign(&format!("broker {}", sender.broker_id), &sender.cluster_id, &ours),
                 broker_epoch: -1,
                 cluster_id: String::new(),
             }));
@@ -235,4 +229,12 @@ impl controller_server::Controller for ControllerService {
             members,
         }))
     }
+}
+
+/// Why a broker of another cluster is refused.
+fn foreign(who: &str, theirs: &str, ours: &str) -> String {
+    format!(
+        "{who} belongs to cluster {theirs} (meta.properties), the controller to cluster {ours}: check controller.quorum.voters and \
+         controller.quorum.bootstrap.servers"
+    )
 }
