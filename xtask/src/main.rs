@@ -5,6 +5,7 @@ mod chaos;
 mod codegen;
 mod proto;
 mod root;
+mod sim;
 mod test;
 mod tidy;
 
@@ -30,6 +31,7 @@ const CHORES: &[(&str, &str, Chore)] = &[
         "clusters of real processes under faults: [--runs N] [--fault F] [--workload W] [--seed S], or --timings",
         |a| report(chaos::run(a)),
     ),
+    ("sim", "the simulator: --seeds N [--from S] [--jobs J], --seed X [--trace], --shrink X", |a| report(sim::run(a))),
     ("tidy", "the crate arrows, purity, sizes, and what may not stand in shipped code", |_| tidy::run(&root::root())),
 ];
 

@@ -13,6 +13,8 @@ pub mod power;
 mod process_cluster;
 mod process_node;
 mod require;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod tools;
 mod wait;
 

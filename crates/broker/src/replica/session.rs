@@ -78,9 +78,12 @@ impl Session {
         if state.closed {
             return false;
         }
-        let accepted = Subscription { partition: Arc::clone(partition), next_offset: from, ready: true, stale: false };
+        // It may have missed a rise of the watermark while it was away, and have all records already.
+        let accepted = Subscription { partition: Arc::clone(partition), next_offset: from, ready: true, stale: true };
         state.subscriptions.insert(subscription, accepted);
         state.ready.push_back(subscription);
+        state.stale.push(subscription);
+        state.tell_stale = true;
         drop(state);
         self.waker.wake();
         true

@@ -14,9 +14,11 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use raftsman_log::ReadError;
 use raftsman_log::dir::LogDirectory;
 use raftsman_rpc::replica as pb;
-use raftsman_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonotonicTime, Offset, TopicIdPartition};
+use raftsman_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonotonicTime, Offset, PartitionEpoch, TopicIdPartition};
 use tokio::sync::oneshot;
 use tonic::Status;
 
@@ -78,6 +80,44 @@ pub struct WantedStream {
     pub port: u16,
 }
 
+/// A replica as it is, for whoever checks what must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaInspection {
+    /// Set if it leads.
+    pub leader: Option<LeaderInspection>,
+    /// Whom it follows in which epoch, if it does.
+    pub follows: Option<(BrokerId, LeaderEpoch)>,
+    /// The newest leader epoch that the metadata told.
+    pub leader_epoch: LeaderEpoch,
+    /// The newest leader epoch that the log knows.
+    pub log_epoch: LeaderEpoch,
+    /// Everything below is committed, as far as the replica knows.
+    pub high_watermark: Offset,
+    /// The log's first offset.
+    pub log_start_offset: Offset,
+    /// Everything below is on the disk.
+    pub flushed_offset: Offset,
+    /// The offset after the last record.
+    pub log_end_offset: Offset,
+    /// Rises whenever the log is cut or begun anew.
+    pub cuts: u64,
+    /// Its directory failed.
+    pub is_offline: bool,
+}
+
+/// What a leader goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaderInspection {
+    /// The epoch it leads in.
+    pub leader_epoch: LeaderEpoch,
+    /// The ISR as it was committed last.
+    pub committed_isr: Vec<BrokerId>,
+    /// The ISR its watermark counts: what is committed, and what may be.
+    pub maximal_isr: Vec<BrokerId>,
+    /// The partition epoch of the committed ISR.
+    pub partition_epoch: PartitionEpoch,
+}
+
 impl SteppedReplicas {
     /// Opens the replicas in these directories, as [`ReplicaManager::open`] does.
     ///
@@ -126,6 +166,19 @@ impl SteppedReplicas {
     ) -> Result<CommitWait, AppendError> {
         let partition = self.manager.partition(at).ok_or(AppendError::NotLeaderOrFollower)?;
         partition.wait_for_commit(leader_epoch, last_offset).map(CommitWait)
+    }
+
+    /// A replica as it is; `None` if there is none here.
+    pub fn inspect(&self, at: TopicIdPartition) -> Option<ReplicaInspection> {
+        self.manager.partition(at).map(|partition| partition.inspect())
+    }
+
+    /// Batches of a replica's log from an offset on, committed or not.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn inspect_log(&self, at: TopicIdPartition, from: Offset, max_bytes: usize) -> Result<Vec<Bytes>, ReadError> {
+        self.manager.partition(at).map_or(Ok(Vec::new()), |partition| partition.inspect_log(from, max_bytes))
     }
 
     /// Does what is wanted and due. To be called every 100 ms or so; sooner after

@@ -1,5 +1,9 @@
 //! Kafka's producer snapshot, version 1: version, CRC-32C of the rest, an array of producers with the
 //! last batch of each.
+//!
+//! Here a producer is in it once for each batch that is remembered, oldest first: a client with five requests in flight
+//! may repeat all of them to a leader that was started since. Kafka goes by the last one of an id, and so reads its own
+//! meaning out of it.
 
 use raftsman_records::crc32c;
 use raftsman_types::{Offset, ProducerEpoch, ProducerId};
@@ -12,14 +16,19 @@ const HEADER_BYTES: usize = 10;
 const ENTRY_BYTES: usize = 46;
 
 pub(crate) fn encode_snapshot(state: &ProducerState) -> Vec<u8> {
+    let none = [AppendedBatch { last_sequence: -1, last_offset: -1, offset_delta: 0 }];
     let entries = state.entries();
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + entries.len() * ENTRY_BYTES);
+    let batches_of = |entry: &ProducerEntry| entry.batches.len().max(1);
+    let count: usize = entries.iter().map(|(_, entry)| batches_of(entry)).sum();
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + count * ENTRY_BYTES);
     bytes.extend_from_slice(&VERSION.to_be_bytes());
     bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&(entries.len() as i32).to_be_bytes());
-    for (id, entry) in entries {
-        let none = AppendedBatch { last_sequence: -1, last_offset: -1, offset_delta: 0 };
-        let batch = entry.batches.last().unwrap_or(&none);
+    bytes.extend_from_slice(&(count as i32).to_be_bytes());
+    let each_batch = entries.iter().flat_map(|(id, entry)| {
+        let batches = if entry.batches.is_empty() { &none[..] } else { &entry.batches };
+        batches.iter().map(move |batch| (id, entry, batch))
+    });
+    for (id, entry, batch) in each_batch {
         bytes.extend_from_slice(&id.0.to_be_bytes());
         bytes.extend_from_slice(&entry.epoch.0.to_be_bytes());
         bytes.extend_from_slice(&batch.last_sequence.to_be_bytes());
@@ -49,8 +58,9 @@ pub(crate) fn decode_snapshot(bytes: &[u8], offset: Offset) -> Result<ProducerSt
     }
     let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
     let entries = entries.iter().map(|entry| decode_entry(entry, offset));
-    let entries = entries.collect::<Option<_>>().ok_or("it speaks of batches that cannot be below its offset")?;
-    Ok(ProducerState::from_entries(entries))
+    let entries: Vec<_> =
+        entries.collect::<Option<_>>().ok_or("it speaks of batches that cannot be below its offset")?;
+    Ok(ProducerState::from_batches(entries.into_iter()))
 }
 
 /// A producer, unless its batch or its transaction lies at `upto` or past it: then the file is another log's.

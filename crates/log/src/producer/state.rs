@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use raftsman_records::{BatchHeader, ControlRecord, ControlRecordType, NO_SEQUENCE};
 use raftsman_types::{Offset, ProducerEpoch, ProducerId, WallTime};
 
-use super::entry::ProducerEntry;
+use super::entry::{BATCHES_PER_PRODUCER, ProducerEntry};
 use crate::error::AppendError;
 
 /// The producers of one log.
@@ -40,8 +40,20 @@ pub(crate) enum SequenceCheck {
 }
 
 impl ProducerState {
-    pub(crate) fn from_entries(entries: Vec<(ProducerId, ProducerEntry)>) -> ProducerState {
-        ProducerState { producers: entries.into_iter().collect() }
+    /// The producers of a snapshot: the last entry of an id says how it stands, those before it in the same epoch which
+    /// batches came before.
+    pub(crate) fn from_batches(entries: impl Iterator<Item = (ProducerId, ProducerEntry)>) -> ProducerState {
+        let mut producers: HashMap<ProducerId, ProducerEntry> = HashMap::new();
+        for (id, mut entry) in entries {
+            if let Some(before) = producers.remove(&id).filter(|before| before.epoch == entry.epoch) {
+                let surplus = (before.batches.len() + entry.batches.len()).saturating_sub(BATCHES_PER_PRODUCER);
+                let mut batches: Vec<_> = before.batches.into_iter().skip(surplus).collect();
+                batches.append(&mut entry.batches);
+                entry.batches = batches;
+            }
+            producers.insert(id, entry);
+        }
+        ProducerState { producers }
     }
 
     /// All producers by ascending id.

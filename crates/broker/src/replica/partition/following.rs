@@ -204,6 +204,7 @@ impl Partition {
             self.directory.fail(&self.core, &error);
             return None;
         }
+        state.cuts += 1;
         let log = state.position();
         state.high_watermark = state.high_watermark.clamp(log.start, log.end);
         let (last_epoch, last_record_epoch) = (state.latest_epoch(), state.last_record_epoch());

@@ -5,6 +5,7 @@
 
 mod cleaning;
 mod following;
+mod inspection;
 mod leading;
 mod reading;
 
@@ -47,6 +48,8 @@ struct State {
     commits: CommitWaiters,
     readers: ReadWaiters,
     standing: Standing,
+    /// How often the log was cut or begun anew.
+    cuts: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +103,7 @@ impl Partition {
                 commits: CommitWaiters::default(),
                 readers: ReadWaiters::default(),
                 standing: Standing::Online,
+                cuts: 0,
             }),
             flush_queued: AtomicBool::new(false),
             attention_queued: AtomicBool::new(false),

@@ -1,0 +1,44 @@
+use bytes::Bytes;
+use raftsman_log::ReadError;
+use raftsman_types::Offset;
+
+use super::{Partition, Role};
+use crate::replica::stepped::{LeaderInspection, ReplicaInspection};
+
+impl Partition {
+    /// The replica as it is, for whoever checks what must hold.
+    pub fn inspect(&self) -> ReplicaInspection {
+        let state = self.state.lock();
+        let leader = match &state.role {
+            Role::Leader(leader) => Some(LeaderInspection {
+                leader_epoch: leader.machine.leader_epoch(),
+                committed_isr: leader.machine.isr().committed().to_vec(),
+                maximal_isr: leader.machine.isr().maximal().collect(),
+                partition_epoch: leader.machine.isr().partition_epoch(),
+            }),
+            _ => None,
+        };
+        ReplicaInspection {
+            leader,
+            follows: match &state.role {
+                Role::Follower(follower) => Some((follower.machine.leader(), follower.machine.leader_epoch())),
+                _ => None,
+            },
+            leader_epoch: state.leader_epoch,
+            log_epoch: state.latest_epoch(),
+            high_watermark: state.high_watermark,
+            log_start_offset: state.log.log_start_offset(),
+            flushed_offset: state.log.flushed_offset(),
+            log_end_offset: state.log.log_end_offset(),
+            cuts: state.cuts,
+            is_offline: state.standing == super::Standing::Offline,
+        }
+    }
+
+    /// Batches of the log from an offset on, committed or not.
+    pub fn inspect_log(&self, from: Offset, max_bytes: usize) -> Result<Vec<Bytes>, ReadError> {
+        let state = self.state.lock();
+        let end = state.log.log_end_offset();
+        if from >= end { Ok(Vec::new()) } else { Ok(state.log.read(from, max_bytes, end, true)?.chunks) }
+    }
+}

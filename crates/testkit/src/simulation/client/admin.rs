@@ -1,0 +1,145 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use raftsman_controller::decide::{
+    AlterConfigs, BrokerReference, ConfigOperation, ConfigOperationKind, CreatePartitions, CreateTopics, DeleteTopics,
+    MorePartitions, NewTopic, Request, ResourceConfigs, TopicReference,
+};
+use raftsman_metadata::ConfigResource;
+use raftsman_types::{BrokerEpoch, BrokerId};
+
+use super::ClientContext;
+use super::links::{Heard, Links};
+use crate::simulation::event::{ClientRequest, ClientResponse, ClientTimer, ConnectionId, EndEvent, Event};
+
+const TIMEOUT: Duration = Duration::from_millis(6000);
+const PARTITIONS_MAX: usize = 5;
+
+/// Makes the topics, and may go on to delete, make anew, widen and configure them.
+#[derive(Debug)]
+pub(in crate::simulation) struct Admin {
+    id: i32,
+    brokers: i32,
+    links: Links,
+    topics: Vec<(Arc<str>, i32, i32)>,
+    churns: bool,
+    /// Whether `durability` may change, too.
+    written: bool,
+    asked: Option<u64>,
+}
+
+impl Admin {
+    /// `topics` are names, partitions and `min.insync.replicas`.
+    pub fn new(id: i32, brokers: i32, topics: Vec<(Arc<str>, i32, i32)>, churns: bool, written: bool) -> Admin {
+        Admin { id, brokers, links: Links::new(id, brokers), topics, churns, written, asked: None }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.topics.iter().all(|(name, _, _)| self.links.topics().any(|(known, _, _)| known == name))
+    }
+
+    pub fn timer(&mut self, timer: ClientTimer, context: &mut ClientContext<'_>) {
+        match timer {
+            ClientTimer::Work => {
+                let pause = context.fabric.millis(100, 700);
+                context.fabric.after(pause, Event::Client { client: self.id, what: ClientTimer::Work });
+                self.links.refresh(context.fabric);
+                if self.asked.is_none() {
+                    self.work(context);
+                }
+            }
+            ClientTimer::GivenUp(connection, correlation) => {
+                let lost = self.links.given_up(connection, correlation, context.fabric);
+                self.lost(&lost);
+            }
+        }
+    }
+
+    fn lost(&mut self, correlations: &[u64]) {
+        if self.asked.is_some_and(|asked| correlations.contains(&asked)) {
+            self.asked = None;
+        }
+    }
+
+    pub fn end_event(&mut self, connection: ConnectionId, what: EndEvent, context: &mut ClientContext<'_>) {
+        match self.links.end_event(connection, what) {
+            Heard::Answer { correlation, response } => {
+                if let ClientResponse::Administered(result) = response {
+                    context.fabric.trace.say(context.fabric.now(), || format!("admin {}: {result:?}", self.id));
+                }
+                self.lost(&[correlation]);
+            }
+            Heard::Lost(lost) => self.lost(&lost),
+            Heard::Nothing | Heard::GoOn => {}
+        }
+    }
+
+    fn work(&mut self, context: &mut ClientContext<'_>) {
+        let missing =
+            self.topics.iter().find(|(name, _, _)| !self.links.topics().any(|(known, _, _)| known == name)).cloned();
+        let request = match missing {
+            Some(topic) if !self.links.view.brokers.is_empty() => create(topic, self.written),
+            None if self.churns && !context.calm && context.fabric.one_in(3) => match self.churn(context) {
+                Some(request) => request,
+                None => return,
+            },
+            _ => return,
+        };
+        let broker = context.fabric.between(1, self.brokers as u64 + 1) as i32;
+        self.asked = self.links.ask(broker, ClientRequest::Administer(request), TIMEOUT, context.fabric);
+    }
+
+    fn churn(&mut self, context: &mut ClientContext<'_>) -> Option<Request> {
+        let (name, partitions, _) = context.fabric.choose(&self.topics).cloned()?;
+        let known = self.links.topics().find(|(known, _, _)| **known == name).map(|(_, _, count)| count)?;
+        match context.fabric.between(0, 6) {
+            0 => {
+                Some(Request::DeleteTopics(DeleteTopics { sender: nobody(), topics: vec![TopicReference::Name(name)] }))
+            }
+            1 if known < PARTITIONS_MAX => {
+                let topics = vec![MorePartitions { name, partition_count: known as i32 + 1, assignments: Vec::new() }];
+                Some(Request::CreatePartitions(CreatePartitions { sender: nobody(), topics, validate_only: false }))
+            }
+            2 if self.written => {
+                let value = if context.fabric.one_in(2) { "written" } else { "flushed" };
+                Some(configure(ConfigResource::topic(name), "durability", value))
+            }
+            3 => {
+                let value = (1 + context.fabric.between(0, 3)).to_string();
+                Some(configure(ConfigResource::cluster(), "min.insync.replicas", &value))
+            }
+            _ if partitions > 0 => {
+                let value = (1 + context.fabric.between(0, 3)).to_string();
+                Some(configure(ConfigResource::topic(name), "min.insync.replicas", &value))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The broker that forwards a request puts itself in.
+fn nobody() -> BrokerReference {
+    BrokerReference { broker: BrokerId(-1), broker_epoch: BrokerEpoch::NONE }
+}
+
+fn create((name, partition_count, min_insync): (Arc<str>, i32, i32), written: bool) -> Request {
+    let mut configs: Vec<(Arc<str>, Option<Arc<str>>)> = vec![
+        ("min.insync.replicas".into(), Some(min_insync.to_string().into())),
+        ("segment.bytes".into(), Some("1048576".into())),
+    ];
+    if written {
+        configs.push(("durability".into(), Some("written".into())));
+    }
+    let topic = NewTopic { name, partition_count, replication_factor: 3, assignments: Vec::new(), configs };
+    Request::CreateTopics(CreateTopics { sender: nobody(), topics: vec![topic], validate_only: false })
+}
+
+fn configure(resource: ConfigResource, key: &str, value: &str) -> Request {
+    let operation = ConfigOperation { key: key.into(), value: Some(value.into()), kind: ConfigOperationKind::Set };
+    Request::AlterConfigs(AlterConfigs {
+        sender: nobody(),
+        resources: vec![ResourceConfigs { resource, operations: vec![operation] }],
+        validate_only: false,
+        incremental: true,
+    })
+}

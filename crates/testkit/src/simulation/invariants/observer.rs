@@ -1,0 +1,205 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use raftsman_broker::replica::stepped::{ReplicaInspection, SteppedReplicas};
+use raftsman_metadata::{Durability, MetadataImage};
+use raftsman_records::split_batches;
+use raftsman_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicIdPartition};
+
+use super::election_safety::ElectionSafety;
+use super::log_matching::LogMatching;
+use super::metadata_log_matching::MetadataLogMatching;
+use super::{
+    BatchMark, Checked, Truth, Violation, candidate_completeness, image_rules, leader_completeness, offsets_in_order,
+    quorum_superset,
+};
+use crate::simulation::raft::RaftStanding;
+
+const READ_BYTES: usize = 1 << 20;
+
+/// What was last seen of one replica.
+#[derive(Debug)]
+struct Seen {
+    inspection: ReplicaInspection,
+    batches: Vec<BatchMark>,
+}
+
+/// Looks at nodes after each step, and at what changed there asks the rules.
+#[derive(Debug, Default)]
+pub(in crate::simulation) struct Observer {
+    pub truth: Truth,
+    replicas: BTreeMap<(i32, TopicIdPartition), Seen>,
+    /// The broker epoch that each running broker acts under.
+    broker_epochs: BTreeMap<i32, BrokerEpoch>,
+    newest_leader_epochs: BTreeMap<TopicIdPartition, LeaderEpoch>,
+    matching: LogMatching,
+    metadata: MetadataLogMatching,
+    elections: ElectionSafety,
+}
+
+impl Observer {
+    /// A process is gone: what comes back after it is looked at anew.
+    pub fn process_ended(&mut self, node: i32) {
+        self.replicas.retain(|(of, _), _| *of != node);
+        self.broker_epochs.remove(&node);
+    }
+
+    /// The newest image that any controller has applied.
+    pub fn image(&self) -> MetadataImage {
+        self.metadata.newest().cloned().unwrap_or_default()
+    }
+
+    /// A controller or broker has this image.
+    pub fn image_seen(&mut self, who: &str, image: &MetadataImage) -> Checked {
+        if image.version == 0 {
+            return Ok(());
+        }
+        if let Some(before) = self.metadata.check(who, image)? {
+            image_rules::check(&before, image)?;
+            let ats: Vec<TopicIdPartition> = self.truth.partitions().map(|(at, _)| *at).collect();
+            for at in ats {
+                self.check_candidates(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A controller may have changed.
+    pub fn controller_stepped(&mut self, node: i32, standing: RaftStanding) -> Checked {
+        self.elections.check(node, standing)
+    }
+
+    /// A broker may have changed.
+    pub fn broker_stepped(&mut self, node: i32, replicas: &SteppedReplicas) -> Checked {
+        self.broker_epochs.insert(node, replicas.broker_epoch());
+        for at in replicas.manager().partitions() {
+            let Some(now) = replicas.inspect(at) else { continue };
+            let before = self.replicas.get(&(node, at));
+            if before.is_some_and(|seen| seen.inspection == now) {
+                continue;
+            }
+            offsets_in_order::check(node, at, before.map(|seen| &seen.inspection), &now)?;
+            self.replica_changed(node, at, now, replicas)?;
+        }
+        Ok(())
+    }
+
+    fn replica_changed(
+        &mut self,
+        node: i32,
+        at: TopicIdPartition,
+        now: ReplicaInspection,
+        replicas: &SteppedReplicas,
+    ) -> Checked {
+        if now.is_offline {
+            // Nobody reads it before it is opened anew.
+            self.replicas.remove(&(node, at));
+            return Ok(());
+        }
+        let mut seen = match self.replicas.remove(&(node, at)) {
+            Some(seen) if seen.inspection.cuts == now.cuts => seen,
+            _ => Seen { inspection: now.clone(), batches: Vec::new() },
+        };
+        let from = seen.batches.last().map_or(now.log_start_offset, |batch| batch.last + 1);
+        let (marks, chunks) = read(replicas, at, from, now.log_end_offset)?;
+        self.matching.check(node, at, &marks)?;
+        seen.batches.extend_from_slice(&marks);
+        let checked_to = if marks.is_empty() { seen.inspection.high_watermark } else { from.min(now.high_watermark) };
+        let checked_to = checked_to.min(seen.inspection.high_watermark);
+        let new_leader = now.leader.as_ref().is_some_and(|leader| {
+            let newest = self.newest_leader_epochs.entry(at).or_insert(LeaderEpoch::NONE);
+            std::mem::replace(newest, leader.leader_epoch.max(*newest)) < leader.leader_epoch
+        });
+        seen.inspection = now;
+        self.committed_by(node, at, &seen, replicas, checked_to, chunks)?;
+        if new_leader {
+            leader_completeness::check(node, at, &seen.inspection, &seen.batches, self.truth.partition(at))?;
+        }
+        if let (Some(leader), Some(state)) =
+            (&seen.inspection.leader, self.metadata.newest().and_then(|image| image.partition(at)))
+        {
+            quorum_superset::check(node, at, leader, state)?;
+        }
+        self.replicas.insert((node, at), seen);
+        self.check_candidates(at)
+    }
+
+    /// What the replica holds for committed has to be the committed truth; a leader may add to it.
+    fn committed_by(
+        &mut self,
+        node: i32,
+        at: TopicIdPartition,
+        seen: &Seen,
+        replicas: &SteppedReplicas,
+        checked_to: Offset,
+        mut chunks: Vec<Bytes>,
+    ) -> Checked {
+        let high_watermark = seen.inspection.high_watermark;
+        let truth = self.truth.partition(at);
+        let end = truth.end();
+        let upto = high_watermark.min(end);
+        leader_completeness::agree("NoCommittedRecordLost", node, at, &seen.batches, truth, checked_to, upto)?;
+        if high_watermark <= end {
+            return Ok(());
+        }
+        if seen.inspection.leader.is_none() {
+            let what =
+                format!("{at}: follower {node} holds {high_watermark} for committed, and no leader beyond {end}");
+            return Err(Violation::new("followers learn of commits", what));
+        }
+        let first = seen.batches.partition_point(|batch| batch.last < end);
+        let last = seen.batches.partition_point(|batch| batch.last < high_watermark);
+        let marks = &seen.batches[first..last];
+        if marks.first().is_some_and(|mark| chunks.is_empty() || first_offset(&chunks) > mark.base) {
+            chunks = read(replicas, at, end, high_watermark)?.1;
+        }
+        self.truth.extend(at, marks, &chunks)
+    }
+
+    fn check_candidates(&self, at: TopicIdPartition) -> Checked {
+        let Some(image) = self.metadata.newest() else { return Ok(()) };
+        let Some(state) = image.partition(at) else { return Ok(()) };
+        let end_of = |node: i32| {
+            // What is only written may be lost with the power: then the new registration takes the replica out.
+            let registered = self.broker_epochs.get(&node).copied() == image.broker_epoch(BrokerId(node));
+            let counts = registered || state.durability == Durability::Flushed;
+            self.replicas.get(&(node, at)).filter(|_| counts).map(|seen| seen.inspection.log_end_offset)
+        };
+        candidate_completeness::check(at, state, self.truth.partition(at).end(), end_of)
+    }
+}
+
+fn first_offset(chunks: &[Bytes]) -> Offset {
+    let first = chunks.iter().flat_map(|chunk| split_batches(chunk.clone(), false)).next();
+    first.and_then(Result::ok).map_or(Offset::MAX, |batch| batch.base_offset())
+}
+
+/// Reads a replica's batches from one offset to another.
+fn read(
+    replicas: &SteppedReplicas,
+    at: TopicIdPartition,
+    from: Offset,
+    upto: Offset,
+) -> Result<(Vec<BatchMark>, Vec<Bytes>), Violation> {
+    let unreadable = |why: String| Violation::new("logs are readable", format!("{at}: {why}"));
+    let (mut marks, mut chunks, mut next) = (Vec::new(), Vec::new(), from);
+    while next < upto {
+        let read = replicas.inspect_log(at, next, READ_BYTES).map_err(|error| unreadable(error.to_string()))?;
+        let before = next;
+        for batch in read.iter().flat_map(|chunk| split_batches(chunk.clone(), false)) {
+            let batch = batch.map_err(|error| unreadable(error.to_string()))?;
+            if batch.last_offset() < next {
+                continue;
+            }
+            let header = batch.header();
+            let epoch = header.partition_leader_epoch.0;
+            marks.push(BatchMark { base: batch.base_offset(), last: batch.last_offset(), epoch, crc: header.crc });
+            next = batch.last_offset() + 1;
+        }
+        chunks.extend(read);
+        if next == before {
+            return Err(unreadable(format!("nothing can be read at {next} of {upto}")));
+        }
+    }
+    Ok((marks, chunks))
+}

@@ -1,0 +1,129 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::nemesis::Fault;
+
+/// One course of a simulation: everything else follows from these values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scenario {
+    /// What the generators start from.
+    pub seed: u64,
+    /// How many brokers there are.
+    pub brokers: i32,
+    /// How many of the nodes are controllers, too.
+    pub controllers: i32,
+    /// How many topics are made in the beginning.
+    pub topics: usize,
+    /// Partitions of each of them.
+    pub partitions: i32,
+    /// Clients that produce.
+    pub producers: usize,
+    /// Clients that read.
+    pub consumers: usize,
+    /// Whether topics come and go and settings change.
+    pub administers: bool,
+    /// `durability` of the topics: `written` or else `flushed`.
+    pub written: bool,
+    /// For how long faults happen.
+    pub stormy: Duration,
+    /// The pause between two faults, on average.
+    pub fault_interval: Duration,
+    /// Which faults happen.
+    pub faults: Vec<Fault>,
+    /// How many faults at most.
+    pub faults_max: u32,
+}
+
+impl Scenario {
+    /// What a seed stands for.
+    pub fn from_seed(seed: u64) -> Scenario {
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed_0000_0000_0001);
+        let controllers = if rng.random_range(0..6) == 0 { 1 } else { 3 };
+        let written = rng.random_range(0..4) == 0;
+        // Each run has some of the faults: those that have all of them find what needs many of one kind too rarely.
+        let share = rng.random_range(2..10);
+        let mut faults: Vec<Fault> = Fault::ALL.iter().copied().filter(|_| rng.random_range(0..10) < share).collect();
+        if written {
+            faults.retain(|fault| !matches!(fault, Fault::PowerCutAll));
+        }
+        Scenario {
+            seed,
+            brokers: if rng.random_range(0..4) == 0 { 5 } else { 3 },
+            controllers,
+            topics: rng.random_range(1..3),
+            partitions: rng.random_range(1..3),
+            producers: rng.random_range(1..4),
+            consumers: rng.random_range(1..3),
+            administers: rng.random_range(0..3) == 0,
+            written,
+            stormy: Duration::from_millis(rng.random_range(4000..12_000)),
+            fault_interval: Duration::from_millis([150, 400, 1000, 2500][rng.random_range(0..4)]),
+            faults,
+            faults_max: u32::MAX,
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
+        write!(
+            f,
+            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} administers={} written={} \
+             stormy_ms={} fault_interval_ms={} faults_max={} faults={}",
+            self.seed,
+            self.brokers,
+            self.controllers,
+            self.topics,
+            self.partitions,
+            self.producers,
+            self.consumers,
+            self.administers,
+            self.written,
+            self.stormy.as_millis(),
+            self.fault_interval.as_millis(),
+            self.faults_max,
+            faults.join(",")
+        )
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = String;
+
+    /// Reads what `Display` wrote: the seed's own scenario where a key is not given.
+    fn from_str(text: &str) -> Result<Scenario, String> {
+        fn parse<T: FromStr>(key: &str, value: &str) -> Result<T, String> {
+            value.parse().map_err(|_| format!("{key}={value} is no value for it"))
+        }
+        let pairs: Vec<(&str, &str)> = text.split_whitespace().filter_map(|pair| pair.split_once('=')).collect();
+        let seed = pairs.iter().find(|(key, _)| *key == "seed").ok_or("there is no seed= in it")?;
+        let mut scenario = Scenario::from_seed(parse("seed", seed.1)?);
+        for (key, value) in pairs {
+            match key {
+                "seed" => {}
+                "brokers" => scenario.brokers = parse(key, value)?,
+                "controllers" => scenario.controllers = parse(key, value)?,
+                "topics" => scenario.topics = parse(key, value)?,
+                "partitions" => scenario.partitions = parse(key, value)?,
+                "producers" => scenario.producers = parse(key, value)?,
+                "consumers" => scenario.consumers = parse(key, value)?,
+                "administers" => scenario.administers = parse(key, value)?,
+                "written" => scenario.written = parse(key, value)?,
+                "stormy_ms" => scenario.stormy = Duration::from_millis(parse(key, value)?),
+                "fault_interval_ms" => scenario.fault_interval = Duration::from_millis(parse(key, value)?),
+                "faults_max" => scenario.faults_max = parse(key, value)?,
+                "faults" => {
+                    let names = value.split(',').filter(|name| !name.is_empty());
+                    scenario.faults = names.map(Fault::from_str).collect::<Result<_, _>>()?;
+                }
+                other => return Err(format!("{other} is nothing a scenario has")),
+            }
+        }
+        Ok(scenario)
+    }
+}

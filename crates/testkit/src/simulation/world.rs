@@ -1,0 +1,337 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use raftsman_broker::replica::Acks;
+
+use super::client::{Admin, Client, ClientContext, Consumer, Producer, ProducerSetup};
+use super::event::{ClientTimer, ConnectionId, EndEvent, Endpoint, Event};
+use super::fabric::Fabric;
+use super::history::History;
+use super::invariants::{Checked, Observer, Violation};
+use super::nemesis::{Fault, NemesisEvent};
+use super::node::Node;
+use super::scenario::Scenario;
+use super::time::SimTime;
+use super::trace::Trace;
+
+/// How long everything has to come to rest after the last fault.
+const CALM_MAX: Duration = Duration::from_secs(60);
+/// Between two looks at whether everything is at rest.
+const REST_CHECK: Duration = Duration::from_millis(250);
+
+/// A cluster, its clients, and what happens to them.
+pub(super) struct World {
+    pub scenario: Scenario,
+    pub fabric: Fabric,
+    pub nodes: BTreeMap<i32, Node>,
+    pub clients: BTreeMap<i32, Client>,
+    pub observer: Observer,
+    pub history: History,
+    /// Faults are over.
+    pub calm: bool,
+    pub faults_struck: u32,
+    /// Nodes that lost power so far.
+    pub power_cuts: BTreeSet<i32>,
+    /// Nodes whose log directory was emptied and not filled again, as far as was looked.
+    pub wiped: BTreeSet<i32>,
+}
+
+impl World {
+    pub fn new(scenario: Scenario, shows: bool) -> World {
+        let mut fabric = Fabric::new(scenario.seed, Trace::new(shows));
+        fabric.network.delay_us_max = 2000;
+        let mut world = World {
+            fabric,
+            nodes: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            observer: Observer::default(),
+            history: History::default(),
+            calm: false,
+            faults_struck: 0,
+            power_cuts: BTreeSet::new(),
+            wiped: BTreeSet::new(),
+            scenario,
+        };
+        for id in 1..=world.scenario.brokers {
+            world.add_node(id, id <= world.scenario.controllers);
+            let wait = world.fabric.millis(0, 300);
+            world.later(wait, NemesisEvent::Start { node: id, life: 1 });
+        }
+        world.add_clients();
+        world.later(Duration::from_millis(1500), NemesisEvent::Strike);
+        world
+    }
+
+    fn add_clients(&mut self) {
+        let (brokers, count) = (self.scenario.brokers, self.scenario.topics);
+        let topics: Vec<(Arc<str>, i32, i32)> = (0..count)
+            .map(|n| (format!("t{n}").into(), self.scenario.partitions, if self.fabric.one_in(4) { 1 } else { 2 }))
+            .collect();
+        let mut next = 1;
+        let admin = Admin::new(next, brokers, topics.clone(), self.scenario.administers, self.scenario.written);
+        self.clients.insert(next, Client::Admin(admin));
+        for _ in 0..self.scenario.producers {
+            next += 1;
+            let setup = self.producer_setup(next, &topics);
+            self.history.producer(next, setup.idempotent);
+            self.clients.insert(next, Client::Producer(Producer::new(setup)));
+        }
+        for n in 0..self.scenario.consumers {
+            next += 1;
+            let topic = Arc::clone(&topics[n % topics.len()].0);
+            self.clients.insert(next, Client::Consumer(Consumer::new(next, brokers, topic)));
+        }
+        for client in 1..=next {
+            let wait = self.fabric.millis(200, 900);
+            self.fabric.after(wait, Event::Client { client, what: ClientTimer::Work });
+        }
+    }
+
+    fn producer_setup(&mut self, id: i32, topics: &[(Arc<str>, i32, i32)]) -> ProducerSetup {
+        let fabric = &mut self.fabric;
+        let topic = fabric.choose(topics).map_or_else(|| "t0".into(), |(name, _, _)| Arc::clone(name));
+        let acks = match fabric.between(0, 8) {
+            0 => Acks::None,
+            1 => Acks::Leader,
+            _ => Acks::All,
+        };
+        ProducerSetup {
+            id,
+            brokers: self.scenario.brokers,
+            topic,
+            partition: fabric.between(0, self.scenario.partitions as u64) as i32,
+            acks,
+            idempotent: acks == Acks::All && !fabric.one_in(4),
+            in_flight_max: fabric.between(1, 6) as usize,
+            request_timeout: fabric.millis(400, 3000),
+            delivery_timeout: if fabric.one_in(3) { fabric.millis(500, 3000) } else { Duration::from_secs(30) },
+            pause_ms_max: fabric.between(8, 120),
+        }
+    }
+
+    /// Runs until faults are over and everything has come to rest.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn run(&mut self) -> Checked {
+        let stormy_until = SimTime::default() + self.scenario.stormy;
+        let calm_until = stormy_until + CALM_MAX;
+        let mut rest_check = stormy_until;
+        while let Some(event) = self.fabric.next() {
+            let now = self.fabric.now();
+            if !self.calm && now >= stormy_until {
+                self.calm_down();
+            }
+            if self.calm && now >= rest_check {
+                rest_check = now + REST_CHECK;
+                if self.restlessness().is_none() {
+                    return self.judge();
+                }
+                if now >= calm_until {
+                    let why = self.restlessness().unwrap_or_default();
+                    return Err(Violation::new("liveness: everything comes to rest", why));
+                }
+            }
+            self.dispatch(event)?;
+        }
+        Err(Violation::new("liveness: everything comes to rest", "nothing is left to happen"))
+    }
+
+    /// Faults are over: what is broken is mended.
+    fn calm_down(&mut self) {
+        self.calm = true;
+        self.fabric.trace.say(self.fabric.now(), || "calm".to_owned());
+        self.fabric.network.blocked.clear();
+        self.network_well();
+        let nodes: Vec<i32> = self.nodes.keys().copied().collect();
+        for node in nodes {
+            self.stall(node, false);
+            self.resume(node);
+            self.set_drift(node, 0);
+        }
+    }
+
+    /// What is not at rest yet.
+    fn restlessness(&self) -> Option<String> {
+        let image = self.observer.image();
+        for (id, node) in &self.nodes {
+            let Some(process) = &node.process else { return Some(format!("node {id} is down")) };
+            if !process.broker.is_unfenced() {
+                return Some(format!("broker {id} is fenced; the image says {:?}", image.brokers));
+            }
+            if process.broker.published().version != image.version {
+                return Some(format!("broker {id} has not the newest metadata"));
+            }
+        }
+        if let Some(why) = self.restless_partition(&image) {
+            return Some(why);
+        }
+        if self.may_be_dead() && image.topics.values().any(|topic| topic.partitions.values().any(|p| is_dead(p))) {
+            // Nobody may lead it, and nobody will; its clients wait in vain.
+            return None;
+        }
+        if let Some((id, client)) = self.clients.iter().find(|(_, client)| !client.is_done(&self.observer)) {
+            return Some(format!("client {id} waits: {}", client.describe()));
+        }
+        None
+    }
+
+    fn restless_partition(&self, image: &raftsman_metadata::MetadataImage) -> Option<String> {
+        for topic in image.topics.values() {
+            for (partition, state) in &topic.partitions {
+                let at = raftsman_types::TopicIdPartition { topic_id: topic.id, partition: *partition };
+                if self.may_be_dead() && is_dead(state) {
+                    continue;
+                }
+                if state.leader.is_none() || state.isr.len() != state.replicas.len() {
+                    return Some(format!("{at}: {state:?}; {}", self.describe_replicas(at)));
+                }
+                let truth_end = self.observer.truth.partition(at).end();
+                let ends = state.replicas.iter().map(|id| {
+                    let process = self.nodes.get(&id.0)?.process.as_ref()?;
+                    process.broker.replicas().inspect(at).map(|r| (r.log_end_offset, r.high_watermark))
+                });
+                for end in ends {
+                    if end != Some((truth_end, truth_end)) {
+                        return Some(format!("{at}: committed to {truth_end}; {}", self.describe_replicas(at)));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn describe_replicas(&self, at: raftsman_types::TopicIdPartition) -> String {
+        let inspect = |node: &Node| node.process.as_ref().and_then(|process| process.broker.replicas().inspect(at));
+        self.nodes.iter().map(|(id, node)| format!("\n  broker {id}: {:?}", inspect(node))).collect()
+    }
+
+    /// Whether faults may have taken everybody who could lead without loss: failed disks leave ISR and ELR, as do
+    /// replicas that were only written and lost power.
+    fn may_be_dead(&self) -> bool {
+        let takes = |fault: &Fault| matches!(fault, Fault::DiskFailure | Fault::TornWrite | Fault::Wipe);
+        self.scenario.written || self.scenario.faults.iter().any(takes)
+    }
+
+    fn judge(&self) -> Checked {
+        self.history.judge(&self.observer.truth)
+    }
+
+    fn dispatch(&mut self, event: Event) -> Checked {
+        match event {
+            Event::Dial(connection) => self.fabric.dialled(connection),
+            Event::Arrival { connection, from_dialler } => {
+                if let Some((at, life, what)) = self.fabric.arrive(connection, from_dialler) {
+                    return self.end_event(at, life, connection, what);
+                }
+            }
+            Event::End { at, life, connection, what } => return self.end_event(at, life, connection, what),
+            Event::KeepAlive(one, other) => self.fabric.keep_alive(one, other),
+            Event::Raft { to, from, message } => return self.raft_message(to, from, message),
+            Event::Timer { node, life, what } => return self.timer(node, life, what),
+            Event::Client { client, what } => {
+                if let Some(mut of_it) = self.clients.remove(&client) {
+                    of_it.timer(what, &mut self.client_context());
+                    self.clients.insert(client, of_it);
+                }
+            }
+            Event::Nemesis(event) => {
+                self.nemesis(event);
+                let nodes: Vec<i32> = self.nodes.keys().copied().collect();
+                return nodes.into_iter().try_for_each(|node| self.check(node));
+            }
+        }
+        Ok(())
+    }
+
+    fn client_context(&mut self) -> ClientContext<'_> {
+        ClientContext {
+            fabric: &mut self.fabric,
+            history: &mut self.history,
+            observer: &self.observer,
+            calm: self.calm,
+        }
+    }
+
+    /// Sets an event aside if the process it is for is stopped.
+    fn set_aside(&mut self, node: i32, event: Event) -> Option<Event> {
+        match self.nodes.get_mut(&node).and_then(|node| node.backlog.as_mut()) {
+            Some(backlog) => {
+                backlog.push(event);
+                None
+            }
+            None => Some(event),
+        }
+    }
+
+    fn end_event(&mut self, at: Endpoint, life: u64, connection: ConnectionId, what: EndEvent) -> Checked {
+        if let Endpoint::Client(client) = at {
+            let Some(mut of_it) = self.clients.remove(&client) else { return Ok(()) };
+            let checked = of_it.end_event(connection, what, &mut self.client_context());
+            self.clients.insert(client, of_it);
+            return checked;
+        }
+        let id = at.host();
+        let Some(Event::End { what, .. }) = self.set_aside(id, Event::End { at, life, connection, what }) else {
+            return Ok(());
+        };
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.life == life) else { return Ok(()) };
+        let Some(process) = &mut node.process else { return Ok(()) };
+        match (at, &mut process.controller) {
+            (Endpoint::Broker(_), _) => process.broker.end_event(connection, what, &mut self.fabric),
+            (Endpoint::Controller(_), Some(controller)) => controller.end_event(connection, what, &mut self.fabric),
+            _ => {}
+        }
+        self.fabric.trace.note(self.fabric.now(), "end", &[id.into(), connection.0 as i64]);
+        self.check(id)
+    }
+
+    fn raft_message(&mut self, to: i32, from: i32, message: super::raft::RaftMessage) -> Checked {
+        let Some(Event::Raft { message, .. }) = self.set_aside(to, Event::Raft { to, from, message }) else {
+            return Ok(());
+        };
+        let Some(process) = self.nodes.get_mut(&to).and_then(|node| node.process.as_mut()) else { return Ok(()) };
+        let Some(controller) = &mut process.controller else { return Ok(()) };
+        self.fabric.trace.note(self.fabric.now(), message.label, &[from.into(), to.into(), message.mark]);
+        controller.raft_message(from, message, &mut self.fabric);
+        self.check(to)
+    }
+
+    fn timer(&mut self, id: i32, life: u64, what: super::event::Timer) -> Checked {
+        if self.set_aside(id, Event::Timer { node: id, life, what }).is_none() {
+            return Ok(());
+        }
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.life == life) else { return Ok(()) };
+        node.log_disk.set_now(raftsman_broker::replica::Clock::wall(&*node.clock));
+        let Some(process) = &mut node.process else { return Ok(()) };
+        let mut lives = true;
+        if what.is_controllers() {
+            if let Some(controller) = &mut process.controller {
+                lives = controller.timer(what, &mut self.fabric);
+            }
+        } else {
+            process.broker.timer(what, &mut self.fabric);
+        }
+        if !lives {
+            self.kill(id);
+            let (wait, life) = (self.fabric.millis(50, 500), self.life(id));
+            self.later(wait, NemesisEvent::Start { node: id, life });
+        }
+        self.check(id)
+    }
+
+    /// Asks the rules whether they hold on a node.
+    fn check(&mut self, id: i32) -> Checked {
+        let Some(process) = self.nodes.get(&id).and_then(|node| node.process.as_ref()) else { return Ok(()) };
+        if let Some(controller) = &process.controller {
+            self.observer.controller_stepped(id, controller.standing())?;
+            self.observer.image_seen("a controller", controller.image())?;
+        }
+        self.observer.broker_stepped(id, process.broker.replicas())
+    }
+}
+
+fn is_dead(state: &raftsman_metadata::PartitionImage) -> bool {
+    state.leader.is_none() && state.isr.is_empty() && state.elr.is_empty()
+}

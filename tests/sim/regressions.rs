@@ -1,0 +1,24 @@
+//! Seeds that once found a defect. What a seed leads to changes with the simulator: a test of its own beside the mended code
+//! says what was wrong, and these show that the seed runs well.
+
+use raftsman_testkit::simulation::{Scenario, run};
+
+fn check(seed: u64) {
+    let report = run(&Scenario::from_seed(seed), false);
+    assert_eq!(report.violation, None, "seed {seed}: cargo xtask sim --seed {seed} --trace");
+    assert!(report.events > 100, "seed {seed}: hardly anything happened");
+}
+
+/// A broker that was started since knew only the last batch of each producer, and refused a repetition of the four before it:
+/// `producer::snapshot` keeps all that are remembered.
+#[test]
+fn repeated_batches_are_known_after_a_restart() {
+    check(85);
+}
+
+/// A follower that came back with all records was not told how far they are committed until the next commit.
+#[test]
+fn a_follower_without_news_learns_the_watermark() {
+    check(19);
+    check(38);
+}
