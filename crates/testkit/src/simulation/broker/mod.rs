@@ -85,7 +85,7 @@ impl BrokerProcess {
             None => {
                 let directory_id = Some(setup.fresh_directory);
                 let node_id = BrokerId(setup.node);
-                let properties = MetaProperties { cluster_id: None, node_id, directory_id };
+                let properties = MetaProperties { cluster_id: None, node_id, directory_id, has_joined: false };
                 files.write_meta_properties(&properties)?;
                 properties
             }
