@@ -1,6 +1,6 @@
 use raftsman_testkit::simulation::{Report, Scenario, run};
 
-/// How many seeds this test goes through. `cargo xtask test` runs 500 more of the simulator, in a build that is fast at it.
+/// How many seeds this test goes through; `cargo xtask sim` goes through as many as it is told.
 const SEEDS: u64 = 40;
 
 fn check(seed: u64) -> Report {

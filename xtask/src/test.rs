@@ -18,8 +18,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     if let Some(corpus) = codec_corpus()? {
         tests.env("RAFTSMAN_CODEC_CORPUS", corpus);
     }
-    step("the tests", tests)?;
-    step("the simulator", cargo(&["xtask", "sim", "--seeds", "500", "--from", "1000000", "--jobs", "2"]))
+    step("the tests", tests)
 }
 
 /// Lets Kafka's own classes write every message in every version, for the codec to be held against.

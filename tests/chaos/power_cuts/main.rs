@@ -28,10 +28,10 @@ fn turn() -> Option<MutexGuard<'static, ()>> {
     Some(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// How many trials a test makes.
-fn trial_count() -> usize {
+/// How many trials a test makes: as many as it is told to, else `usually`.
+fn trial_count(usually: usize) -> usize {
     match std::env::var("RAFTSMAN_POWER_CUT_TRIALS") {
         Ok(count) => count.parse().expect("RAFTSMAN_POWER_CUT_TRIALS is a number"),
-        Err(_) => 10,
+        Err(_) => usually,
     }
 }

@@ -20,7 +20,7 @@ fn metadata_store_loses_nothing() {
     let Some(_turn) = turn() else { return };
     let program = controller_test_program();
     let started = Instant::now();
-    let trials = trial_count();
+    let trials = trial_count(10);
     let failures: Vec<String> = (0..trials).filter_map(|number| trial(&program, number).err()).collect();
     println!(
         "metadata store: {trials} power cuts in {:.0} s, {} failed",

@@ -96,7 +96,7 @@ mod tests {
             batches: vec![AppendedBatch { last_sequence: 4, last_offset, offset_delta }],
             ..ProducerEntry::new(ProducerEpoch(0))
         };
-        encode_snapshot(&ProducerState::from_entries(vec![(ProducerId(7), entry)]))
+        encode_snapshot(&ProducerState::from_batches([(ProducerId(7), entry)].into_iter()))
     }
 
     #[test]
