@@ -1,6 +1,7 @@
 //! Repository chores: `cargo xtask <chore>`. Each chore is one module; this file only finds it.
 
 mod bench;
+mod bugs;
 mod chaos;
 mod codegen;
 mod proto;
@@ -32,6 +33,9 @@ const CHORES: &[(&str, &str, Chore)] = &[
         |a| report(chaos::run(a)),
     ),
     ("sim", "the simulator: --seeds N [--from S] [--jobs J], --seed X [--trace], --shrink X", |a| report(sim::run(a))),
+    ("bugs", "plants known bugs, one after the other, and expects the tests to catch each ([name]..., --list)", |a| {
+        report(bugs::run(a))
+    }),
     ("tidy", "the crate arrows, purity, sizes, and what may not stand in shipped code", |_| tidy::run(&root::root())),
 ];
 

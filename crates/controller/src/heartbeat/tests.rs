@@ -219,7 +219,7 @@ fn an_older_registration_is_told_to_register_again() {
     let (mut bench, _) = Bench::new(&[(1, 10, BrokerState::Unfenced)]);
     assert_eq!(bench.hear(1, 7, reference(1, 9)), [answer(7, ErrorCode::StaleBrokerEpoch, true, false)]);
     assert_eq!(bench.hear(1, 8, reference(2, 9)), [answer(8, ErrorCode::BrokerIdNotRegistered, true, false)]);
-    assert_eq!(bench.sessions.liveness(BrokerId(1)), Liveness::Gone, "a stale heartbeat keeps nobody alive");
+    assert_eq!(bench.sessions.liveness(BrokerId(1)), Liveness::Unheard, "a stale heartbeat keeps nobody alive");
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! `cargo xtask bugs`: plants known bugs, one after the other, and expects a test to catch each.
+//!
+//! A bug is a patch in `tests/bugs`. The lines before its first `diff` say what is wrong (`Bug:`) and who has to notice
+//! (`Caught by:`, what follows `cargo test`, once for each test that should). The patch goes into a copy of the sources; what
+//! compiles and passes all the same, or applies no longer, is a failure of this command.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::root::{root, target};
+
+/// A planted bug.
+struct Bug {
+    name: String,
+    what: String,
+    catchers: Vec<String>,
+    patch: PathBuf,
+}
+
+/// How one run against a planted bug ended.
+enum Outcome {
+    /// A test failed. The number of seeds it took, where the test draws seeds.
+    Caught { seeds: Option<u64> },
+    /// The tests passed: they do not see the bug.
+    Missed,
+}
+
+/// Plants the named bugs, or all. `--list` only names them.
+///
+/// # Errors
+/// Names the bugs that were not caught, and patches that fit the sources no longer.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let mut bugs = read_all()?;
+    if arguments == ["--list"] {
+        bugs.iter().for_each(|bug| println!("{:<36} {}", bug.name, bug.what));
+        return Ok(());
+    }
+    if let Some(unknown) = arguments.iter().find(|name| bugs.iter().all(|bug| bug.name != **name)) {
+        return Err(format!("tests/bugs has no {unknown}.patch; `cargo xtask bugs --list` names what it has"));
+    }
+    bugs.retain(|bug| arguments.is_empty() || arguments.contains(&bug.name));
+    let mut failures = Vec::new();
+    println!("{:<36} {:>7} {:>6}  noticed by", "bug", "seeds", "s");
+    for bug in &bugs {
+        let copy = fresh_copy()?;
+        apply(&copy, &bug.patch)?;
+        for catcher in &bug.catchers {
+            let began = Instant::now();
+            let row = match try_catch(&copy, catcher) {
+                Ok(Outcome::Caught { seeds }) => seeds.map_or_else(|| "–".to_owned(), |seeds| seeds.to_string()),
+                Ok(Outcome::Missed) => {
+                    failures.push(format!("{} is not noticed by {catcher}", bug.name));
+                    "MISSED".to_owned()
+                }
+                Err(error) => {
+                    failures.push(format!("{}: {error}", bug.name));
+                    "ERROR".to_owned()
+                }
+            };
+            println!("{:<36} {row:>7} {:>6.0}  {catcher}", bug.name, began.elapsed().as_secs_f64());
+        }
+    }
+    match failures.is_empty() {
+        true => Ok(()),
+        false => Err(failures.join("\n")),
+    }
+}
+
+fn read_all() -> Result<Vec<Bug>, String> {
+    let directory = root().join("tests/bugs");
+    let entries = fs::read_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    let patches = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let patches = patches.filter(|path| path.extension().is_some_and(|extension| extension == "patch"));
+    let mut bugs = patches.map(read).collect::<Result<Vec<Bug>, String>>()?;
+    bugs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(bugs)
+}
+
+fn read(patch: PathBuf) -> Result<Bug, String> {
+    let name = patch.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+    let text = fs::read_to_string(&patch).map_err(|error| format!("{}: {error}", patch.display()))?;
+    let head = text.lines().take_while(|line| !line.starts_with("diff "));
+    let (mut what, mut catchers) = (String::new(), Vec::new());
+    for line in head {
+        if let Some(text) = line.strip_prefix("Bug: ") {
+            what = text.to_owned();
+        } else if let Some(text) = line.strip_prefix("Caught by: ") {
+            catchers.push(text.to_owned());
+        }
+    }
+    if what.is_empty() || catchers.is_empty() {
+        return Err(format!("{} has to begin with a line `Bug: …` and at least one `Caught by: …`", patch.display()));
+    }
+    Ok(Bug { name, what, catchers, patch })
+}
+
+fn place() -> PathBuf {
+    target().join("bugs/tree")
+}
+
+/// A copy of the sources as they are now. What has not changed since the last copy keeps its time, so that cargo
+/// compiles again only what a bug touched.
+fn fresh_copy() -> Result<PathBuf, String> {
+    let copy = place();
+    let listed = Command::new("git")
+        .current_dir(root())
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .output()
+        .map_err(|error| format!("git cannot be started: {error}"))?;
+    for name in String::from_utf8_lossy(&listed.stdout).split('\0').filter(|name| !name.is_empty()) {
+        let (from, to) = (root().join(name), copy.join(name));
+        let Ok(content) = fs::read(&from) else { continue };
+        if fs::read(&to).is_ok_and(|there| there == content) {
+            continue;
+        }
+        let written = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&to, content));
+        written.map_err(|error| format!("{}: {error}", to.display()))?;
+    }
+    Ok(copy)
+}
+
+fn apply(copy: &Path, patch: &Path) -> Result<(), String> {
+    let output = Command::new("patch")
+        .current_dir(copy)
+        .args(["--batch", "--forward", "--strip=1", "--no-backup-if-mismatch", "--reject-file=-", "--input"])
+        .arg(patch)
+        .output()
+        .map_err(|error| format!("patch cannot be started: {error}; install it"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "{} fits the sources no longer; make it anew:\n{}",
+            patch.display(),
+            String::from_utf8_lossy(&output.stdout)
+        )),
+    }
+}
+
+fn try_catch(copy: &Path, catcher: &str) -> Result<Outcome, String> {
+    let words: Vec<&str> = catcher.split_whitespace().collect();
+    let cargo = || {
+        let mut command = Command::new("cargo");
+        command.current_dir(copy).env("CARGO_TARGET_DIR", target().join("bugs/target")).arg("test");
+        command.env_remove("CARGO_MANIFEST_DIR");
+        command
+    };
+    let before_filter: Vec<&str> = words.iter().copied().take_while(|word| *word != "--").collect();
+    let built = cargo().args(&before_filter).arg("--no-run").output().map_err(|error| error.to_string())?;
+    if !built.status.success() {
+        return Err(format!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
+    }
+    let output = cargo().args(&words).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(Outcome::Missed);
+    }
+    let printed = [output.stdout, output.stderr].concat();
+    Ok(Outcome::Caught { seeds: first_seed(&String::from_utf8_lossy(&printed)).map(|seed| seed + 1) })
+}
+
+/// The seed that a failing simulation names; seeds count from 0.
+fn first_seed(printed: &str) -> Option<u64> {
+    let (_, behind) = printed.split_once("seed ")?;
+    let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
