@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the clients of the compatibility tests below target/compat: unmodified, at pinned versions.
-# usage: install.sh python | java | jdk | kcat | docker | docker-stop    Prints nothing when all is there already.
+# usage: install.sh python | java | jdk | kcat | faults | docker | docker-stop    Prints nothing when all is there already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}/compat
@@ -44,6 +44,13 @@ case $1 in
   kcat)
     command -v kcat >/dev/null || apt_install kcat
     ;;
+  faults)
+    # Networks that are cut, clocks that are moved, disks that lose their power.
+    command -v ip >/dev/null || apt_install iproute2
+    command -v iptables >/dev/null || apt_install iptables
+    command -v mkfs.ext4 >/dev/null || apt_install e2fsprogs
+    command -v faketime >/dev/null || apt_install faketime
+    ;;
   docker)
     command -v dockerd >/dev/null || apt_install docker.io
     command -v docker-compose >/dev/null || apt_install docker-compose
@@ -63,7 +70,7 @@ case $1 in
     [ -e "$target/dockerd.pid" ] && kill "$(cat "$target/dockerd.pid")" || true
     ;;
   *)
-    echo "install.sh: unknown client '$1': python, java, jdk, kcat or docker" >&2
+    echo "install.sh: unknown client '$1': python, java, jdk, kcat, faults or docker" >&2
     exit 2
     ;;
 esac

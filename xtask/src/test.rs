@@ -13,6 +13,14 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     step("generated gRPC code is up to date", cargo(&["xtask", "proto", "--check"]))?;
     // Once here, so that the tests of processes do not each wait for it.
     step("the binary", cargo(&["build", "--package", "raftsman-cli"]))?;
+    let mut faults = Command::new("bash");
+    faults.args(["tests/compat/install.sh", "faults"]);
+    if let Err(error) = step("what tests of faults need", faults) {
+        if std::env::var("CI").as_deref() == Ok("true") {
+            return Err(error);
+        }
+        eprintln!("skipped: some tests of faults: {error}");
+    }
     let mut tests = cargo(&["test", "--workspace"]);
     tests.args(arguments);
     if let Some(corpus) = codec_corpus()? {
