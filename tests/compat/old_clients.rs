@@ -20,6 +20,14 @@ fn run(mut client: Command) -> Vec<(i64, String)> {
     text.lines().map(read).collect()
 }
 
+/// Where what was read leaves what was written, with what came before and after, to tell a loss from a repetition.
+fn first_difference(read: &[(i64, String)], written: &[String]) -> Option<String> {
+    let fits = |at: usize| matches!((read.get(at), written.get(at)), (Some((offset, value)), Some(expected)) if *offset == at as i64 && value == expected);
+    let at = (0..read.len().max(written.len())).find(|at| !fits(*at))?;
+    let around = &read[at.saturating_sub(2).min(read.len())..(at + 3).min(read.len())];
+    Some(format!("{} records read; at {at} {:?} is expected, around it is {around:?}", read.len(), written.get(at)))
+}
+
 #[test]
 fn clients_of_every_protocol_age_share_a_topic() {
     if !install("python") {
@@ -48,9 +56,8 @@ fn clients_of_every_protocol_age_share_a_topic() {
         for codec in CODECS {
             written.extend((0..RECORDS_OF_EACH_CODEC).map(|n| format!("{client}-{version}-{codec}-{n}")));
         }
-        let offsets: Vec<i64> = read.iter().map(|(offset, _)| *offset).collect();
-        assert_eq!(offsets, (0..written.len() as i64).collect::<Vec<_>>(), "{client} {version}");
-        let values: Vec<&String> = read.iter().map(|(_, value)| value).collect();
-        assert_eq!(values, written.iter().collect::<Vec<_>>(), "{client} {version}");
+        if let Some(difference) = first_difference(&read, &written) {
+            panic!("{client} {version}, of {} records written: {difference}", written.len());
+        }
     }
 }

@@ -21,7 +21,8 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         }
         eprintln!("skipped: some tests of faults: {error}");
     }
-    let mut tests = cargo(&["test", "--workspace"]);
+    // One run is to name everything that fails, not only the first program with a failure.
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
     tests.args(arguments);
     if let Some(corpus) = codec_corpus()? {
         tests.env("RAFTSMAN_CODEC_CORPUS", corpus);

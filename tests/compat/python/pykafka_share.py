@@ -4,11 +4,14 @@ usage: pykafka_share.py BOOTSTRAP TOPIC BROKER_VERSION COUNT
 Prints `<offset> <value>` for every record of the topic (of one partition), in the order read.
 """
 
+import logging
 import sys
 
 from pykafka import KafkaClient
 from pykafka.common import CompressionType, OffsetType
 
+# To standard error, which is shown when something fails.
+logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
 bootstrap, topic, version, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 client = KafkaClient(hosts=bootstrap, broker_version=version)  # topics do not keep it
 topic = client.topics[topic.encode()]
@@ -19,7 +22,8 @@ codecs = {
     "lz4": CompressionType.LZ4,
 }
 for name, codec in codecs.items():
-    with topic.get_producer(compression=codec, required_acks=-1) as producer:
+    # By default both take five seconds, and what is sent last may then be given up on a busy machine.
+    with topic.get_producer(compression=codec, required_acks=-1, linger_ms=20, pending_timeout_ms=60_000) as producer:
         for number in range(count):
             producer.produce(f"pykafka-{version}-{name}-{number}".encode(), partition_key=str(number).encode())
 

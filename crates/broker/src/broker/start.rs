@@ -60,15 +60,16 @@ pub(super) fn start(
         coordinator,
     });
     let budget = ByteBudget::new(config.network.queued_max_bytes);
+    let limits = Arc::new(ConnectionLimits::new(&config.network));
     let dispatcher = Arc::new(Registry::new(state.clone()));
-    let shared = Shared { dispatcher, config: Arc::new(config.network.clone()), budget };
+    let shared = Shared { dispatcher, config: Arc::new(config.network.clone()), budget, limits };
     let threads = Arc::new(NetworkThreads::start(&shared)?);
     let (status, statuses) = watch::channel(LifecycleStatus::default());
     let (wants_shutdown, wishes) = watch::channel(false);
     let (doors, ready) = watch::channel(false);
     let (addresses, acceptors) = {
         let _context = lifecycle.enter();
-        acceptors(&state, listeners, &threads)?
+        acceptors(&state, listeners, &threads, &shared.limits)?
     };
     let publisher = follow_metadata(&state, &lifecycle, status.clone())?;
     join_cluster(&state, &lifecycle, status, wishes);
@@ -127,9 +128,9 @@ fn acceptors(
     state: &Arc<BrokerState>,
     listeners: Vec<BoundListener>,
     threads: &Arc<NetworkThreads>,
+    limits: &Arc<ConnectionLimits>,
 ) -> Result<(Bound, Vec<Acceptor>), StartError> {
     let network = &state.config.network;
-    let limits = Arc::new(ConnectionLimits::new(network));
     let rate = Arc::new(CreationRate::new(network.max_connection_creation_rate));
     let replication = BoxCloneSyncService::new(state.replicas.service().server());
     let (mut addresses, mut acceptors) = (Bound::new(), Vec::new());

@@ -12,6 +12,7 @@ use tokio::time::{Instant, Sleep};
 use super::byte_budget::ByteBudget;
 use super::dispatcher::{Dispatcher, Peer};
 use super::frame_reader::{FrameError, FrameReader};
+use super::limits::ConnectionLimits;
 use super::output::Output;
 use super::pipeline::Pipeline;
 use crate::api::Close;
@@ -35,8 +36,10 @@ const MAX_ROUNDS: usize = 16;
 pub(crate) enum End {
     #[error("closed by the client")]
     Client,
-    #[error("no request came within {0:?} of connecting")]
+    #[error("a first request was not complete after {0:?}")]
     FirstRequest(Duration),
+    #[error("nothing came within {0:?} of connecting, and more than half of max.connections are taken")]
+    Silent(Duration),
     #[error("max.connections or max.connections.per.ip is reached, and what room is left is for brokers alone")]
     Full,
     #[error("the byte budget is spent, and answers were not taken for {STALLED_WHEN_SPENT:?}")]
@@ -59,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) dispatcher: Arc<dyn Dispatcher>,
     pub(crate) config: Arc<NetworkConfig>,
     pub(crate) budget: Arc<ByteBudget>,
+    pub(crate) limits: Arc<ConnectionLimits>,
 }
 
 /// Under which conditions a connection was let in.
@@ -281,7 +285,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Poll::Ready(end);
             }
             let may_be_pressed = self.reader.holds_budget() || self.output.len() > 0;
-            let wake = if may_be_pressed { deadline.min(now + SPENT_CHECK) } else { deadline };
+            let wake = if may_be_pressed {
+                deadline.min(now + SPENT_CHECK)
+            } else if self.reader.is_silent() {
+                deadline.min(now + self.shared.config.first_request_timeout)
+            } else {
+                deadline
+            };
             // Later deadlines need no new timer: it is set again when it fires.
             if wake < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(wake);
@@ -316,9 +326,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return earliest;
         }
         if self.reader.is_first() {
-            let brokers_only = self.admission.brokers_only;
-            let allowed = if brokers_only { BROKERS_FIRST_BYTES } else { config.first_request_timeout };
-            at_latest(self.opened + allowed + self.reader.earned_by_first(), End::FirstRequest(allowed));
+            let allowed = config.first_request_timeout;
+            match self.reader.first_began() {
+                _ if self.admission.brokers_only => {
+                    at_latest(self.opened + BROKERS_FIRST_BYTES, End::FirstRequest(BROKERS_FIRST_BYTES));
+                }
+                Some(began) => at_latest(began + allowed + self.reader.earned_by_first(), End::FirstRequest(allowed)),
+                // Clients connect to every broker in time and may have nothing to ask for a long while.
+                None if self.shared.limits.is_crowded() => at_latest(self.opened + allowed, End::Silent(allowed)),
+                None => {}
+            }
         }
         if let Some(half_sent) = self.reader.deadline(config.frame_timeout, spent) {
             at_latest(half_sent, End::HalfSent);

@@ -169,6 +169,16 @@ impl FrameReader {
         self.first
     }
 
+    /// When the first bytes of the first request came, if they did.
+    pub(crate) fn first_began(&self) -> Option<Instant> {
+        self.pace.filter(|_| self.first).map(|pace| pace.began)
+    }
+
+    /// Whether nothing was ever received.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.first && self.pace.is_none()
+    }
+
     /// Whether what was received is no beginning of HTTP/2.
     pub(crate) fn speaks_kafka(&self) -> bool {
         self.buffer.first_chunk::<4>().is_some_and(|prefix| !self.first || prefix != b"PRI ")

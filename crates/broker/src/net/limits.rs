@@ -16,6 +16,7 @@ const BROKERS_ROOM_PER_IP: usize = 32;
 /// listener (`max.connections.per.ip`). Brokers find room on their listener however many clients there are.
 pub(crate) struct ConnectionLimits {
     clients: Arc<Semaphore>,
+    most_clients: usize,
     brokers: Arc<Semaphore>,
     per_ip: usize,
     overrides: HashMap<IpAddr, usize>,
@@ -52,13 +53,20 @@ impl Place {
 
 impl ConnectionLimits {
     pub(crate) fn new(config: &NetworkConfig) -> ConnectionLimits {
+        let most_clients = config.max_connections.min(Semaphore::MAX_PERMITS);
         ConnectionLimits {
-            clients: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
+            clients: Arc::new(Semaphore::new(most_clients)),
+            most_clients,
             brokers: Arc::new(Semaphore::new(BROKERS_ROOM)),
             per_ip: config.max_connections_per_ip,
             overrides: config.max_connections_per_ip_overrides.clone(),
             counts: Arc::default(),
         }
+    }
+
+    /// Whether more than half of `max.connections` are taken, so that places are no longer for whoever says nothing.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.clients.available_permits() < self.most_clients - self.most_clients / 2
     }
 
     /// Waits until a listener may accept one more; the inter-broker listener (`with_brokers`) waits for less.

@@ -61,6 +61,29 @@ fn a_first_request_that_dribbles_in_ends_the_connection() {
 }
 
 #[test]
+fn who_says_nothing_may_stay_until_places_are_scarce() {
+    let first_request_timeout = Duration::from_millis(50);
+    let net = serve(NetworkConfig { first_request_timeout, max_connections: 8, ..config() });
+    let mut silent = net.connect();
+    // Somebody who began later is hung up on: the time is over for the silent one, too, who is served all the same.
+    let mut begun = net.connect();
+    begun.write_all(&request(b'e', 1)[..3]).unwrap();
+    assert!(is_closed(&mut begun));
+    assert!(is_served(&mut silent, 2));
+
+    // Six of eight places are taken: some have to go, until enough are free again.
+    let others: Vec<TcpStream> = (0..5).map(|_| net.connect()).collect();
+    others.iter().for_each(|socket| socket.set_nonblocking(true).unwrap());
+    let has_ended = |socket: &TcpStream| match socket.peek(&mut [0]) {
+        Ok(0) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        Ok(_) => false,
+    };
+    eventually("who says nothing goes", || others.iter().any(has_ended));
+    assert!(is_served(&mut silent, 3), "who has spoken stays");
+}
+
+#[test]
 fn who_begins_http2_and_stops_is_hung_up_on() {
     let net = with_grpc(NetworkConfig { first_request_timeout: Duration::from_millis(50), ..config() });
     for begun in [4, 23] {

@@ -90,7 +90,7 @@ pub(super) fn serve_with(config: NetworkConfig, grpc: Option<GrpcService>) -> Ne
     let limits = Arc::new(ConnectionLimits::new(&config));
     let rate = Arc::new(CreationRate::new(config.max_connection_creation_rate));
     let dispatcher = Arc::new(TestDispatcher { log: log.clone() });
-    let shared = Shared { dispatcher, config: Arc::new(config), budget: budget.clone() };
+    let shared = Shared { dispatcher, config: Arc::new(config), budget: budget.clone(), limits: limits.clone() };
     let threads = Arc::new(NetworkThreads::start(&shared).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -256,6 +256,11 @@ fn a_slow_reader_waits_for_itself() {
 fn silence_ends_a_connection() {
     let first_request_timeout = Duration::from_millis(50);
     let net = serve(NetworkConfig { first_request_timeout, ..config() });
+    let mut begun = net.connect();
+    begun.write_all(&request(b'e', 1)[..3]).unwrap();
+    assert!(is_closed(&mut begun), "a first request that stops");
+
+    let net = serve(NetworkConfig { connections_max_idle: Duration::from_millis(50), ..config() });
     assert!(is_closed(&mut net.connect()), "nothing was ever sent");
 
     let net = serve(NetworkConfig { connections_max_idle: Duration::from_millis(50), ..config() });
