@@ -10,8 +10,7 @@ import sys
 from pykafka import KafkaClient
 from pykafka.common import CompressionType, OffsetType
 
-# To standard error, which is shown when something fails.
-logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
+logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
 bootstrap, topic, version, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 client = KafkaClient(hosts=bootstrap, broker_version=version)  # topics do not keep it
 topic = client.topics[topic.encode()]
