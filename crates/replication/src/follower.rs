@@ -9,6 +9,8 @@ use crate::{Durability, LogPosition};
 
 /// How long a follower waits before it asks again after a refusal that time may heal.
 const RETRY: Duration = Duration::from_millis(20);
+/// How often a follower whose disk is full looks whether it still is.
+const ROOM_CHECK: Duration = Duration::from_millis(250);
 
 /// What happens to a follower.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,10 @@ pub enum FollowerEvent {
     },
     /// The records of the last [`FollowerEffect::Append`] are not a continuation of the log, or are damaged.
     AppendRefused,
+    /// There is no room on the disk: for the records of the last [`FollowerEffect::Append`], or still none when looked for.
+    NoRoom,
+    /// There is room on the disk.
+    Room,
     /// The disk has everything below.
     Flushed {
         /// The flushed offset.
@@ -97,7 +103,8 @@ pub enum FollowerEffect {
         /// Everything below is on the disk.
         flushed_offset: Offset,
     },
-    /// Write the records that came, and say [`Appended`](FollowerEvent::Appended) or [`AppendRefused`](FollowerEvent::AppendRefused).
+    /// Write the records that came, and say [`Appended`](FollowerEvent::Appended), [`AppendRefused`](FollowerEvent::AppendRefused)
+    /// or [`NoRoom`](FollowerEvent::NoRoom).
     Append,
     /// Cut the log at this offset, its epochs too even if no record goes, and say [`Cut`](FollowerEvent::Cut).
     Truncate {
@@ -118,6 +125,13 @@ pub enum FollowerEffect {
         /// Everything below is on the disk.
         flushed_offset: Offset,
     },
+    /// Tell the leader that this subscription is over for want of room.
+    WithoutRoom {
+        /// Which.
+        subscription: u32,
+    },
+    /// Look whether there is room on the disk, and say [`Room`](FollowerEvent::Room) or [`NoRoom`](FollowerEvent::NoRoom).
+    LookForRoom,
     /// Everything below is committed, as far as this replica has it.
     HighWatermarkAdvanced {
         /// The new high watermark.
@@ -135,6 +149,8 @@ enum State {
     Subscribed(u32),
     /// Refused; asks again at this time.
     Backoff(MonotonicTime),
+    /// The disk is full; looks again at this time.
+    Full(MonotonicTime),
     /// Refused for good in this epoch: the metadata will bring a new one.
     Fenced,
 }
@@ -199,7 +215,7 @@ impl Follower {
 
     /// Whether it waits for a time to pass.
     pub fn waits(&self) -> bool {
-        matches!(self.state, State::Backoff(_))
+        matches!(self.state, State::Backoff(_) | State::Full(_))
     }
 
     /// When a record counts on a replica.
@@ -235,6 +251,12 @@ impl Follower {
                 self.appended(log_end_offset, last_epoch, effects)
             }
             FollowerEvent::AppendRefused => self.back_off(now),
+            FollowerEvent::NoRoom => self.no_room(now, effects),
+            FollowerEvent::Room => {
+                if matches!(self.state, State::Full(_)) {
+                    self.subscribe(effects);
+                }
+            }
             FollowerEvent::Flushed { flushed_offset } => self.flushed(flushed_offset, effects),
             FollowerEvent::Watermark { subscription, high_watermark } => {
                 if self.is_current(subscription) {
@@ -256,13 +278,11 @@ impl Follower {
                 self.cut(log, last_epoch, last_record_epoch);
                 self.subscribe(effects);
             }
-            FollowerEvent::Tick => {
-                if let State::Backoff(until) = self.state
-                    && until <= now
-                {
-                    self.subscribe(effects);
-                }
-            }
+            FollowerEvent::Tick => match self.state {
+                State::Backoff(until) if until <= now => self.subscribe(effects),
+                State::Full(until) if until <= now => effects.push(FollowerEffect::LookForRoom),
+                _ => {}
+            },
         }
         self.check_invariants();
     }
@@ -283,6 +303,16 @@ impl Follower {
 
     fn back_off(&mut self, now: MonotonicTime) {
         self.state = State::Backoff(now + RETRY);
+    }
+
+    /// The leader is told at once, lest a commit wait for what will not come for as long as a replica may lag.
+    fn no_room(&mut self, now: MonotonicTime, effects: &mut Vec<FollowerEffect>) {
+        match self.state {
+            State::Subscribed(subscription) => effects.push(FollowerEffect::WithoutRoom { subscription }),
+            State::Full(_) => {}
+            _ => return,
+        }
+        self.state = State::Full(now + ROOM_CHECK);
     }
 
     fn data(

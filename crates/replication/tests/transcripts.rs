@@ -182,6 +182,7 @@ fn leader_event(line: &Line<'_>) -> Option<LeaderEvent> {
         "tick" => Some(LeaderEvent::Tick),
         "view" => Some(LeaderEvent::ViewChanged(line.view())),
         "unsubscribe" => Some(LeaderEvent::Unsubscribed { key: line.key() }),
+        "without-room" => Some(LeaderEvent::WithoutRoom { key: line.key() }),
         "ack" => Some(LeaderEvent::Acked {
             key: line.key(),
             written_offset: line.number("written"),
@@ -225,6 +226,8 @@ fn follower_event(line: &Line<'_>) -> FollowerEvent {
             last_epoch: LeaderEpoch(line.number("epoch") as i32),
         },
         "append-refused" => FollowerEvent::AppendRefused,
+        "no-room" => FollowerEvent::NoRoom,
+        "room" => FollowerEvent::Room,
         "flush" => FollowerEvent::Flushed { flushed_offset: line.words[0].parse().expect("an offset") },
         "watermark" => FollowerEvent::Watermark { subscription, high_watermark: line.number("hw") },
         "diverging" => {
@@ -274,6 +277,8 @@ fn show_follower(effect: &FollowerEffect) -> String {
         FollowerEffect::Ack { subscription, written_offset, flushed_offset } => {
             format!("ack {subscription}: written {written_offset}, flushed {flushed_offset}")
         }
+        FollowerEffect::WithoutRoom { subscription } => format!("without room {subscription}"),
+        FollowerEffect::LookForRoom => "look for room".to_owned(),
         FollowerEffect::HighWatermarkAdvanced { to } => format!("high watermark {to}"),
     }
 }

@@ -46,6 +46,7 @@ struct State {
     subscribe: Vec<pb::Subscribe>,
     unsubscribe: Vec<u32>,
     acks: BTreeMap<u32, (Offset, Offset)>,
+    without_room: Vec<u32>,
     /// Bytes taken in that the leader has not been given back.
     credit: u32,
     stopped: bool,
@@ -165,6 +166,19 @@ impl FetchStream {
         self.waker.wake();
     }
 
+    /// Ends a subscription for want of room on the disk.
+    pub fn without_room(&self, subscription: u32) {
+        let mut state = self.state.lock();
+        if !state.connected || state.names.remove(&subscription).is_none() {
+            return;
+        }
+        state.by_partition.retain(|_, named| *named != subscription);
+        state.acks.remove(&subscription);
+        state.without_room.push(subscription);
+        drop(state);
+        self.waker.wake();
+    }
+
     /// Bytes of records were taken in: the leader may push as many more.
     pub fn give_back(&self, bytes: usize) {
         let mut state = self.state.lock();
@@ -249,12 +263,14 @@ impl FetchStream {
         let subscribes = state.subscribe.len().min(PER_FRAME_MAX);
         frame.subscribe.extend(state.subscribe.drain(..subscribes));
         frame.unsubscribe = std::mem::take(&mut state.unsubscribe);
+        frame.without_room = std::mem::take(&mut state.without_room);
         frame.acks.extend(std::mem::take(&mut state.acks).into_iter().map(
             |(subscription, (written_offset, flushed_offset))| pb::Ack { subscription, written_offset, flushed_offset },
         ));
         let says = frame.hello.is_some()
             || !frame.subscribe.is_empty()
             || !frame.unsubscribe.is_empty()
+            || !frame.without_room.is_empty()
             || !frame.acks.is_empty();
         if says || state.credit >= self.credit_window / 4 {
             frame.credit_bytes = std::mem::take(&mut state.credit);
@@ -273,6 +289,7 @@ impl State {
         self.subscribe.clear();
         self.unsubscribe.clear();
         self.acks.clear();
+        self.without_room.clear();
         self.credit = 0;
     }
 }

@@ -43,6 +43,11 @@ impl LeaderEnd {
                 partition.unsubscribed(session.key(subscription));
             }
         }
+        for subscription in frame.without_room {
+            if let Some(partition) = session.partition(subscription) {
+                partition.follower_without_room(session.key(subscription));
+            }
+        }
         for ack in frame.acks {
             if let Some(partition) = session.partition(ack.subscription) {
                 partition.acked(session.key(ack.subscription), ack.written_offset, ack.flushed_offset);

@@ -113,6 +113,11 @@ pub enum LeaderEvent {
         /// Which.
         key: SubscriptionKey,
     },
+    /// A follower ended a subscription because its disk is full.
+    WithoutRoom {
+        /// Which.
+        key: SubscriptionKey,
+    },
     /// The metadata changed within the same leader epoch.
     ViewChanged(LeadershipView),
     /// The controller answered the change asked for on this partition epoch, or no answer will come.

@@ -170,6 +170,7 @@ impl Leader {
                     self.advance_high_watermark(now, effects);
                 }
             }
+            LeaderEvent::WithoutRoom { key } => self.without_room(now, key, effects),
             LeaderEvent::ViewChanged(view) => self.view_changed(now, view, effects),
             LeaderEvent::IsrAnswered { partition_epoch, answer } => {
                 self.isr_answered(now, partition_epoch, answer, effects);
@@ -272,6 +273,17 @@ impl Leader {
         replica.observe(durability, log_end, now);
         self.advance_high_watermark(now, effects);
         self.propose(now, effects);
+    }
+
+    /// A follower cannot write what comes next: waiting for it is in vain, so it is asked out of the ISR without being given
+    /// the time that one gets which is merely slow.
+    fn without_room(&mut self, now: MonotonicTime, key: SubscriptionKey, effects: &mut Vec<LeaderEffect>) {
+        let Some(replica) = self.replicas.iter_mut().find(|r| r.key == Some(key)) else { return };
+        replica.key = None;
+        replica.without_room = true;
+        effects.push(LeaderEffect::Forget { key });
+        self.shrink(now, effects);
+        self.advance_high_watermark(now, effects);
     }
 
     fn view_changed(&mut self, now: MonotonicTime, view: LeadershipView, effects: &mut Vec<LeaderEffect>) {

@@ -24,6 +24,8 @@ pub(super) struct Progress {
     last_caught_up: Option<MonotonicTime>,
     /// A past log end of the leader: reaching it shows that the follower was caught up at that time.
     mark: Option<(Offset, MonotonicTime)>,
+    /// Its disk was full when it was last heard of.
+    pub without_room: bool,
     /// No proposal to take it into the ISR before this time.
     pub blocked_until: MonotonicTime,
 }
@@ -46,6 +48,7 @@ impl Progress {
             acked: None,
             last_caught_up: None,
             mark: None,
+            without_room: false,
             blocked_until: MonotonicTime::default(),
         }
     }
@@ -58,6 +61,7 @@ impl Progress {
     pub fn subscribed(&mut self, key: SubscriptionKey, written: Offset, flushed: Offset) {
         self.key = Some(key);
         self.newest = Some(key);
+        self.without_room = false;
         self.acked = Some(Acked { broker_epoch: key.broker_epoch, written, flushed });
         self.mark = None;
     }

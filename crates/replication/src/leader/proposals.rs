@@ -62,7 +62,9 @@ impl Leader {
                 if r.broker == self.me {
                     false
                 } else if self.isr.counts(r.broker) {
-                    !r.eligible || r.counted(self.durability).is_none_or(|offset| offset < self.log.end)
+                    !r.eligible
+                        || r.without_room
+                        || r.counted(self.durability).is_none_or(|offset| offset < self.log.end)
                 } else {
                     r.eligible && r.key.is_some()
                 }
@@ -83,16 +85,15 @@ impl Leader {
         self.propose(now, effects);
     }
 
-    /// Followers that have been behind for too long, or may not be in sync by the metadata, are asked out of the ISR.
+    /// Followers that have been behind for too long, have no room for more, or may not be in sync by the metadata, are asked out of the ISR.
     /// They count until the controller has confirmed it.
-    fn shrink(&mut self, now: MonotonicTime, effects: &mut Vec<LeaderEffect>) {
+    pub(super) fn shrink(&mut self, now: MonotonicTime, effects: &mut Vec<LeaderEffect>) {
         if self.isr.pending().is_some() {
             return;
         }
         let lag = self.settings.replica_lag_time_max;
-        let stays = |id: &BrokerId| {
-            *id == self.me || self.replicas.iter().any(|r| r.broker == *id && r.eligible && r.is_caught_up(now, lag))
-        };
+        let is_fit = |r: &Progress| r.eligible && !r.without_room && r.is_caught_up(now, lag);
+        let stays = |id: &BrokerId| *id == self.me || self.replicas.iter().any(|r| r.broker == *id && is_fit(r));
         let staying: Vec<BrokerId> = self.isr.committed().iter().copied().filter(stays).collect();
         if staying.len() < self.isr.committed().len() {
             self.send(staying, effects);

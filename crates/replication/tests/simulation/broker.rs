@@ -306,6 +306,9 @@ impl Broker {
                         let said = ToLeader::Ack { subscription, broker_epoch, written, flushed };
                         self.said.extend(session.map(|session| (session, said)));
                     }
+                    FollowerEffect::WithoutRoom { .. } | FollowerEffect::LookForRoom => {
+                        unreachable!("no disk of this simulation is ever full")
+                    }
                     FollowerEffect::HighWatermarkAdvanced { to } => self.high_watermark = to,
                 }
             }

@@ -14,6 +14,10 @@ pub struct FollowerFrame {
     /// More bytes of records that the leader may push.
     #[prost(uint32, tag = "5")]
     pub credit_bytes: u32,
+    /// Subscriptions that are over because the follower's disk has no room for what it is sent: nobody should wait for it.
+    /// It subscribes again once it has.
+    #[prost(uint32, repeated, tag = "6")]
+    pub without_room: ::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Hello {

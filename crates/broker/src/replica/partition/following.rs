@@ -159,6 +159,12 @@ impl Partition {
                     FollowerEffect::Ack { subscription, written_offset, flushed_offset } => {
                         stream.ack(subscription, written_offset, flushed_offset);
                     }
+                    FollowerEffect::WithoutRoom { subscription } => stream.without_room(subscription),
+                    FollowerEffect::LookForRoom => {
+                        // As much as clients are given again: else it would be back only to fail with the next record.
+                        let room = self.directory.has_room(1, true);
+                        events.push(if room { FollowerEvent::Room } else { FollowerEvent::NoRoom });
+                    }
                     FollowerEffect::HighWatermarkAdvanced { to } => state.high_watermark = to,
                 }
             }
@@ -176,8 +182,7 @@ impl Partition {
             return Some(FollowerEvent::AppendRefused);
         }
         if !self.directory.has_room(records.len(), false) {
-            // It falls behind, and out of the ISR; it asks again in a while.
-            return Some(FollowerEvent::AppendRefused);
+            return Some(FollowerEvent::NoRoom);
         }
         match state.log.append_as_follower(records, self.core.wall_time()) {
             Ok(_) => Some(FollowerEvent::Appended {
@@ -186,7 +191,7 @@ impl Partition {
             }),
             Err(raftsman_log::AppendError::Storage(error)) if error.is_out_of_space() => {
                 self.directory.out_of_space();
-                Some(FollowerEvent::AppendRefused)
+                Some(FollowerEvent::NoRoom)
             }
             Err(error @ raftsman_log::AppendError::Storage(_)) => {
                 self.directory.fail(&self.core, &error);

@@ -190,6 +190,14 @@ impl Partition {
         }
     }
 
+    /// A follower's subscription is over because its disk is full.
+    pub fn follower_without_room(self: &Arc<Self>, key: SubscriptionKey) {
+        let mut state = self.state.lock();
+        if matches!(state.role, Role::Leader(_)) {
+            self.step_leader(&mut state, LeaderEvent::WithoutRoom { key });
+        }
+    }
+
     /// The next records for a follower; `None` if there are none, or the subscription is over.
     pub fn read_for_follower(self: &Arc<Self>, key: SubscriptionKey, from: Offset, max_bytes: usize) -> Option<Piece> {
         let state = self.state.lock();
