@@ -21,7 +21,8 @@ fn metadata_store_loses_nothing() {
     let program = controller_test_program();
     let started = Instant::now();
     let trials = trial_count(10);
-    let failures: Vec<String> = (0..trials).filter_map(|number| trial(&program, number).err()).collect();
+    let failed = |number| trial(&program, number).inspect_err(|_| println!("failed at trial {number}")).err();
+    let failures: Vec<String> = (0..trials).filter_map(failed).collect();
     println!(
         "metadata store: {trials} power cuts in {:.0} s, {} failed",
         started.elapsed().as_secs_f64(),

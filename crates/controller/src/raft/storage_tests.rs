@@ -142,6 +142,18 @@ async fn a_power_cut_takes_only_what_was_not_acknowledged() {
     assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(log_id(1, 0)), Some(log_id(1, 1))));
 }
 
+/// Forgotten, it would be given a second time in the same term, and two could lead.
+#[tokio::test]
+async fn a_vote_is_on_the_disk_when_it_is_answered() {
+    let store = Arc::new(MemoryStore::default());
+    let commit = Arc::new(GroupCommit::start(store.clone()).unwrap());
+    let mut log = LogStore::new(store.clone(), commit);
+    log.save_vote(&Vote::new(4, 2)).await.unwrap();
+    let after = Arc::new(store.after_power_cut());
+    let commit = Arc::new(GroupCommit::start(after.clone()).unwrap());
+    assert_eq!(LogStore::new(after, commit).read_vote().await.unwrap(), Some(Vote::new(4, 2)));
+}
+
 #[tokio::test]
 async fn the_image_is_rebuilt_from_its_snapshot() {
     let home = tempfile::tempdir().unwrap();

@@ -35,9 +35,20 @@ fn many_seeds() {
     let count: u64 = std::env::var("SIMULATION_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
     let mut committed = 0;
     for seed in 0..count {
-        let mut world = world::World::new(seed, 1 + (seed / 3 % 3) as usize);
-        world.run(3000);
-        committed += world.committed();
+        committed += one_of_many(seed);
     }
     assert!(committed > count * 20, "the runs do something: {committed} records in {count} runs");
+}
+
+/// Runs one seed, and names it if it fails.
+fn one_of_many(seed: u64) -> u64 {
+    let run = std::panic::catch_unwind(|| {
+        let mut world = world::World::new(seed, 1 + (seed / 3 % 3) as usize);
+        world.run(3000);
+        world.committed()
+    });
+    run.unwrap_or_else(|panic| {
+        eprintln!("failed at seed {seed}");
+        std::panic::resume_unwind(panic)
+    })
 }
