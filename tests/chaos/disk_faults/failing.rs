@@ -57,6 +57,46 @@ fn a_full_disk_is_no_loss_and_starts_again_once_there_is_space() {
     println!("a full disk: a partition waited for {:?} at the most", rig.finish());
 }
 
+/// Nobody waits for it, though it may lag for an hour.
+#[test]
+fn a_follower_without_room_leaves_at_once_and_comes_back_by_itself() {
+    if !power::power_can_be_cut() {
+        return skip("a small file system takes root to mount");
+    }
+    let shelf = Shelf::new();
+    let disk = shelf.disk("small", 64 << 20);
+    let small = 1;
+    let mut rig = Rig::start(|cluster| {
+        for node in &mut cluster.nodes {
+            node.set("replica.lag.time.max.ms", "3600000");
+            // The disk is looked at as often.
+            node.set("replica.high.watermark.checkpoint.interval.ms", "500");
+        }
+        let node = cluster.node(small);
+        let metadata = node.directory().join("metadata").display().to_string();
+        node.set("metadata.log.dir", &metadata);
+        node.set("log.dirs", &disk.path().join("data").display().to_string());
+    });
+    let ballast = disk.path().join("ballast");
+    fill_but_for(&ballast, 1 << 20);
+    rig.wait_until_out_of_isrs(small);
+    rig.wait_for_acks();
+
+    std::fs::remove_file(&ballast).expect("the ballast can be removed");
+    rig.wait_until_in_sync();
+    rig.wait_for_acks();
+    assert!(!rig.cluster.node(small).output().contains("is offline"), "nothing failed");
+    println!("a follower without room: a partition waited for {:?} at the most", rig.finish());
+}
+
+/// Fills the file system of a file by that file, but for so many bytes.
+fn fill_but_for(path: &std::path::Path, left_bytes: u64) {
+    let file = std::fs::File::create(path).expect("a file can be made");
+    let space = rustix::fs::fstatvfs(&file).expect("a file system can be asked");
+    let length = space.f_bavail * space.f_frsize - left_bytes;
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, length).expect("there is room");
+}
+
 /// Writes to a file until there is no space left.
 fn fill(path: &std::path::Path) {
     use std::io::Write;

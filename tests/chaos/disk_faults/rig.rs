@@ -1,3 +1,5 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use raftsman_client::{Client, ClientError, ClientOptions, Metadata, NewTopic};
@@ -85,6 +87,24 @@ impl Rig {
         });
     }
 
+    /// Waits until no leader counts on a node, whatever that leads itself.
+    pub fn wait_until_out_of_isrs(&self, node: i32) {
+        wait_until(&format!("node {node} to leave the ISRs of others"), PATIENCE, || {
+            self.described().is_some_and(|metadata| {
+                metadata.topics.get(TOPIC).is_some_and(|topic| {
+                    let mut led = topic.partitions.iter().filter(|p| p.leader.is_some_and(|id| id != node)).peekable();
+                    led.peek().is_some() && led.all(|p| !p.isr.contains(&node))
+                })
+            })
+        });
+    }
+
+    /// Waits until a node answers a client that wants nothing of its disk.
+    pub fn wait_until_served(&mut self, node: i32) {
+        let address = self.cluster.node(node).client_address;
+        wait_until(&format!("node {node} to answer"), PATIENCE, || is_answered(address).unwrap_or(false));
+    }
+
     /// Waits until every replica is in sync.
     pub fn wait_until_in_sync(&self) {
         wait_until("all replicas to be in sync", PATIENCE, || self.is_in_sync());
@@ -125,4 +145,15 @@ impl Rig {
             question(&client).await
         })
     }
+}
+
+/// Asks for a broker's API versions on a connection of its own.
+fn is_answered(address: SocketAddr) -> std::io::Result<bool> {
+    let mut socket = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    // Length, api key 18 in version 0, correlation id 7, no client id.
+    socket.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff])?;
+    let mut answer = [0; 8];
+    socket.read_exact(&mut answer)?;
+    Ok(answer[4..] == [0, 0, 0, 7])
 }

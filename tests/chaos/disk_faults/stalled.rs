@@ -18,6 +18,24 @@ fn a_leader_whose_flushes_stall_is_relieved_and_comes_back() {
     println!("a stalled leader: a partition waited for {:?} at the most", rig.finish());
 }
 
+/// The write holds a thread that serves clients: it is not waited for, either.
+#[test]
+fn a_leader_whose_writes_stall_is_relieved_and_its_other_clients_are_served() {
+    let mut rig = Rig::start(|_| {});
+    let leader = rig.leader(0);
+    rig.disk(leader).break_down(DiskFault::Stalled(DiskCall::Write, DiskPlace::Logs));
+    rig.wait_until_relieved(leader);
+    rig.wait_for_acks();
+    assert!(rig.disk(leader).hits() > 0);
+    rig.wait_until_served(leader);
+    assert!(rig.cluster.node(leader).output().contains("stands still"), "it says so");
+
+    rig.disk(leader).repair();
+    rig.wait_until_in_sync();
+    rig.wait_for_acks();
+    println!("stalled writes: a partition waited for {:?} at the most", rig.finish());
+}
+
 #[test]
 fn a_stalled_disk_of_controller_and_leader_holds_nobody_up() {
     let rig = Rig::start(|_| {});

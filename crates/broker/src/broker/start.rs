@@ -73,6 +73,7 @@ pub(super) fn start(
     };
     let publisher = follow_metadata(&state, &lifecycle, status.clone())?;
     join_cluster(&state, &lifecycle, status, wishes);
+    lifecycle.spawn(free_clients_of_stuck_writes(state.replicas.stuck_writes(), threads.clone()));
     let opening = lifecycle.spawn(open_doors(acceptors, statuses.clone(), doors));
     let parts = Parts { state, threads, opening, lifecycle, background, publisher };
     Ok(BrokerHandle::new(parts, addresses, statuses, ready, wants_shutdown))
@@ -173,6 +174,17 @@ async fn open_doors(
         doors.send_replace(true);
     }
     accepting.join_all().await;
+}
+
+/// A network thread that answers nothing for so long, while a disk is known to take no write, stands still.
+const THREAD_PATIENCE: Duration = Duration::from_millis(250);
+
+/// While a write does not return, the network thread that made it is replaced, and so are others that it holds up.
+async fn free_clients_of_stuck_writes(mut stuck_writes: watch::Receiver<bool>, threads: Arc<NetworkThreads>) {
+    while stuck_writes.wait_for(|stuck| *stuck).await.is_ok() {
+        threads.replace_stuck(THREAD_PATIENCE).await;
+        tokio::time::sleep(THREAD_PATIENCE).await;
+    }
 }
 
 /// Starts the metadata watch, and the thread that publishes what it brings.

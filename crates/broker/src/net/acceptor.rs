@@ -77,7 +77,7 @@ impl Acceptor {
                 address,
                 connected_at: std::time::Instant::now(),
             });
-            if !self.threads.assign(Accepted { socket, peer, place, grpc: self.grpc.clone() }).await {
+            if !self.threads.assign(Accepted { socket, peer, place, grpc: self.grpc.clone() }) {
                 return;
             }
         }

@@ -10,9 +10,11 @@ mod creation_rate;
 mod dispatcher;
 mod frame_reader;
 mod grpc;
+mod inbox;
 mod limits;
 mod network_threads;
 mod output;
+mod peer_socket;
 mod pipeline;
 mod prefixed;
 #[cfg(test)]

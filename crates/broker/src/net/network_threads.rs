@@ -2,21 +2,20 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use super::connection::{Admission, Connection, End, Shared};
 use super::dispatcher::Peer;
 use super::frame_reader::FrameError;
 use super::grpc::{GrpcService, serve_grpc};
+use super::inbox::Inbox;
 use super::limits::Place;
+use super::peer_socket::{OpenSockets, PeerSocket};
 use super::prefixed::Prefixed;
-
-/// Accepted connections that one thread may have waiting.
-const BACKLOG: usize = 128;
 
 /// A connection on its way to its thread.
 pub(crate) struct Accepted {
@@ -28,9 +27,16 @@ pub(crate) struct Accepted {
 
 /// `num.network.threads` single-threaded runtimes; each owns its connections and runs their requests.
 pub(crate) struct NetworkThreads {
-    inboxes: Mutex<Vec<mpsc::Sender<Accepted>>>,
+    shared: Shared,
+    threads: Mutex<Vec<NetworkThread>>,
     next: AtomicUsize,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct NetworkThread {
+    index: usize,
+    inbox: Arc<Inbox>,
+    sockets: Arc<OpenSockets>,
+    thread: JoinHandle<()>,
 }
 
 impl NetworkThreads {
@@ -39,53 +45,95 @@ impl NetworkThreads {
     /// # Errors
     /// The system gives no more threads or no event queue.
     pub(crate) fn start(shared: &Shared) -> io::Result<NetworkThreads> {
-        let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
-        for index in 0..shared.config.num_network_threads.max(1) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (inbox, arrivals) = mpsc::channel(BACKLOG);
-            let shared = shared.clone();
-            let run = move || LocalSet::new().block_on(&runtime, serve_arrivals(arrivals, shared));
-            threads.push(std::thread::Builder::new().name(format!("network-{index}")).spawn(run)?);
-            inboxes.push(inbox);
-        }
-        Ok(NetworkThreads { inboxes: Mutex::new(inboxes), next: AtomicUsize::new(0), threads: Mutex::new(threads) })
+        let count = shared.config.num_network_threads.max(1);
+        let threads = (0..count).map(|index| NetworkThread::start(index, shared)).collect::<io::Result<_>>()?;
+        Ok(NetworkThreads { shared: shared.clone(), threads: Mutex::new(threads), next: AtomicUsize::new(0) })
     }
 
     /// Gives a connection to the next thread; `false` once the threads are stopping.
-    pub(crate) async fn assign(&self, accepted: Accepted) -> bool {
-        let inbox = {
-            let inboxes = self.inboxes.lock();
-            let turn = self.next.fetch_add(1, Ordering::Relaxed);
-            match inboxes.len() {
-                0 => return false,
-                count => inboxes[turn % count].clone(),
-            }
-        };
-        inbox.send(accepted).await.is_ok()
+    pub(crate) fn assign(&self, accepted: Accepted) -> bool {
+        let threads = self.threads.lock();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        match threads.len() {
+            0 => false,
+            count => threads[turn % count].inbox.put(accepted).is_ok(),
+        }
     }
 
-    /// Ends every connection and the threads. Blocks until they are gone.
+    /// Puts others in the place of threads that do not get on within `patience`, each held up by a request that does not
+    /// return. Their connections are ended, so that the clients come back, to a thread that serves them, instead of
+    /// waiting for their own timeouts. Such a thread ends when it can.
+    pub(crate) async fn replace_stuck(&self, patience: Duration) {
+        let questions: Vec<(usize, Arc<Inbox>, _)> = {
+            let threads = self.threads.lock();
+            threads.iter().map(|thread| (thread.index, Arc::clone(&thread.inbox), thread.inbox.ask())).collect()
+        };
+        let deadline = tokio::time::Instant::now() + patience;
+        for (index, inbox, answered) in questions {
+            if tokio::time::timeout_at(deadline, answered).await.is_err() {
+                self.replace(index, &inbox);
+            }
+        }
+    }
+
+    fn replace(&self, index: usize, stuck: &Arc<Inbox>) {
+        let mut threads = self.threads.lock();
+        let Some(place) = threads.iter_mut().find(|thread| Arc::ptr_eq(&thread.inbox, stuck)) else { return };
+        let fresh = match NetworkThread::start(index, &self.shared) {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                return tracing::error!("network thread {index} stands still and cannot be replaced: {error}");
+            }
+        };
+        let old = std::mem::replace(place, fresh);
+        for accepted in old.inbox.close() {
+            // It is dropped where the new thread is stopping already.
+            let _ = place.inbox.put(accepted);
+        }
+        drop(threads);
+        let connections = old.sockets.hang_up();
+        tracing::warn!(
+            connections,
+            "network thread {index} stands still: another takes its place, its clients come back"
+        );
+    }
+
+    /// Ends every connection and the threads. Blocks until they are gone, but for those that were replaced.
     pub(crate) fn stop(&self) {
-        self.inboxes.lock().clear();
-        for thread in std::mem::take(&mut *self.threads.lock()) {
-            if thread.join().is_err() {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in &threads {
+            drop(thread.inbox.close());
+        }
+        for thread in threads {
+            if thread.thread.join().is_err() {
                 tracing::error!("a network thread ended by a panic");
             }
         }
     }
 }
 
-/// Runs until the inbox is closed; the connections end with it.
-async fn serve_arrivals(mut arrivals: mpsc::Receiver<Accepted>, shared: Shared) {
-    while let Some(accepted) = arrivals.recv().await {
-        tokio::task::spawn_local(serve(accepted, shared.clone()));
+impl NetworkThread {
+    fn start(index: usize, shared: &Shared) -> io::Result<NetworkThread> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (inbox, sockets) = (Arc::new(Inbox::default()), Arc::new(OpenSockets::default()));
+        let serving = serve_arrivals(Arc::clone(&inbox), Arc::clone(&sockets), shared.clone());
+        let run = move || LocalSet::new().block_on(&runtime, serving);
+        let thread = std::thread::Builder::new().name(format!("network-{index}")).spawn(run)?;
+        Ok(NetworkThread { index, inbox, sockets, thread })
     }
 }
 
-async fn serve(accepted: Accepted, shared: Shared) {
+/// Runs until the inbox is closed; the connections end with it.
+async fn serve_arrivals(inbox: Arc<Inbox>, sockets: Arc<OpenSockets>, shared: Shared) {
+    while let Some(accepted) = inbox.next().await {
+        tokio::task::spawn_local(serve(accepted, sockets.clone(), shared.clone()));
+    }
+}
+
+async fn serve(accepted: Accepted, sockets: Arc<OpenSockets>, shared: Shared) {
     let Accepted { socket, peer, place, grpc } = accepted;
     let socket = match TcpStream::from_std(socket) {
-        Ok(socket) => socket,
+        Ok(socket) => PeerSocket::new(socket, &sockets),
         Err(error) => {
             tracing::warn!(client = %peer.address, "a connection cannot be served: {error}");
             return;

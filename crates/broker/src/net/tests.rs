@@ -24,7 +24,7 @@ struct Log {
 }
 
 /// A frame is `[kind, id, ...]` padded to 8 bytes: `e`cho, `w`ait (overlapping) until released, `s`ilent, `c`lose,
-/// `b`ig answer.
+/// `b`ig answer, `h`old the thread until released.
 struct TestDispatcher {
     log: Arc<Log>,
 }
@@ -54,6 +54,9 @@ impl Dispatcher for TestDispatcher {
                     released.await;
                 }
             }
+            while kind == b'h' && !*log.released.lock() {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
             log.completed.lock().push(id);
             match kind {
                 b's' => Ok(None),
@@ -71,7 +74,7 @@ pub(super) struct Net {
     pub(super) address: SocketAddr,
     pub(super) budget: Arc<ByteBudget>,
     threads: Arc<NetworkThreads>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Drop for Net {
@@ -97,7 +100,7 @@ pub(super) fn serve_with(config: NetworkConfig, grpc: Option<GrpcService>) -> Ne
     let address = listener.local_addr().unwrap();
     let acceptor = Acceptor { name: "TEST".into(), listener, grpc, limits, rate, threads: threads.clone() };
     runtime.spawn(acceptor.accept_all());
-    Net { log, address, budget, threads, _runtime: runtime }
+    Net { log, address, budget, threads, runtime }
 }
 
 pub(super) fn config() -> NetworkConfig {
@@ -157,6 +160,27 @@ fn answers_come_in_the_order_of_requests() {
         assert_eq!(response(&mut socket)[..2], [b'e', id]);
     }
     assert_eq!(*net.log.begun.lock(), (0..100).collect::<Vec<u8>>());
+}
+
+#[test]
+fn a_thread_that_stands_still_is_replaced_and_its_clients_come_back() {
+    let net = serve(NetworkConfig { num_network_threads: 1, ..config() });
+    let (mut neighbour, mut holder) = (net.connect(), net.connect());
+    neighbour.write_all(&request(b'e', 1)).unwrap();
+    response(&mut neighbour);
+    holder.write_all(&request(b'h', 2)).unwrap();
+    eventually("the thread is held", || net.log.begun.lock().contains(&2));
+    let mut latest = net.connect();
+    latest.write_all(&request(b'e', 4)).unwrap();
+    net.runtime.block_on(net.threads.replace_stuck(Duration::from_millis(50)));
+    assert!(is_closed(&mut neighbour) && is_closed(&mut holder), "they hear that they have to come back");
+    assert_eq!(response(&mut latest)[1], 4, "who waited for the thread is served by the new one");
+
+    // One that gets on is left alone.
+    net.runtime.block_on(net.threads.replace_stuck(Duration::from_secs(60)));
+    latest.write_all(&request(b'e', 5)).unwrap();
+    assert_eq!(response(&mut latest)[1], 5);
+    net.release();
 }
 
 #[test]

@@ -4,10 +4,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use raftsman_types::MonotonicTime;
 
+use super::disk_writes::{DiskWrites, WriteUnderWay};
+
 /// After a stall, the longest time in which a disk has to show that it is well again.
 const PROBATION_MAX: Duration = Duration::from_secs(30);
 
-/// Whether a directory's disk answers: told when a group commit begins, gets on and ends.
+/// Whether a directory's disk answers: told when a write begins and ends, and when a group commit begins, gets on and
+/// ends.
 ///
 /// A disk on which nothing has got on for so long as `patience` counts as stalled: acks wait for it, on a leader and on
 /// every in-sync follower, and nobody can say for how long. It counts so until it has been well for as long as it had
@@ -16,12 +19,15 @@ const PROBATION_MAX: Duration = Duration::from_secs(30);
 pub(super) struct DiskWatch {
     patience: Duration,
     state: Mutex<State>,
+    writes: DiskWrites,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Since when the disk has been waited for, if it is.
     waits_since: Option<MonotonicTime>,
+    /// When the oldest write began of those that were found to be stuck, while they are.
+    stuck_since: Option<MonotonicTime>,
     /// It has to be well until then.
     on_probation_until: Option<MonotonicTime>,
     was_stalled: bool,
@@ -30,7 +36,18 @@ struct State {
 impl DiskWatch {
     /// A disk that is well; `patience` is how long one step may take.
     pub fn new(patience: Duration) -> DiskWatch {
-        DiskWatch { patience, state: Mutex::default() }
+        DiskWatch { patience, state: Mutex::default(), writes: DiskWrites::new() }
+    }
+
+    /// Something is about to be written, until what this returns is dropped.
+    pub fn write(&self, now: MonotonicTime) -> WriteUnderWay<'_> {
+        self.writes.begin(now)
+    }
+
+    /// Whether a write was under way for too long when this disk was last looked at: whatever it holds up would hold up the
+    /// next, too.
+    pub fn is_write_stuck(&self) -> bool {
+        self.writes.is_stuck()
     }
 
     /// The disk is asked to flush.
@@ -44,8 +61,7 @@ impl DiskWatch {
         let Some(since) = state.waits_since.replace(now) else { return };
         let took = now.since(since);
         if took >= self.patience {
-            let probation = took.clamp(self.patience, PROBATION_MAX.max(self.patience));
-            state.on_probation_until = Some(now + probation);
+            state.on_probation_until = Some(now + self.probation(took));
         }
     }
 
@@ -55,10 +71,25 @@ impl DiskWatch {
         self.state.lock().waits_since = None;
     }
 
+    /// For how long it has to be well after a stall.
+    fn probation(&self, took: Duration) -> Duration {
+        took.clamp(self.patience, PROBATION_MAX.max(self.patience))
+    }
+
     /// Whether no replica on it should be counted upon now; says so in the log when that changes.
     pub fn is_stalled(&self, now: MonotonicTime, directory: &Path) -> bool {
         let mut state = self.state.lock();
         let waited = state.waits_since.map_or(Duration::ZERO, |since| now.since(since));
+        let oldest_write = self.writes.oldest();
+        let written_for = oldest_write.map_or(Duration::ZERO, |since| now.since(since));
+        let write_is_stuck = written_for >= self.patience;
+        if let Some(since) = oldest_write.filter(|_| write_is_stuck) {
+            state.stuck_since = Some(since);
+        } else if let Some(since) = state.stuck_since.take() {
+            state.on_probation_until = state.on_probation_until.max(Some(now + self.probation(now.since(since))));
+        }
+        self.writes.set_stuck(write_is_stuck);
+        let waited = waited.max(written_for);
         let stalls = waited >= self.patience;
         let stalled = stalls || state.on_probation_until.is_some_and(|until| now < until);
         if stalled != std::mem::replace(&mut state.was_stalled, stalled) {
@@ -105,6 +136,24 @@ mod tests {
         watch.began(at(100_000));
         assert!(!is_stalled(&watch, 101_999));
         assert!(is_stalled(&watch, 102_000));
+    }
+
+    #[test]
+    fn a_write_that_does_not_return_is_a_stall_like_a_flush() {
+        let watch = DiskWatch::new(PATIENCE);
+        let write = watch.write(at(0));
+        assert!(!is_stalled(&watch, 1999));
+        assert!(!watch.is_write_stuck());
+        // Others that come and go meanwhile do not hide it.
+        drop(watch.write(at(1000)));
+        assert!(is_stalled(&watch, 2000));
+        assert!(watch.is_write_stuck());
+        assert!(is_stalled(&watch, 4900));
+        drop(write);
+        assert!(is_stalled(&watch, 5000), "on probation, but nothing is held up");
+        assert!(!watch.is_write_stuck());
+        assert!(is_stalled(&watch, 9999));
+        assert!(!is_stalled(&watch, 10_000));
     }
 
     #[test]

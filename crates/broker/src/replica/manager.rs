@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use raftsman_log::CacheBudget;
 use raftsman_log::dir::{DirectoryError, LogDirectory};
 use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, TopicIdPartition};
+use tokio::sync::watch;
 
 use super::core::Core;
 use super::data_waiter::DataWaiter;
@@ -59,6 +60,7 @@ pub(super) struct Inner {
     pub cache: Arc<CacheBudget>,
     /// Held by whoever changes which replicas there are, and what they are.
     pub publishing: Mutex<Publishing>,
+    stuck_writes: watch::Sender<bool>,
     clean_shutdown_epoch: BrokerEpoch,
     shell: Shell,
 }
@@ -117,6 +119,7 @@ impl ReplicaManager {
                 streams: Mutex::default(),
                 cache,
                 publishing: Mutex::default(),
+                stuck_writes: watch::Sender::new(false),
                 clean_shutdown_epoch: opened.clean_shutdown_epoch,
                 shell,
             }),
@@ -145,7 +148,27 @@ impl ReplicaManager {
         let directories = self.inner.directories.iter().filter(|directory| !directory.is_offline());
         // Each is asked, so that each says when it changes.
         let stalled = directories.filter(|directory| directory.disk.is_stalled(now, &directory.path));
-        stalled.count() > 0
+        let stalled = stalled.count() > 0;
+        self.turn_away_from_stuck_writes();
+        stalled
+    }
+
+    /// Changes to true when a write has not returned for so long that the disk counts as stalled, and to false when it has.
+    /// The thread that made it stands still, and with it whoever shares it.
+    pub fn stuck_writes(&self) -> watch::Receiver<bool> {
+        self.inner.stuck_writes.subscribe()
+    }
+
+    /// Who waits on a replica whose directory takes no write is told to look elsewhere, now and at each further look.
+    fn turn_away_from_stuck_writes(&self) {
+        let is_stuck = |directory: &Arc<Directory>| !directory.is_offline() && directory.disk.is_write_stuck();
+        let any = self.inner.directories.iter().any(is_stuck);
+        if any {
+            for partition in self.inner.replicas().iter().filter(|partition| is_stuck(&partition.directory)) {
+                partition.turn_away();
+            }
+        }
+        self.inner.stuck_writes.send_if_modified(|stuck| std::mem::replace(stuck, any) != any);
     }
 
     /// The broker epoch in which all directories were closed cleanly; [`BrokerEpoch::NONE`] after an unclean stop.
@@ -307,8 +330,10 @@ impl ReplicaManager {
         &self.inner.core
     }
 
+    /// The replica here, for whoever wants something of it. While a write of its directory does not return there is none:
+    /// who waited for its lock would stand still as well.
     pub(super) fn partition(&self, at: TopicIdPartition) -> Option<Arc<Partition>> {
-        self.inner.partitions.read().get(&at).cloned()
+        self.inner.partitions.read().get(&at).filter(|partition| !partition.directory.disk.is_write_stuck()).cloned()
     }
 }
 

@@ -16,6 +16,7 @@ mod dialer;
 mod directory;
 mod disk_room;
 mod disk_watch;
+mod disk_writes;
 mod fetch_stream;
 mod flusher;
 mod follower_end;

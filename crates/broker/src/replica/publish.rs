@@ -128,7 +128,7 @@ impl ReplicaManager {
         // In an image from before its registration a broker is what its last run was; that must not be revived.
         let registered =
             core.broker_epoch() != BrokerEpoch::NONE && image.broker_epoch(me) == Some(core.broker_epoch());
-        let existing = self.partition(at);
+        let existing = self.inner.partitions.read().get(&at).cloned();
         if !registered {
             if let Some(partition) = existing {
                 partition.resign();

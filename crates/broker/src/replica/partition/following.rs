@@ -184,7 +184,10 @@ impl Partition {
         if !self.directory.has_room(records.len(), false) {
             return Some(FollowerEvent::NoRoom);
         }
-        match state.log.append_as_follower(records, self.core.wall_time()) {
+        let write = self.directory.disk.write(self.core.now());
+        let written = state.log.append_as_follower(records, self.core.wall_time());
+        drop(write);
+        match written {
             Ok(_) => Some(FollowerEvent::Appended {
                 log_end_offset: state.log.log_end_offset(),
                 last_epoch: state.latest_epoch(),

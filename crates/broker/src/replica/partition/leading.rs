@@ -51,7 +51,10 @@ impl Partition {
             return;
         }
         let end = state.log.log_end_offset();
-        if let Err(error) = state.log.assign_epoch_start(epoch, end) {
+        let write = self.directory.disk.write(self.core.now());
+        let assigned = state.log.assign_epoch_start(epoch, end);
+        drop(write);
+        if let Err(error) = assigned {
             self.directory.fail(&self.core, &error);
             return;
         }
@@ -86,7 +89,10 @@ impl Partition {
         };
         let mut state = self.state.lock();
         let epoch = state.writable_epoch(acks)?;
-        let info = match state.log.append_as_leader(records, epoch, now) {
+        let write = self.directory.disk.write(self.core.now());
+        let written = state.log.append_as_leader(records, epoch, now);
+        drop(write);
+        let info = match written {
             Ok(info) => info,
             Err(error) => return Err(self.append_failed(error)),
         };
@@ -136,7 +142,7 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         last_offset: Offset,
     ) -> Result<Option<oneshot::Receiver<CommitOutcome>>, AppendError> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         match (&state.role, state.standing) {
             (_, Standing::Offline) => Err(AppendError::Storage),
             (Role::Leader(leader), _) if leader.machine.leader_epoch() == leader_epoch => {
@@ -149,7 +155,7 @@ impl Partition {
                 if leader.machine.check_append().is_err() {
                     return Err(AppendError::NotEnoughReplicasAfterAppend);
                 }
-                Ok(Some(state.commits.wait(last_offset)))
+                Ok(Some(self.commits.lock().wait(last_offset)))
             }
             _ => Err(AppendError::NotLeaderOrFollower),
         }
@@ -304,13 +310,13 @@ impl Partition {
                 LeaderEffect::HighWatermarkAdvanced { to } => {
                     assert!(to >= state.high_watermark, "high watermark fell from {} to {to}", state.high_watermark);
                     state.high_watermark = to;
-                    state.commits.committed(to);
+                    self.commits.lock().committed(to);
                     state.readers.wake();
                     for (key, session) in &leader.subscribers {
                         session.watermark_moved(&self.core, key.subscription);
                     }
                 }
-                LeaderEffect::TooFewInSync => state.commits.fail(&AppendError::NotEnoughReplicasAfterAppend),
+                LeaderEffect::TooFewInSync => self.commits.lock().fail(&AppendError::NotEnoughReplicasAfterAppend),
                 LeaderEffect::AlterPartition(proposal) => self.core.isr_queue.push(Arc::clone(self), proposal),
             }
         }

@@ -33,6 +33,8 @@ pub(super) struct Partition {
     core: Arc<Core>,
     settings: RwLock<Arc<TopicSettings>>,
     state: Mutex<State>,
+    /// Apart from the state: who waits can be told even while a write that does not return holds that.
+    commits: Mutex<CommitWaiters>,
     flush_queued: AtomicBool,
     attention_queued: AtomicBool,
 }
@@ -45,7 +47,6 @@ struct State {
     high_watermark: Offset,
     /// The log end when checkpoints were last written.
     end_at_checkpoint: Offset,
-    commits: CommitWaiters,
     readers: ReadWaiters,
     standing: Standing,
     /// How often the log was cut or begun anew.
@@ -100,11 +101,11 @@ impl Partition {
                 leader_epoch: LeaderEpoch::NONE,
                 high_watermark,
                 end_at_checkpoint: -1,
-                commits: CommitWaiters::default(),
                 readers: ReadWaiters::default(),
                 standing: Standing::Online,
                 cuts: 0,
             }),
+            commits: Mutex::default(),
             flush_queued: AtomicBool::new(false),
             attention_queued: AtomicBool::new(false),
         })
@@ -159,9 +160,17 @@ impl Partition {
     /// The controller has not been heard of for a session: another broker may lead by now. Who waits for a commit would
     /// wait in vain until its deadline, and who waits for records would be kept from the new leader.
     pub fn contact_lost(&self) {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if matches!(state.role, Role::Leader(_)) {
-            state.commits.fail(&AppendError::NotLeaderOrFollower);
+            self.commits.lock().fail(&AppendError::NotLeaderOrFollower);
+            state.readers.wake();
+        }
+    }
+
+    /// A write of its directory does not return, and may hold this replica's state: who waits is told to look elsewhere.
+    pub fn turn_away(&self) {
+        self.commits.lock().fail(&AppendError::NotLeaderOrFollower);
+        if let Some(state) = self.state.try_lock() {
             state.readers.wake();
         }
     }
@@ -315,7 +324,7 @@ impl Partition {
             Role::Leader(leader) => self.stop_leading(leader),
             Role::Follower(follower) => follower.stream.remove(self.at),
         }
-        state.commits.fail(error);
+        self.commits.lock().fail(error);
         state.readers.wake();
     }
 }
