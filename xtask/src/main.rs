@@ -24,9 +24,11 @@ const CHORES: &[(&str, &str, Chore)] = &[
         report(proto::run(a))
     }),
     ("test", "every test of the project, with all it needs built and installed first", |a| report(test::run(a))),
-    ("bench", "start-up, footprint, broker CPU and failover of a release build under librdkafka", |a| {
-        report(bench::run(a))
-    }),
+    (
+        "bench",
+        "start-up, footprint, broker CPU and failover of a release build under librdkafka; log: the log alone",
+        |a| report(bench::run(a)),
+    ),
     (
         "chaos",
         "clusters of real processes under faults: [--runs N] [--fault F] [--workload W] [--seed S], or --timings",

@@ -45,6 +45,8 @@ pub struct LogConfig {
     pub file_delete_delay_ms: i64,
     /// Recent batches kept in memory for reads at the tail, at most. Ours; see [`crate::CacheBudget`].
     pub tail_cache_bytes: usize,
+    /// The smallest append that may wait for the next flush to be written. Ours; see [`crate::Log::defer_writes`].
+    pub defer_from_bytes: usize,
 }
 
 impl Default for LogConfig {
@@ -71,6 +73,7 @@ impl Default for LogConfig {
             delete_retention_ms: 86_400_000,
             file_delete_delay_ms: 60_000,
             tail_cache_bytes: 1 << 20,
+            defer_from_bytes: 16 << 10,
         }
     }
 }

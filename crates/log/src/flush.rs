@@ -10,6 +10,7 @@ use crate::epoch_file::EpochFile;
 use crate::error::{IoContext, StorageError};
 use crate::fs::{File, OpenMode};
 use crate::place::Place;
+use crate::segment::DueWrites;
 
 /// What one flush of a log has to sync, taken under the log's lock and carried out without it.
 ///
@@ -39,6 +40,8 @@ pub(crate) struct TicketFile {
     pub(crate) size: u64,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn File>,
+    /// Appends that waited for this flush to be written.
+    pub(crate) writes: Option<DueWrites>,
 }
 
 #[derive(Debug)]
@@ -67,6 +70,11 @@ impl FlushTicket {
 
     /// Does what a sync of the whole volume cannot do: writes what is not written yet.
     pub(crate) fn write_out(&self) -> Result<(), StorageError> {
+        for TicketFile { path, file, writes, .. } in &self.files {
+            if let Some(writes) = writes {
+                writes.write(&**file).context("write", path)?;
+            }
+        }
         match &self.epochs {
             Some(epochs) => epochs.file.write_unsynced(&*self.place.fs, epochs.version, &epochs.entries),
             None => Ok(()),

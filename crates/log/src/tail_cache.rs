@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use raftsman_types::Offset;
 
-/// What the tail caches of all logs of a broker may hold together.
+/// What all logs of a broker may hold together: in their tail caches, or of appends that wait to be written.
 #[derive(Debug)]
 pub struct CacheBudget {
     limit_bytes: usize,
@@ -23,7 +23,7 @@ impl CacheBudget {
         self.used_bytes.load(Ordering::Relaxed)
     }
 
-    fn try_charge(&self, bytes: usize) -> bool {
+    pub(crate) fn try_charge(&self, bytes: usize) -> bool {
         self.used_bytes
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|sum| *sum <= self.limit_bytes)
@@ -31,7 +31,7 @@ impl CacheBudget {
             .is_ok()
     }
 
-    fn release(&self, bytes: usize) {
+    pub(crate) fn release(&self, bytes: usize) {
         self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

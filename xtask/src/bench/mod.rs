@@ -6,6 +6,7 @@
 mod failover;
 mod footprint;
 mod load;
+mod log;
 mod process;
 mod startup;
 
@@ -14,11 +15,17 @@ use std::process::Command;
 
 type Part = fn() -> Result<(), String>;
 
-/// Measures what is named (`startup`, `footprint`, `load`, `failover`), or everything.
+/// Measures what is named (`startup`, `footprint`, `load`, `failover`), or all of these. `log`, with arguments of its own,
+/// stands alone: it needs the log only, not the whole binary.
 ///
 /// # Errors
 /// When something cannot be built, started or installed.
 pub fn run(arguments: &[String]) -> Result<(), String> {
+    if let [first, rest @ ..] = arguments
+        && first == "log"
+    {
+        return log::run(rest);
+    }
     let root = root();
     let built = Command::new("cargo")
         .current_dir(&root)
@@ -33,7 +40,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let parts: [(&str, Part); 4] =
         [("startup", startup::run), ("footprint", footprint::run), ("load", load::run), ("failover", failover::run)];
     if let Some(unknown) = arguments.iter().find(|a| parts.iter().all(|(name, _)| name != a)) {
-        return Err(format!("bench: {unknown} is none of startup, footprint, load, failover"));
+        return Err(format!("bench: {unknown} is none of log, startup, footprint, load, failover"));
     }
     for (name, part) in parts {
         if arguments.is_empty() || arguments.iter().any(|a| a == name) {

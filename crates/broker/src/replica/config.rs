@@ -41,6 +41,10 @@ pub struct ReplicaConfig {
     pub reconnect_backoff_max: Duration,
     /// Bytes of recent batches kept in memory for reads at the tail, over all partitions.
     pub tail_cache_bytes: usize,
+    /// Bytes of batches that may wait for a flush to be written, over all partitions.
+    pub deferred_bytes: usize,
+    /// The smallest append that may wait so.
+    pub defer_from_bytes: usize,
 }
 
 impl ReplicaConfig {
@@ -62,6 +66,8 @@ impl ReplicaConfig {
             batch_bytes_max: 104_857_600,
             reconnect_backoff_max: Duration::from_millis(50),
             tail_cache_bytes: 64 << 20,
+            deferred_bytes: 64 << 20,
+            defer_from_bytes: 16 << 10,
         }
     }
 }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use raftsman_log::CacheBudget;
 use raftsman_log::dir::{DirectoryError, LogDirectory};
 use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, TopicIdPartition};
 use tokio::sync::watch;
@@ -16,6 +15,7 @@ use super::data_waiter::DataWaiter;
 use super::directory::Directory;
 use super::fetch_stream::FetchStream;
 use super::link::ControllerLink;
+use super::log_memory::LogMemory;
 use super::partition::Partition;
 use super::service::ReplicationService;
 use super::shell::Shell;
@@ -57,7 +57,7 @@ pub(super) struct Inner {
     /// Replicas that could not be made because the disk was full.
     pub unmade: Mutex<BTreeSet<TopicIdPartition>>,
     pub streams: Mutex<BTreeMap<BrokerId, Arc<FetchStream>>>,
-    pub cache: Arc<CacheBudget>,
+    pub memory: LogMemory,
     /// Held by whoever changes which replicas there are, and what they are.
     pub publishing: Mutex<Publishing>,
     stuck_writes: watch::Sender<bool>,
@@ -106,9 +106,9 @@ impl ReplicaManager {
         link: Arc<dyn ControllerLink>,
         clock: Arc<dyn Clock>,
     ) -> Result<ReplicaManager, OpenError> {
-        let cache = Arc::new(CacheBudget::new(config.tail_cache_bytes));
+        let memory = LogMemory::new(&config);
         let core = Arc::new(Core::new(config, link, clock));
-        let opened = startup::open(&core, directories, &cache)?;
+        let opened = startup::open(&core, directories, &memory)?;
         Ok(ReplicaManager {
             inner: Arc::new(Inner {
                 core,
@@ -117,7 +117,7 @@ impl ReplicaManager {
                 damaged: Mutex::new(opened.damaged),
                 unmade: Mutex::default(),
                 streams: Mutex::default(),
-                cache,
+                memory,
                 publishing: Mutex::default(),
                 stuck_writes: watch::Sender::new(false),
                 clean_shutdown_epoch: opened.clean_shutdown_epoch,

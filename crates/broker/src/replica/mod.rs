@@ -24,6 +24,7 @@ mod housekeeping;
 mod isr_queue;
 mod leader_end;
 mod link;
+mod log_memory;
 mod manager;
 mod partition;
 mod publish;

@@ -175,7 +175,7 @@ impl ReplicaManager {
         }
         match Log::open(fs, path, at.topic_id, settings.log.clone(), false, 0, core.wall_time()) {
             Ok((mut log, _)) => {
-                log.set_cache_budget(Arc::clone(&self.inner.cache));
+                self.inner.memory.grant(&mut log);
                 let name = Arc::clone(&topic.name);
                 let partition = Partition::new(Arc::clone(core), at, name, directory, log, 0, settings);
                 self.inner.partitions.write().insert(at, Arc::clone(&partition));

@@ -32,7 +32,11 @@ impl TopicSettings {
                 is_zstd: &*settings.compression_type == Compression::Zstd.name(),
             },
             target_compression: target_compression(&settings),
-            log: LogConfig { producer_id_expiration_ms: config.producer_id_expiration_ms, ..log_config(&settings) },
+            log: LogConfig {
+                producer_id_expiration_ms: config.producer_id_expiration_ms,
+                defer_from_bytes: config.defer_from_bytes,
+                ..log_config(&settings)
+            },
         }
     }
 

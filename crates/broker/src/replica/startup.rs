@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use raftsman_log::dir::{CleanShutdown, LogDirectory, PartitionDirectory};
-use raftsman_log::{CacheBudget, FlushTicket, Log, LogError};
+use raftsman_log::{FlushTicket, Log, LogError};
 use raftsman_types::{BrokerEpoch, Offset, TopicIdPartition, TopicPartition};
 
 use super::core::Core;
 use super::directory::{CheckpointedOffsets, Directory};
+use super::log_memory::LogMemory;
 use super::manager::{Inner, OpenError};
 use super::partition::Partition;
 use super::settings::TopicSettings;
@@ -38,11 +39,7 @@ struct Checkpoints {
 }
 
 /// Opens every replica in the directories.
-pub(super) fn open(
-    core: &Arc<Core>,
-    directories: Vec<LogDirectory>,
-    cache: &Arc<CacheBudget>,
-) -> Result<Opened, OpenError> {
+pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &LogMemory) -> Result<Opened, OpenError> {
     let mut opened = Opened {
         directories: Vec::new(),
         partitions: HashMap::new(),
@@ -67,7 +64,7 @@ pub(super) fn open(
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
         for replica in found {
-            open_replica(core, &directory, &checkpoints, replica, cache, &mut opened);
+            open_replica(core, &directory, &checkpoints, replica, memory, &mut opened);
         }
         opened.directories.push(directory);
     }
@@ -83,7 +80,7 @@ fn open_replica(
     directory: &Arc<Directory>,
     checkpoints: &Checkpoints,
     replica: PartitionDirectory,
-    cache: &Arc<CacheBudget>,
+    memory: &LogMemory,
     opened: &mut Opened,
 ) {
     let Some(topic_id) = replica.topic_id else {
@@ -105,7 +102,7 @@ fn open_replica(
             return;
         }
     };
-    log.set_cache_budget(Arc::clone(cache));
+    memory.grant(&mut log);
     let high_watermark = checkpoints.high_watermarks.get(&name).copied().unwrap_or(0);
     let partition =
         Partition::new(Arc::clone(core), at, name.topic, Arc::clone(directory), log, high_watermark, settings);

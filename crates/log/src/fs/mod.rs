@@ -13,6 +13,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use raftsman_types::WallTime;
 
 /// How much a volume holds, in bytes.
@@ -150,6 +151,20 @@ pub trait File: Send + Sync + fmt::Debug {
     /// The system's.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
+    /// Writes pieces one behind the other, the first at `offset`: as if they were one. After an error any part of them
+    /// may be there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn write_pieces_at(&self, pieces: &[Bytes], offset: u64) -> io::Result<()> {
+        let mut at = offset;
+        for piece in pieces {
+            self.write_all_at(piece, at)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
     /// Cuts or grows the file.
     ///
     /// # Errors
@@ -187,4 +202,16 @@ pub(crate) fn read_full_at(file: &dyn File, buffer: &mut [u8], offset: u64) -> i
         }
     }
     Ok(filled)
+}
+
+/// Writes pieces at the end of a file; if that fails, nothing of them stays behind.
+pub(crate) fn write_pieces_or_cut(file: &dyn File, pieces: &[Bytes], offset: u64) -> io::Result<()> {
+    file.write_pieces_at(pieces, offset).or_else(|error| {
+        // Where even that fails the disk is broken, whatever the first error was: one that is not taken for a full disk.
+        file.set_length(offset).map_err(|cut| {
+            tracing::error!(%error, "a batch was half written");
+            io::Error::other(format!("a half-written batch cannot be cut off: {cut}"))
+        })?;
+        Err(error)
+    })
 }

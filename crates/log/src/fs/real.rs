@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::UNIX_EPOCH;
 
+use bytes::Bytes;
 use raftsman_types::WallTime;
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
@@ -22,6 +23,8 @@ pub struct RealFs;
 const DONTCACHE_FROM_BYTES: usize = 64 * 1024;
 /// What the page cache holds of a file is a multiple of this; where pages are larger, the last one is written to twice.
 const PAGE_BYTES: u64 = 4096;
+/// What a call takes at once (`IOV_MAX`, on every system we know).
+const SLICES_MAX: usize = 1024;
 /// `RWF_DONTCACHE`, Linux 6.14; not yet in the headers of most systems.
 const DONTCACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
 /// Cleared for good at the first refusal: a kernel or file system without the flag stays without it.
@@ -138,16 +141,56 @@ impl FileSystem for RealFs {
 }
 
 impl RealFile {
-    fn write_some(&self, bytes: &[u8], offset: u64, dont_cache: bool) -> io::Result<usize> {
+    fn write_some(&self, slices: &[IoSlice<'_>], offset: u64, dont_cache: bool) -> io::Result<usize> {
         if dont_cache && DONTCACHE_WORKS.load(Ordering::Relaxed) {
-            match rustix::io::pwritev2(&self.0, &[IoSlice::new(bytes)], offset, DONTCACHE) {
+            match rustix::io::pwritev2(&self.0, slices, offset, DONTCACHE) {
                 Ok(written) => return Ok(written),
                 Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => DONTCACHE_WORKS.store(false, Ordering::Relaxed),
                 Err(errno) => return Err(errno.into()),
             }
         }
-        self.0.write_at(bytes, offset)
+        Ok(rustix::io::pwritev(&self.0, slices, offset)?)
     }
+
+    /// Writes all of the slices, as if they were one.
+    fn write_slices(&self, mut slices: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let total: usize = slices.iter().map(|slice| slice.len()).sum();
+        // The last, partly filled page stays in the page cache: else the next append would have to read it back first.
+        let whole_pages = match total >= DONTCACHE_FROM_BYTES {
+            true => total - ((offset + total as u64) % PAGE_BYTES) as usize,
+            false => 0,
+        };
+        let mut written = 0;
+        while written < total {
+            let dont_cache = written < whole_pages;
+            let upto = if dont_cache { whole_pages } else { total };
+            let first = first_bytes(slices, upto - written);
+            match self.write_some(&first, offset + written as u64, dont_cache) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(more) => {
+                    written += more;
+                    drop(first);
+                    IoSlice::advance_slices(&mut slices, more);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// So many bytes of the slices, or fewer if they are too many slices for one call.
+fn first_bytes<'a>(slices: &'a [IoSlice<'_>], mut bytes: usize) -> Vec<IoSlice<'a>> {
+    let mut first = Vec::with_capacity(slices.len().min(SLICES_MAX));
+    for slice in slices.iter().take(SLICES_MAX) {
+        let taken = slice.len().min(bytes);
+        bytes -= taken;
+        if taken > 0 {
+            first.push(IoSlice::new(&slice[..taken]));
+        }
+    }
+    first
 }
 
 impl File for RealFile {
@@ -161,23 +204,12 @@ impl File for RealFile {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        // The last, partly filled page stays in the page cache: else the next append would have to read it back first.
-        let whole_pages = match bytes.len() >= DONTCACHE_FROM_BYTES {
-            true => bytes.len() - ((offset + bytes.len() as u64) % PAGE_BYTES) as usize,
-            false => 0,
-        };
-        let mut written = 0;
-        while written < bytes.len() {
-            let dont_cache = written < whole_pages;
-            let upto = if dont_cache { whole_pages } else { bytes.len() };
-            match self.write_some(&bytes[written..upto], offset + written as u64, dont_cache) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(more) => written += more,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        self.write_slices(&mut [IoSlice::new(bytes)], offset)
+    }
+
+    fn write_pieces_at(&self, pieces: &[Bytes], offset: u64) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        self.write_slices(&mut slices, offset)
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {

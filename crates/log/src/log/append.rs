@@ -41,8 +41,8 @@ impl Log {
     /// log's end, under `leader_epoch`.
     ///
     /// The bytes are copied at most once, into a buffer of their own in which offsets and epoch are set:
-    /// written from there in one call, then shared with the tail cache and the caller. If nobody else
-    /// holds `batches`, its own buffer is used and nothing is copied.
+    /// written from there in one call (at the next flush, see [`Log::defer_writes`]), and shared with the tail cache and
+    /// the caller. If nobody else holds `batches`, its own buffer is used and nothing is copied.
     ///
     /// A repeat of one of a producer's last five batches is not an error: see `duplicate_of`.
     ///
@@ -186,8 +186,9 @@ impl Log {
         let rolled = self.roll_before(bytes.len() as u64, max_timestamp, first_offset, last_offset, now);
         self.latch_unless_full(rolled)?;
         let interval = self.config.index_interval_bytes;
+        let deferral = self.deferral();
         let active = self.segments.last_mut().expect("a log always has a segment");
-        let appended = active.append(&self.place, &bytes, headers.iter(), interval);
+        let appended = active.append(&self.place, &bytes, &headers, interval, deferral.as_ref());
         self.latch_unless_full(appended)?;
 
         for (header, control) in headers.iter().zip(&controls) {
@@ -248,6 +249,8 @@ impl Log {
         if active.base_offset == base_offset {
             return Ok(());
         }
+        // Only the newest segment may have something left to write.
+        active.settle(&self.place, active.size)?;
         active.seal(&self.place, false)?;
         self.unsynced_side_files.extend(active.index_paths(&self.place));
         if !active.is_dirty() {

@@ -34,7 +34,8 @@ impl Log {
                 }
             };
             let path = segment.path(&self.place);
-            files.push(TicketFile { base_offset: segment.base_offset, size: segment.size, path, file });
+            let writes = segment.due_writes();
+            files.push(TicketFile { base_offset: segment.base_offset, size: segment.size, path, file, writes });
         }
         let epochs = epochs_changed.then(|| TicketEpochs {
             version: self.epoch_version,
@@ -72,7 +73,7 @@ impl Log {
             if let Ok(i) = self.segments.binary_search_by_key(&synced.base_offset, |segment| segment.base_offset) {
                 let is_sealed = i + 1 < self.segments.len();
                 let segment = &mut self.segments[i];
-                segment.synced_size = segment.synced_size.max(synced.size);
+                segment.synced(synced.size);
                 if is_sealed && !segment.is_dirty() {
                     segment.close_file();
                 }

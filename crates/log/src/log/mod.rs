@@ -2,6 +2,7 @@
 
 mod append;
 mod compacting;
+mod deferring;
 mod flushing;
 mod open;
 mod partition_files;
@@ -64,6 +65,9 @@ pub struct Log {
     producers: ProducerState,
     first_open_transaction: Option<Offset>,
     tail: TailCache,
+    /// Whether appends may wait for the next flush to be written, and what bounds the memory that takes.
+    defers_writes: bool,
+    deferral_budget: Option<Arc<CacheBudget>>,
     /// Whether a note on disk caps the recovery point (see `partition_files`).
     recovery_point_is_capped: bool,
     /// What the directory's checkpoint file says of the recovery point: a recovery checks nothing below.

@@ -162,6 +162,8 @@ impl Log {
             producers: crate::producer::ProducerState::default(),
             first_open_transaction: None,
             tail: TailCache::default(),
+            defers_writes: false,
+            deferral_budget: None,
             recovery_point_is_capped: false,
             checkpointed_recovery_point: 0,
             compacted_upto: 0,

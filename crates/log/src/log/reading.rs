@@ -82,6 +82,24 @@ impl Log {
         at_least_one: bool,
     ) -> Result<ReadData, ReadError> {
         self.check_online()?;
+        self.read_whatever_happened(from, max_bytes, upto, at_least_one)
+    }
+
+    /// Reads what the log holds even if it is offline: for those who check what must hold, not for serving it.
+    ///
+    /// # Errors
+    /// As for [`Log::read`].
+    pub fn inspect(&self, from: Offset, max_bytes: usize) -> Result<ReadData, ReadError> {
+        self.read_whatever_happened(from, max_bytes, self.log_end_offset, true)
+    }
+
+    fn read_whatever_happened(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        at_least_one: bool,
+    ) -> Result<ReadData, ReadError> {
         let (start, end) = (self.log_start_offset, self.log_end_offset);
         if from < start || from > end {
             return Err(ReadError::OutOfRange { offset: from, start, end });

@@ -1,18 +1,24 @@
+mod deferring;
 mod finding;
 mod loading;
+mod pending;
 
+pub(crate) use deferring::Deferral;
 pub(crate) use finding::FindError;
+pub(crate) use pending::DueWrites;
+use pending::PendingWrites;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use raftsman_records::{BatchHeader, NO_TIMESTAMP, crc32c};
 use raftsman_types::{Offset, WallTime};
 
 use crate::atomic_file::remove_if_there;
 use crate::error::{IoContext, StorageError};
-use crate::fs::{File, OpenMode};
+use crate::fs::{File, OpenMode, write_pieces_or_cut};
 use crate::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, TransactionIndex};
 use crate::place::Place;
 use crate::scanner::Depth;
@@ -28,10 +34,12 @@ pub(crate) const LOOKUP_BLOCK_BYTES: usize = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) base_offset: Offset,
-    /// Bytes of whole batches.
+    /// Bytes of whole batches, of which the last ones may not be written yet.
     pub(crate) size: u64,
     /// How many of them are known to be on disk.
     pub(crate) synced_size: u64,
+    /// What a flush is to write, if there is anything.
+    pending: Option<PendingWrites>,
     /// Open while there is something to flush or the segment is written to.
     file: OnceLock<Arc<dyn File>>,
     offset_index: SparseIndex<OffsetEntry>,
@@ -59,6 +67,7 @@ impl Segment {
             base_offset,
             size,
             synced_size: size,
+            pending: None,
             file: OnceLock::new(),
             offset_index: SparseIndex::empty(),
             time_index: SparseIndex::empty(),
@@ -124,28 +133,24 @@ impl Segment {
         self.transactions.write_pending(place, self.base_offset)
     }
 
-    /// Writes whole batches, whose offsets and epochs stand, behind the others: one write. After an
-    /// error the file may hold a part of them.
-    pub(crate) fn append<'h>(
+    /// Takes whole batches, whose offsets and epochs stand, behind the others: one write, or none yet if they go to
+    /// `pending`. After an error nothing of them is there, unless cutting it off again failed.
+    pub(crate) fn append(
         &mut self,
         place: &Place,
-        bytes: &[u8],
-        headers: impl Iterator<Item = &'h BatchHeader>,
+        bytes: &Bytes,
+        headers: &[BatchHeader],
         index_interval_bytes: u64,
+        deferral: Option<&Deferral>,
     ) -> Result<(), StorageError> {
         if self.offset_index.pending() >= MAX_PENDING_ENTRIES {
             self.write_pending(place)?;
         }
-        let file = self.file(place)?;
-        if let Err(error) = file.write_all_at(bytes, self.size) {
-            // No half batch may stay behind: the next one is to stand where this one began.
-            let cut = file.set_length(self.size);
-            let path = self.path(place);
-            if let Err(cut) = cut {
-                tracing::error!(segment = %path.display(), %error, "a batch was half written");
-                return Err(StorageError::new("cut off a half-written batch in", &path, cut));
-            }
-            return Err(StorageError::new("write", &path, error));
+        if !self.defer(bytes, headers, deferral) {
+            self.settle(place, self.size)?;
+            let file = self.file(place)?;
+            write_pieces_or_cut(&**file, std::slice::from_ref(bytes), self.size)
+                .map_err(|error| StorageError::new("write", &self.path(place), error))?;
         }
         let mut position = self.size;
         for header in headers {
@@ -278,6 +283,7 @@ impl Segment {
         offset: Offset,
         index_interval_bytes: u64,
     ) -> Result<(), StorageError> {
+        self.settle(place, position)?;
         let path = self.path(place);
         let file = self.file(place)?;
         file.set_length(position).context("cut", &path)?;
@@ -326,13 +332,19 @@ impl Segment {
         Ok(self.file.get_or_init(|| file))
     }
 
-    /// The file for one read: the open one, or one opened for this.
+    /// The file for one read: the open one, or one opened for this; with what is still to be written.
     pub(crate) fn reader(&self, place: &Place) -> Result<Arc<dyn File>, StorageError> {
-        if let Some(file) = self.file.get() {
-            return Ok(Arc::clone(file));
-        }
-        let path = self.path(place);
-        place.fs.open(&path, OpenMode::Read).context("open", &path)
+        let file = match self.file.get() {
+            Some(file) => Arc::clone(file),
+            None => {
+                let path = self.path(place);
+                place.fs.open(&path, OpenMode::Read).context("open", &path)?
+            }
+        };
+        Ok(match &self.pending {
+            Some(pending) if !pending.is_empty() => pending.view(file),
+            _ => file,
+        })
     }
 
     pub(crate) fn is_open(&self) -> bool {

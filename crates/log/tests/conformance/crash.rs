@@ -98,8 +98,8 @@ fn verify(rig: &mut Rig, ledger: &Ledger, what: &str) {
     assert_eq!(rig.all().len(), count, "{what}: the log after the crash");
 }
 
-fn total_changes(config: &LogConfig) -> (u64, u64) {
-    let mut rig = Rig::new(config.clone());
+fn total_changes(make: fn(LogConfig) -> Rig) -> (u64, u64) {
+    let mut rig = make(small_segments());
     let before = rig.fs.changes();
     let mut ledger = Ledger::default();
     script(&mut rig, &mut ledger).expect("nothing fails");
@@ -108,13 +108,23 @@ fn total_changes(config: &LogConfig) -> (u64, u64) {
 
 #[test]
 fn power_cut_at_every_change() {
-    let config = small_segments();
-    let (_, changes) = total_changes(&config);
+    let (_, changes) = total_changes(Rig::new);
     assert!(changes > 150, "the script should touch the disk a lot, not {changes} times");
     let survivals = [Survival::Lost, Survival::All, Survival::Zeros, Survival::Prefix(1), Survival::Prefix(100)];
+    cut_at_every_change(Rig::new, changes, &survivals);
+}
+
+#[test]
+fn power_cut_at_every_change_where_writes_wait_for_the_flush() {
+    let (_, changes) = total_changes(Rig::deferring);
+    assert!(changes > 150, "the script should touch the disk a lot, not {changes} times");
+    cut_at_every_change(Rig::deferring, changes, &[Survival::Lost, Survival::All, Survival::Prefix(100)]);
+}
+
+fn cut_at_every_change(make: fn(LogConfig) -> Rig, changes: u64, survivals: &[Survival]) {
     for skip in 0..=changes {
-        for survival in survivals {
-            let mut rig = Rig::new(config.clone());
+        for &survival in survivals {
+            let mut rig = make(small_segments());
             rig.fs.inject(FaultPlan { target: FaultTarget::AnyChange, skip, fault: Fault::PowerCut });
             let mut ledger = Ledger::default();
             let outcome = script(&mut rig, &mut ledger);
@@ -145,7 +155,7 @@ fn a_write_torn_at_every_length_never_stays_behind_a_later_append() {
 
 #[test]
 fn power_cut_while_a_log_is_made() {
-    let (before, _) = total_changes(&small_segments());
+    let (before, _) = total_changes(Rig::new);
     for skip in 0..before {
         let fs = raftsman_log::fs::MemoryFs::new();
         raftsman_log::fs::FileSystem::create_directories(&fs, std::path::Path::new("/data")).expect("made");

@@ -2,6 +2,7 @@
 
 mod compaction;
 mod crash;
+mod deferring;
 mod directory;
 mod epochs;
 mod flushing;

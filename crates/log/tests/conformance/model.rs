@@ -5,7 +5,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use raftsman_log::fs::Survival;
-use raftsman_log::{LogConfig, ReadError};
+use raftsman_log::{FlushTicket, LogConfig, ReadError};
 use raftsman_records::RecordBatch;
 use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
@@ -22,6 +22,9 @@ enum Step {
     Roll,
     Retention { bytes: i64 },
     Flush,
+    BeginFlush,
+    FinishFlush,
+    WriteOut,
     Checkpoint,
     Release,
     Restart,
@@ -40,6 +43,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Roll),
         1 => (0i64..2_000).prop_map(|bytes| Step::Retention { bytes }),
         3 => Just(Step::Flush),
+        2 => Just(Step::BeginFlush),
+        2 => Just(Step::FinishFlush),
+        1 => Just(Step::WriteOut),
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Release),
         2 => Just(Step::Restart),
@@ -57,6 +63,8 @@ struct Model {
     epoch: i32,
     /// What stands in the directory's checkpoint file: written only now and then, so often stale.
     checkpointed: Offset,
+    /// A flush under way, which anything may overtake.
+    ticket: Option<FlushTicket>,
 }
 
 impl Model {
@@ -99,9 +107,12 @@ fn check(rig: &Rig, model: &Model) {
     }
 }
 
-fn run(steps: Vec<Step>, config: LogConfig) {
+fn run(steps: Vec<Step>, config: LogConfig, defers: bool) {
     let mut rig = Rig::new(config);
-    let mut model = Model { batches: Vec::new(), start: 0, end: 0, flushed: 0, epoch: 0, checkpointed: 0 };
+    rig.defers = defers;
+    rig.log.defer_writes(defers);
+    let mut model =
+        Model { batches: Vec::new(), start: 0, end: 0, flushed: 0, epoch: 0, checkpointed: 0, ticket: None };
     let mut seed = 0;
     for step in steps {
         seed += 1;
@@ -156,10 +167,7 @@ fn apply(rig: &mut Rig, model: &mut Model, step: &Step, seed: i64) {
             model.start = rig.log.log_start_offset();
             model.batches.retain(|batch| batch.last_offset() >= rig.log.log_start_offset());
         }
-        Step::Flush => {
-            assert_eq!(rig.log.flush(NOW).expect("flushed"), model.end);
-            model.flushed = model.end;
-        }
+        Step::Flush | Step::BeginFlush | Step::FinishFlush | Step::WriteOut => flush(rig, model, step),
         Step::Checkpoint => {
             model.checkpointed = rig.log.recovery_point();
             rig.log.recovery_point_checkpointed(model.checkpointed).expect("noted");
@@ -168,6 +176,7 @@ fn apply(rig: &mut Rig, model: &mut Model, step: &Step, seed: i64) {
             rig.log.release_files();
         }
         Step::Restart => {
+            model.ticket = None;
             let recovery = rig.restart();
             assert_eq!((recovery.scanned_bytes, recovery.truncated_bytes), (0, 0));
             model.checkpointed = rig.log.recovery_point();
@@ -179,6 +188,28 @@ fn apply(rig: &mut Rig, model: &mut Model, step: &Step, seed: i64) {
     }
 }
 
+fn flush(rig: &mut Rig, model: &mut Model, step: &Step) {
+    match step {
+        Step::BeginFlush => model.ticket = rig.log.begin_flush(),
+        Step::Flush => {
+            assert_eq!(rig.log.flush(NOW).expect("flushed"), model.end);
+            model.flushed = model.end;
+        }
+        Step::FinishFlush => {
+            if let Some(ticket) = model.ticket.take() {
+                ticket.sync().expect("synced");
+                let flushed = rig.log.complete_flush(ticket).expect("flushed");
+                assert!(flushed >= model.flushed);
+                model.flushed = flushed;
+            }
+        }
+        _ => {
+            rig.log.write_out().expect("written");
+            assert_eq!(rig.log.written_offset(), model.end);
+        }
+    }
+}
+
 fn append(rig: &mut Rig, model: &mut Model, batches: Bytes) {
     let info = rig.append(batches, model.epoch);
     assert_eq!(info.first_offset, model.end);
@@ -187,19 +218,24 @@ fn append(rig: &mut Rig, model: &mut Model, batches: Bytes) {
 }
 
 fn kill(rig: &mut Rig, model: &mut Model, sync: bool) {
+    model.ticket = None;
+    let written = rig.log.written_offset();
+    assert!(rig.defers || written == model.end);
     rig.fs.kill();
     if sync {
         rig.open_again(false, model.checkpointed);
-        model.flushed = model.end;
     } else {
         rig.open_unsynced(model.checkpointed);
-        model.flushed = rig.log.flushed_offset();
     }
-    assert_eq!(rig.log.log_end_offset(), model.end, "the kernel keeps what a process wrote");
+    let end = rig.log.log_end_offset();
+    assert_eq!(end, written, "the kernel keeps what a process wrote");
+    forget_past(model, end);
+    model.flushed = rig.log.flushed_offset();
     restore_start(rig, model);
 }
 
 fn crash(rig: &mut Rig, model: &mut Model, survival: u8) {
+    model.ticket = None;
     rig.fs.crash_with(|bytes| match survival {
         0..10 => Survival::Lost,
         10..20 => Survival::All,
@@ -210,11 +246,14 @@ fn crash(rig: &mut Rig, model: &mut Model, survival: u8) {
     let end = rig.log.log_end_offset();
     assert!(end >= model.flushed, "flushed up to {} but only {end} is left", model.flushed);
     assert!(end <= model.end);
-    let whole = model.batches.iter().filter(|batch| batch.last_offset() < end).cloned().collect();
-    model.batches = whole;
-    model.end = model.batches.last().map_or(end, |last| last.header().next_offset());
+    forget_past(model, end);
     model.flushed = model.end;
     restore_start(rig, model);
+}
+
+fn forget_past(model: &mut Model, end: Offset) {
+    model.batches.retain(|batch| batch.last_offset() < end);
+    model.end = model.batches.last().map_or(end, |last| last.header().next_offset());
 }
 
 /// What a broker does after a restart: segments only know where they begin. The checkpointed log start
@@ -237,7 +276,15 @@ proptest! {
         segment_bytes in 450u64..3_000,
         index_interval_bytes in 0u64..500,
         tail_cache_bytes in prop_oneof![Just(0usize), 100usize..3_000],
+        defer_from_bytes in prop_oneof![Just(None), (0usize..400).prop_map(Some)],
     ) {
-        run(steps, LogConfig { segment_bytes, index_interval_bytes, tail_cache_bytes, ..LogConfig::default() });
+        let config = LogConfig {
+            segment_bytes,
+            index_interval_bytes,
+            tail_cache_bytes,
+            defer_from_bytes: defer_from_bytes.unwrap_or_default(),
+            ..LogConfig::default()
+        };
+        run(steps, config, defer_from_bytes.is_some());
     }
 }

@@ -19,6 +19,8 @@ pub struct Rig {
     pub fs: MemoryFs,
     pub config: LogConfig,
     pub log: Log,
+    /// Whether its appends wait for the next flush.
+    pub defers: bool,
 }
 
 /// Small segments and a dense index, so that a few batches make several of each.
@@ -32,7 +34,15 @@ impl Rig {
         fs.create_directories(Path::new("/data")).expect("a directory");
         fs.sync_directory(Path::new("/")).expect("synced");
         let (log, _) = open(&fs, &config, true, 0).expect("a new log");
-        Rig { fs, config, log }
+        Rig { fs, config, log, defers: false }
+    }
+
+    /// One whose appends wait for the next flush, whatever their size.
+    pub fn deferring(config: LogConfig) -> Rig {
+        let mut rig = Rig::new(LogConfig { defer_from_bytes: 0, ..config });
+        rig.defers = true;
+        rig.log.defer_writes(true);
+        rig
     }
 
     pub fn append(&mut self, batch: Bytes, epoch: i32) -> AppendInfo {
@@ -56,6 +66,7 @@ impl Rig {
     pub fn open_again(&mut self, clean: bool, recovery_point: Offset) -> Recovery {
         let (log, recovery) = open(&self.fs, &self.config, clean, recovery_point).expect("opened");
         self.log = log;
+        self.log.defer_writes(self.defers);
         recovery
     }
 
@@ -65,6 +76,7 @@ impl Rig {
         let path = PathBuf::from(DIRECTORY);
         let opened = Log::open_unsynced(fs, path, TOPIC_ID, self.config.clone(), false, recovery_point, NOW);
         self.log = opened.expect("opened").0;
+        self.log.defer_writes(self.defers);
     }
 
     pub fn try_open(&self, clean: bool, recovery_point: Offset) -> Result<(Log, Recovery), LogError> {

@@ -28,6 +28,7 @@ impl Partition {
             && Arc::ptr_eq(&follower.stream, stream)
         {
             follower.machine.set_durability(durability);
+            self.prepare_for(&mut state, durability);
             return;
         }
         state.leader_epoch = epoch;
@@ -40,6 +41,7 @@ impl Partition {
             );
             return;
         }
+        self.prepare_for(&mut state, durability);
         let epochs = (state.latest_epoch(), state.last_record_epoch());
         let machine = Follower::new(leader, epoch, durability, state.position(), epochs, state.high_watermark);
         tracing::debug!(partition = %self.name(), %leader, %epoch, "follows");
@@ -128,6 +130,8 @@ impl Partition {
             for effect in effects {
                 match effect {
                     FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset } => {
+                        // The leader takes for written what it is told of here.
+                        self.write_out(state);
                         let position = (log_end_offset, last_epoch, flushed_offset);
                         let start = state.log.log_start_offset();
                         let subscription = stream.subscribe(self, leader_epoch, position, start);
@@ -157,6 +161,8 @@ impl Partition {
                         events.extend(self.cut(state, done));
                     }
                     FollowerEffect::Ack { subscription, written_offset, flushed_offset } => {
+                        // What waits for a flush is in the log, and would not outlive this process.
+                        let written_offset = written_offset.min(state.log.written_offset());
                         stream.ack(subscription, written_offset, flushed_offset);
                     }
                     FollowerEffect::WithoutRoom { subscription } => stream.without_room(subscription),
@@ -184,6 +190,8 @@ impl Partition {
         if !self.directory.has_room(records.len(), false) {
             return Some(FollowerEvent::NoRoom);
         }
+        let defers = state.durability() == Durability::Flushed;
+        state.log.defer_writes(defers);
         let write = self.directory.disk.write(self.core.now());
         let written = state.log.append_as_follower(records, self.core.wall_time());
         drop(write);
@@ -227,11 +235,11 @@ impl State {
     }
 }
 
-/// What a follower checks of a leader's bytes before they enter its log: whole batches, intact, of no later epoch.
+/// What a follower checks of a leader's bytes before they enter its log: whole batches, of no later epoch. That they are
+/// intact is for the log to check.
 fn check(records: &Bytes, leader_epoch: LeaderEpoch) -> Result<(), String> {
     for batch in split_batches(records.clone(), false) {
         let batch = batch.map_err(|e| e.to_string())?;
-        batch.check_crc().map_err(|e| e.to_string())?;
         let epoch = batch.header().partition_leader_epoch;
         if epoch > leader_epoch {
             return Err(format!("a batch at offset {} of epoch {epoch:?}, later than its own", batch.base_offset()));

@@ -35,10 +35,11 @@ impl Partition {
         }
     }
 
-    /// Batches of the log from an offset on, committed or not.
+    /// Batches of the log from an offset on, committed or not; also of one that has just failed, for what was committed
+    /// before that stays committed.
     pub fn inspect_log(&self, from: Offset, max_bytes: usize) -> Result<Vec<Bytes>, ReadError> {
         let state = self.state.lock();
         let end = state.log.log_end_offset();
-        if from >= end { Ok(Vec::new()) } else { Ok(state.log.read(from, max_bytes, end, true)?.chunks) }
+        if from >= end { Ok(Vec::new()) } else { Ok(state.log.inspect(from, max_bytes)?.chunks) }
     }
 }

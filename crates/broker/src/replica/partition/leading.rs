@@ -3,7 +3,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use raftsman_replication::{
-    IsrAnswer, Leader, LeaderEffect, LeaderEvent, LeaderSettings, LeadershipView, SubscribeRequest, SubscriptionKey,
+    Durability, IsrAnswer, Leader, LeaderEffect, LeaderEvent, LeaderSettings, LeadershipView, SubscribeRequest,
+    SubscriptionKey,
 };
 use raftsman_types::{ErrorCode, LeaderEpoch, Offset, PartitionEpoch};
 use tokio::sync::oneshot;
@@ -35,6 +36,7 @@ impl Partition {
         if let Role::Leader(leader) = &state.role
             && leader.machine.leader_epoch() == view.leader_epoch
         {
+            self.prepare_for(&mut state, view.durability);
             self.step_leader(&mut state, LeaderEvent::ViewChanged(view));
             return;
         }
@@ -50,6 +52,7 @@ impl Partition {
             );
             return;
         }
+        self.prepare_for(&mut state, view.durability);
         let end = state.log.log_end_offset();
         let write = self.directory.disk.write(self.core.now());
         let assigned = state.log.assign_epoch_start(epoch, end);
@@ -89,6 +92,9 @@ impl Partition {
         };
         let mut state = self.state.lock();
         let epoch = state.writable_epoch(acks)?;
+        // Any other ack than that for a commit is for what is written, and may not run ahead of that.
+        let defers = acks == Acks::All && state.durability() == Durability::Flushed;
+        state.log.defer_writes(defers);
         let write = self.directory.disk.write(self.core.now());
         let written = state.log.append_as_leader(records, epoch, now);
         drop(write);

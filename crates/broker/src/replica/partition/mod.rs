@@ -311,6 +311,23 @@ impl Partition {
         }
     }
 
+    /// Before the replica's acks mean what `durability` says: where they are for written records, none may wait for a
+    /// flush to be written.
+    fn prepare_for(self: &Arc<Self>, state: &mut State, durability: Durability) {
+        if durability == Durability::Written {
+            self.write_out(state);
+        }
+    }
+
+    fn write_out(self: &Arc<Self>, state: &mut State) {
+        let write = self.directory.disk.write(self.core.now());
+        let written = state.log.write_out();
+        drop(write);
+        if let Err(error) = written {
+            self.directory.log_failed(&self.core, &error);
+        }
+    }
+
     /// Has the flusher look at this log soon.
     fn queue_flush(self: &Arc<Self>) {
         if !self.flush_queued.swap(true, Ordering::AcqRel) {
@@ -332,12 +349,16 @@ impl Partition {
 impl State {
     /// Whether an ack or the topic's settings wait for a flush.
     fn wants_flush(&mut self, now: WallTime) -> bool {
-        let durability = match &self.role {
+        self.durability() == Durability::Flushed || self.log.flush_is_due(now)
+    }
+
+    /// What its acks promise.
+    fn durability(&self) -> Durability {
+        match &self.role {
             Role::Idle => Durability::Flushed,
             Role::Leader(leader) => leader.machine.durability(),
             Role::Follower(follower) => follower.machine.durability(),
-        };
-        durability == Durability::Flushed || self.log.flush_is_due(now)
+        }
     }
 
     fn position(&self) -> LogPosition {

@@ -98,6 +98,8 @@ impl BrokerProcess {
             retention_check_interval: Duration::from_secs(7),
             tail_cache_bytes: 1 << 20,
             frame_bytes: 2000,
+            // On every other node all writes wait for the flush.
+            defer_from_bytes: if setup.node % 2 == 0 { 0 } else { 1 << 20 },
             credit_bytes: 4000,
             ..ReplicaConfig::new(BrokerId(setup.node))
         };

@@ -1,0 +1,51 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use raftsman_log::LogConfig;
+
+use super::Failure;
+use super::limits::{Limits, forget};
+use super::meter::Meter;
+use super::read;
+use super::rig::{EPOCH, NOW, batch, open};
+
+/// A log of some gigabytes that was never closed: recovered, and read, both from the disk.
+pub fn run(directory: &Path, limits: &Limits, gigabytes: u64, reads: bool, recovers: bool) -> Result<(), Failure> {
+    let path = directory.join("large");
+    let config = Arc::new(LogConfig::default());
+    fill(&path, &config, gigabytes)?;
+    if recovers {
+        println!("recovery of {gigabytes} GB, every CRC checked");
+        forget_all(&path)?;
+        let meter = Meter::start();
+        let log = open(&path, &config, false)?;
+        let cost = meter.stop(log.size_in_bytes());
+        cost.print("one log, 64 KiB batches", Some(("disk", limits.read)), "");
+    }
+    if reads {
+        println!("cold read, 1 MiB a fetch");
+        // Opened first: what recovery reads is not to be measured, and leaves the cache warm.
+        let log = open(&path, &config, false)?;
+        forget_all(&path)?;
+        let meter = Meter::start();
+        let bytes = read::all(&log)?;
+        meter.stop(bytes).print("one log, 64 KiB batches", Some(("disk", limits.read)), "aim 1200 MB/s");
+    }
+    Ok(std::fs::remove_dir_all(&path)?)
+}
+
+fn fill(path: &Path, config: &Arc<LogConfig>, gigabytes: u64) -> Result<(), Failure> {
+    let mut log = open(path, config, true)?;
+    let batch = batch(64 << 10);
+    for _ in 0..gigabytes * 1_000_000_000 / batch.len() as u64 {
+        log.append_as_leader(batch.clone(), EPOCH, NOW)?;
+    }
+    Ok(())
+}
+
+fn forget_all(path: &Path) -> Result<(), Failure> {
+    for entry in std::fs::read_dir(path)? {
+        forget(&entry?.path())?;
+    }
+    Ok(())
+}
