@@ -8,6 +8,17 @@ pub fn python(script: &str) -> Command {
     raftsman_testkit::python(&format!("compat/python/{script}"))
 }
 
+/// Runs a client's program to its end and gives what it printed.
+///
+/// # Panics
+/// When it fails.
+pub fn succeed(mut command: Command) -> String {
+    let output = command.output().expect("the program can be started");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// A Java set to run a class of Kafka's tools.
 pub fn java(class: &str) -> Command {
     let mut command = Command::new("java");

@@ -102,9 +102,14 @@ pub fn bring_back(cluster: &mut ProcessCluster, topic: &str) {
             node.start();
         }
     }
+    await_in_sync(cluster, topic, 3);
+}
+
+/// Waits until every replica of a topic's partitions is in sync.
+pub fn await_in_sync(cluster: &ProcessCluster, topic: &str, partitions: usize) {
     wait_until("every replica to be in sync", PATIENCE, || {
         let described = cluster.tools().describe(topic).unwrap_or_default();
-        described.len() == 3 && described.iter().all(|p| p.isr.len() == 3)
+        described.len() == partitions && described.iter().all(|p| p.isr.len() == 3)
     });
 }
 

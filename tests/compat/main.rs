@@ -6,10 +6,12 @@
 
 mod clients;
 mod confluent;
+mod delete_records;
 mod docker;
 mod group_offsets;
 mod java_console;
 mod kafka_python;
 mod kcat;
+mod log_dirs;
 mod lost_node;
 mod old_clients;

@@ -27,6 +27,10 @@ pub enum Command {
     Health(HealthArguments),
     /// Create, list, describe, change and delete topics, as kafka-topics.sh does.
     KafkaTopics(crate::topics::TopicsArguments),
+    /// Delete the oldest records of partitions, as kafka-delete-records.sh does.
+    KafkaDeleteRecords(crate::delete_records::DeleteRecordsArguments),
+    /// Show which replicas the brokers' log directories hold, as kafka-log-dirs.sh does.
+    KafkaLogDirs(crate::log_dirs::LogDirsArguments),
     /// Send lines from standard input to a topic, as kafka-console-producer.sh does.
     KafkaConsoleProducer(crate::console_producer::ProducerArguments),
     /// Print the records of a topic, as kafka-console-consumer.sh does.

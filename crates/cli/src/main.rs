@@ -6,10 +6,12 @@ mod arguments;
 mod cluster;
 mod console_consumer;
 mod console_producer;
+mod delete_records;
 mod demo;
 mod failure;
 mod health;
 mod kafka;
+mod log_dirs;
 mod server;
 mod topics;
 
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         Command::Demo(command) => Ok(demo::run(command)),
         Command::Health(command) => health::run(&command, log_level),
         Command::KafkaTopics(command) => topics::run(command, log_level),
+        Command::KafkaDeleteRecords(command) => delete_records::run(&command, log_level),
+        Command::KafkaLogDirs(command) => log_dirs::run(&command, log_level),
         Command::KafkaConsoleProducer(command) => console_producer::run(command, log_level),
         Command::KafkaConsoleConsumer(command) => console_consumer::run(command, log_level),
     };

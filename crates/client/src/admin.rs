@@ -304,11 +304,11 @@ impl Client {
         })
     }
 
-    fn timeout_ms(&self) -> i32 {
+    pub(crate) fn timeout_ms(&self) -> i32 {
         i32::try_from(self.options().request_timeout.as_millis()).unwrap_or(i32::MAX)
     }
 
-    fn silent(&self, api: &'static str) -> ClientError {
+    pub(crate) fn silent(&self, api: &'static str) -> ClientError {
         ClientError::Connection { address: "the broker".to_owned(), cause: format!("its answer to {api} is empty") }
     }
 }

@@ -34,6 +34,8 @@ pub enum FollowerEvent {
         previous_epoch: LeaderEpoch,
         /// The leader's high watermark.
         high_watermark: Offset,
+        /// The leader's first offset.
+        log_start_offset: Offset,
     },
     /// The records of the last [`FollowerEffect::Append`] are written.
     Appended {
@@ -53,12 +55,21 @@ pub enum FollowerEvent {
         /// The flushed offset.
         flushed_offset: Offset,
     },
-    /// The leader's watermark moved.
+    /// The leader's watermark moved, or the start of its log.
     Watermark {
         /// Under which subscription.
         subscription: u32,
         /// The leader's high watermark.
         high_watermark: Offset,
+        /// The leader's first offset.
+        log_start_offset: Offset,
+    },
+    /// The log begins elsewhere than before, or that is on the disk now.
+    LogStartMoved {
+        /// The log's first offset.
+        log_start_offset: Offset,
+        /// The first offset a crash would leave.
+        kept_log_start_offset: Offset,
     },
     /// The leader says that the logs diverge.
     Diverging {
@@ -102,6 +113,8 @@ pub enum FollowerEffect {
         last_epoch: LeaderEpoch,
         /// Everything below is on the disk.
         flushed_offset: Offset,
+        /// The log's first offset, as a crash would leave it.
+        log_start_offset: Offset,
     },
     /// Write the records that came, and say [`Appended`](FollowerEvent::Appended), [`AppendRefused`](FollowerEvent::AppendRefused)
     /// or [`NoRoom`](FollowerEvent::NoRoom).
@@ -124,6 +137,8 @@ pub enum FollowerEffect {
         written_offset: Offset,
         /// Everything below is on the disk.
         flushed_offset: Offset,
+        /// The log's first offset, as a crash would leave it.
+        log_start_offset: Offset,
     },
     /// Tell the leader that this subscription is over for want of room.
     WithoutRoom {
@@ -135,6 +150,11 @@ pub enum FollowerEffect {
     /// Everything below is committed, as far as this replica has it.
     HighWatermarkAdvanced {
         /// The new high watermark.
+        to: Offset,
+    },
+    /// The leader deleted everything below: delete it too, and say [`LogStartMoved`](FollowerEvent::LogStartMoved).
+    AdvanceLogStart {
+        /// The new first offset.
         to: Offset,
     },
 }
@@ -167,6 +187,10 @@ pub struct Follower {
     high_watermark: Offset,
     /// What the leader said last; the log may not reach it yet.
     leaders_high_watermark: Offset,
+    /// The start of the leader's log as it said last; it may lie past what this log has.
+    leaders_log_start: Offset,
+    /// Where this log starts, as a crash would leave it.
+    kept_start: Offset,
     state: State,
 }
 
@@ -189,6 +213,8 @@ impl Follower {
             last_record_epoch,
             high_watermark: high_watermark.clamp(log.start, log.end),
             leaders_high_watermark: 0,
+            leaders_log_start: 0,
+            kept_start: 0,
             state: State::Disconnected,
         }
     }
@@ -242,9 +268,9 @@ impl Follower {
                     self.state = State::Subscribed(subscription);
                 }
             }
-            FollowerEvent::Data { subscription, previous_offset, previous_epoch, high_watermark } => {
+            FollowerEvent::Data { subscription, previous_offset, previous_epoch, high_watermark, log_start_offset } => {
                 if self.is_current(subscription) {
-                    self.data(previous_offset, previous_epoch, high_watermark, effects);
+                    self.data((previous_offset, previous_epoch), high_watermark, log_start_offset, effects);
                 }
             }
             FollowerEvent::Appended { log_end_offset, last_epoch } => {
@@ -258,9 +284,17 @@ impl Follower {
                 }
             }
             FollowerEvent::Flushed { flushed_offset } => self.flushed(flushed_offset, effects),
-            FollowerEvent::Watermark { subscription, high_watermark } => {
+            FollowerEvent::Watermark { subscription, high_watermark, log_start_offset } => {
                 if self.is_current(subscription) {
                     self.raise_high_watermark(high_watermark, effects);
+                    self.leaders_log_start = log_start_offset;
+                    self.follow_log_start(effects);
+                }
+            }
+            FollowerEvent::LogStartMoved { log_start_offset, kept_log_start_offset } => {
+                self.log.start = log_start_offset;
+                if std::mem::replace(&mut self.kept_start, kept_log_start_offset) != kept_log_start_offset {
+                    self.ack(effects);
                 }
             }
             FollowerEvent::Diverging { subscription, leader_end, own } => {
@@ -298,6 +332,7 @@ impl Follower {
             log_end_offset: self.log.end,
             last_epoch: self.last_epoch,
             flushed_offset: self.log.flushed,
+            log_start_offset: self.kept_start,
         });
     }
 
@@ -317,9 +352,9 @@ impl Follower {
 
     fn data(
         &mut self,
-        previous_offset: Offset,
-        previous_epoch: LeaderEpoch,
+        (previous_offset, previous_epoch): (Offset, LeaderEpoch),
         high_watermark: Offset,
+        log_start_offset: Offset,
         effects: &mut Vec<FollowerEffect>,
     ) {
         let known = |epoch: LeaderEpoch| epoch != LeaderEpoch::NONE;
@@ -331,6 +366,7 @@ impl Follower {
         }
         // Only what is written can be committed here: the watermark rises after the append.
         self.leaders_high_watermark = high_watermark;
+        self.leaders_log_start = log_start_offset;
         effects.push(FollowerEffect::Append);
     }
 
@@ -345,6 +381,7 @@ impl Follower {
         self.last_epoch = last_epoch;
         self.last_record_epoch = last_epoch;
         self.raise_high_watermark(self.leaders_high_watermark, effects);
+        self.follow_log_start(effects);
         if self.durability == Durability::Written {
             self.ack(effects);
         }
@@ -360,8 +397,22 @@ impl Follower {
 
     fn ack(&self, effects: &mut Vec<FollowerEffect>) {
         if let State::Subscribed(subscription) = self.state {
-            let (written_offset, flushed_offset) = (self.log.end, self.log.flushed);
-            effects.push(FollowerEffect::Ack { subscription, written_offset, flushed_offset });
+            effects.push(FollowerEffect::Ack {
+                subscription,
+                written_offset: self.log.end,
+                flushed_offset: self.log.flushed,
+                log_start_offset: self.kept_start,
+            });
+        }
+    }
+
+    /// What the leader deleted goes here too, as far as it is known to be committed: only committed records are deleted,
+    /// and a log that lacks some of them is refused and begun anew.
+    fn follow_log_start(&mut self, effects: &mut Vec<FollowerEffect>) {
+        let to = self.leaders_log_start.min(self.high_watermark);
+        if to > self.log.start {
+            self.log.start = to;
+            effects.push(FollowerEffect::AdvanceLogStart { to });
         }
     }
 
@@ -390,6 +441,9 @@ impl Follower {
 
     fn cut(&mut self, log: LogPosition, last_epoch: LeaderEpoch, last_record_epoch: LeaderEpoch) {
         self.log = log;
+        self.leaders_log_start = 0;
+        // Until the driver says what a crash would leave now.
+        self.kept_start = 0;
         self.last_epoch = last_epoch;
         self.last_record_epoch = last_record_epoch;
         self.high_watermark = self.high_watermark.clamp(log.start, log.end);

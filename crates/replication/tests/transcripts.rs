@@ -187,6 +187,11 @@ fn leader_event(line: &Line<'_>) -> Option<LeaderEvent> {
             key: line.key(),
             written_offset: line.number("written"),
             flushed_offset: line.number("flushed"),
+            log_start_offset: line.number_or("start", 0),
+        }),
+        "log-start" => Some(LeaderEvent::LogStartMoved {
+            log_start_offset: line.number("at"),
+            kept_log_start_offset: line.number("kept"),
         }),
         "subscribe" => Some(LeaderEvent::Subscribed {
             request: SubscribeRequest {
@@ -195,6 +200,7 @@ fn leader_event(line: &Line<'_>) -> Option<LeaderEvent> {
                 log_end_offset: line.number("end"),
                 last_epoch: LeaderEpoch(line.number("last") as i32),
                 flushed_offset: line.number_or("flushed", line.number("end")),
+                log_start_offset: line.number_or("own-start", 0),
             },
             log_start_offset: line.number_or("start", 0),
             epoch_end: line.epoch_end("known"),
@@ -220,6 +226,7 @@ fn follower_event(line: &Line<'_>) -> FollowerEvent {
             previous_offset: line.number("previous"),
             previous_epoch: LeaderEpoch(line.number("epoch") as i32),
             high_watermark: line.number("hw"),
+            log_start_offset: line.number_or("start", 0),
         },
         "appended" => FollowerEvent::Appended {
             log_end_offset: line.number("end"),
@@ -229,7 +236,15 @@ fn follower_event(line: &Line<'_>) -> FollowerEvent {
         "no-room" => FollowerEvent::NoRoom,
         "room" => FollowerEvent::Room,
         "flush" => FollowerEvent::Flushed { flushed_offset: line.words[0].parse().expect("an offset") },
-        "watermark" => FollowerEvent::Watermark { subscription, high_watermark: line.number("hw") },
+        "watermark" => FollowerEvent::Watermark {
+            subscription,
+            high_watermark: line.number("hw"),
+            log_start_offset: line.number_or("start", 0),
+        },
+        "log-start" => FollowerEvent::LogStartMoved {
+            log_start_offset: line.number("at"),
+            kept_log_start_offset: line.number("kept"),
+        },
         "diverging" => {
             FollowerEvent::Diverging { subscription, leader_end: line.number("end"), own: line.epoch_end("own") }
         }
@@ -257,6 +272,7 @@ fn show_leader(effect: &LeaderEffect) -> String {
         }
         LeaderEffect::Forget { key: k } => format!("forget {}", key(k)),
         LeaderEffect::HighWatermarkAdvanced { to } => format!("high watermark {to}"),
+        LeaderEffect::LowWatermarkMoved { to } => format!("low watermark {to}"),
         LeaderEffect::TooFewInSync => "too few in sync".to_owned(),
         LeaderEffect::AlterPartition(p) => {
             let isr: Vec<String> = p.new_isr.iter().map(|(id, epoch)| format!("{id}@{epoch}")).collect();
@@ -268,19 +284,27 @@ fn show_leader(effect: &LeaderEffect) -> String {
 
 fn show_follower(effect: &FollowerEffect) -> String {
     match effect {
-        FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset } => {
-            format!("subscribe at {log_end_offset} (epoch {last_epoch}, flushed {flushed_offset})")
+        FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset, log_start_offset } => {
+            let start = start(*log_start_offset);
+            format!("subscribe at {log_end_offset} (epoch {last_epoch}, flushed {flushed_offset}{start})")
         }
         FollowerEffect::Append => "append".to_owned(),
         FollowerEffect::Truncate { to } => format!("truncate to {to}"),
         FollowerEffect::Restart { at } => format!("restart at {at}"),
-        FollowerEffect::Ack { subscription, written_offset, flushed_offset } => {
-            format!("ack {subscription}: written {written_offset}, flushed {flushed_offset}")
+        FollowerEffect::Ack { subscription, written_offset, flushed_offset, log_start_offset } => {
+            let start = start(*log_start_offset);
+            format!("ack {subscription}: written {written_offset}, flushed {flushed_offset}{start}")
         }
         FollowerEffect::WithoutRoom { subscription } => format!("without room {subscription}"),
         FollowerEffect::LookForRoom => "look for room".to_owned(),
         FollowerEffect::HighWatermarkAdvanced { to } => format!("high watermark {to}"),
+        FollowerEffect::AdvanceLogStart { to } => format!("delete below {to}"),
     }
+}
+
+/// Where a log starts, if it is worth a word.
+fn start(offset: i64) -> String {
+    if offset == 0 { String::new() } else { format!(", starts at {offset}") }
 }
 
 /// The transcript with its effects as they are.

@@ -7,9 +7,10 @@ use raftsman_protocol::{ApiKey, Frame, Message, Reader, Request, RequestHeader, 
 
 use super::{
     BrokerState, Close, Context, alter_configs, api_versions, create_partitions, create_topics, delete_groups,
-    delete_topics, describe_cluster, describe_configs, describe_groups, describe_topic_partitions, fetch,
-    find_coordinator, heartbeat, incremental_alter_configs, init_producer_id, join_group, leave_group, list_groups,
-    list_offsets, metadata, offset_commit, offset_fetch, offset_for_leader_epoch, produce, sync_group, waiting_room,
+    delete_records, delete_topics, describe_cluster, describe_configs, describe_groups, describe_log_dirs,
+    describe_topic_partitions, fetch, find_coordinator, heartbeat, incremental_alter_configs, init_producer_id,
+    join_group, leave_group, list_groups, list_offsets, metadata, offset_commit, offset_fetch, offset_for_leader_epoch,
+    produce, sync_group, waiting_room,
 };
 use crate::net::{Answer, Dispatched, Dispatcher, Peer};
 
@@ -81,10 +82,12 @@ pub static APIS: &[Api] = &[
     api!(ApiKey::ApiVersions, 0..=5, api_versions::handle),
     api!(ApiKey::CreateTopics, 0..=7, create_topics::handle),
     api!(ApiKey::DeleteTopics, 0..=6, delete_topics::handle),
+    api!(ApiKey::DeleteRecords, 0..=2, delete_records::handle),
     api!(ApiKey::InitProducerId, 0..=5, init_producer_id::handle),
     api!(ApiKey::OffsetForLeaderEpoch, 0..=4, offset_for_leader_epoch::handle),
     api!(ApiKey::DescribeConfigs, 0..=4, describe_configs::handle),
     api!(ApiKey::AlterConfigs, 0..=2, alter_configs::handle),
+    api!(ApiKey::DescribeLogDirs, 0..=5, describe_log_dirs::handle),
     api!(ApiKey::CreatePartitions, 0..=3, create_partitions::handle),
     api!(ApiKey::DeleteGroups, 0..=3, delete_groups::handle),
     api!(ApiKey::IncrementalAlterConfigs, 0..=1, incremental_alter_configs::handle),

@@ -106,6 +106,8 @@ pub(super) struct Wanted {
     pub leaders: Vec<Arc<Partition>>,
     /// Streams whose followers have not been told of a risen watermark.
     pub sessions: Vec<Arc<Session>>,
+    /// Directories whose checkpoint files are to be written.
+    pub checkpoints: Vec<Arc<Directory>>,
     /// Directories that failed and whose partitions must be told.
     pub failed: Vec<Arc<Directory>>,
     /// Whether to stop.
@@ -119,6 +121,10 @@ impl Attention {
 
     pub fn session(&self, session: Arc<Session>) {
         self.add(|wanted| wanted.sessions.push(session));
+    }
+
+    pub fn checkpoint(&self, directory: Arc<Directory>) {
+        self.add(|wanted| wanted.checkpoints.push(directory));
     }
 
     pub fn failed(&self, directory: Arc<Directory>) {
@@ -177,7 +183,7 @@ impl Wanted {
     }
 
     fn is_empty(&self) -> bool {
-        self.leaders.is_empty() && self.sessions.is_empty() && !self.is_urgent()
+        self.leaders.is_empty() && self.sessions.is_empty() && self.checkpoints.is_empty() && !self.is_urgent()
     }
 
     fn is_urgent(&self) -> bool {

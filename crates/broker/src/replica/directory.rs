@@ -25,6 +25,8 @@ pub(super) struct Directory {
     pub disk: DiskWatch,
     /// What its checkpoint files say, as far as this process wrote them.
     pub checkpointed: Mutex<Option<CheckpointedOffsets>>,
+    /// Whether its checkpoint files are to be written at the next tick.
+    pub checkpoint_queued: AtomicBool,
     room: DiskRoom,
     offline: AtomicBool,
 }
@@ -48,6 +50,7 @@ impl Directory {
             flushes: FlushQueue::default(),
             disk: DiskWatch::new(disk_patience),
             checkpointed: Mutex::default(),
+            checkpoint_queued: AtomicBool::new(false),
             room: DiskRoom::new(reserve_bytes),
             offline: AtomicBool::new(false),
         }
@@ -67,6 +70,13 @@ impl Directory {
     /// Whether clients' writes were refused at the last look.
     pub fn is_full(&self) -> bool {
         self.room.last_seen() < Room::Plenty
+    }
+
+    /// Has its checkpoint files written soon: somebody waits until a log's new start would outlive a crash.
+    pub fn queue_checkpoint(self: &Arc<Self>, core: &Core) {
+        if !self.checkpoint_queued.swap(true, Ordering::AcqRel) {
+            core.attention.checkpoint(Arc::clone(self));
+        }
     }
 
     /// Looks how full the disk is.

@@ -45,7 +45,7 @@ struct State {
     hello: Option<pb::Hello>,
     subscribe: Vec<pb::Subscribe>,
     unsubscribe: Vec<u32>,
-    acks: BTreeMap<u32, (Offset, Offset)>,
+    acks: BTreeMap<u32, pb::Ack>,
     without_room: Vec<u32>,
     /// Bytes taken in that the leader has not been given back.
     credit: u32,
@@ -156,12 +156,12 @@ impl FetchStream {
     }
 
     /// Puts an ack in line; it replaces an older one of the subscription.
-    pub fn ack(&self, subscription: u32, written_offset: Offset, flushed_offset: Offset) {
+    pub fn ack(&self, ack: pb::Ack) {
         let mut state = self.state.lock();
-        if !state.connected || !state.names.contains_key(&subscription) {
+        if !state.connected || !state.names.contains_key(&ack.subscription) {
             return;
         }
-        state.acks.insert(subscription, (written_offset, flushed_offset));
+        state.acks.insert(ack.subscription, ack);
         drop(state);
         self.waker.wake();
     }
@@ -264,9 +264,7 @@ impl FetchStream {
         frame.subscribe.extend(state.subscribe.drain(..subscribes));
         frame.unsubscribe = std::mem::take(&mut state.unsubscribe);
         frame.without_room = std::mem::take(&mut state.without_room);
-        frame.acks.extend(std::mem::take(&mut state.acks).into_iter().map(
-            |(subscription, (written_offset, flushed_offset))| pb::Ack { subscription, written_offset, flushed_offset },
-        ));
+        frame.acks.extend(std::mem::take(&mut state.acks).into_values());
         let says = frame.hello.is_some()
             || !frame.subscribe.is_empty()
             || !frame.unsubscribe.is_empty()

@@ -54,6 +54,12 @@ impl Housekeeping {
         for leader in wanted.leaders {
             leader.tick();
         }
+        if !wanted.checkpoints.is_empty() {
+            let replicas = inner.replicas();
+            for directory in wanted.checkpoints {
+                write_checkpoints(&directory, &replicas, core);
+            }
+        }
         let serves = core.may_serve();
         if self.served && !serves {
             for partition in inner.replicas() {
@@ -65,6 +71,9 @@ impl Housekeeping {
         if now >= self.checkpoint_at {
             self.checkpoint_at = now + core.config.checkpoint_interval;
             let replicas = inner.replicas();
+            for replica in &replicas {
+                replica.rest();
+            }
             for directory in &inner.directories {
                 directory.look_at_room();
                 write_checkpoints(directory, &replicas, core);

@@ -50,7 +50,7 @@ impl LeaderEnd {
         }
         for ack in frame.acks {
             if let Some(partition) = session.partition(ack.subscription) {
-                partition.acked(session.key(ack.subscription), ack.written_offset, ack.flushed_offset);
+                partition.acked(session.key(ack.subscription), &ack);
             }
         }
         if frame.credit_bytes > 0 {
@@ -82,6 +82,7 @@ impl LeaderEnd {
             log_end_offset: subscribe.log_end_offset,
             last_epoch: LeaderEpoch(subscribe.last_epoch),
             flushed_offset: subscribe.flushed_offset,
+            log_start_offset: subscribe.log_start_offset,
         };
         partition.subscribe(session, request);
     }

@@ -21,8 +21,8 @@ use super::service::ReplicationService;
 use super::shell::Shell;
 use super::startup::{self, DamagedReplica};
 use super::{
-    Acks, AppendError, AppendOrigin, Appended, Clock, FetchError, FetchRead, FetchTerms, Fetched, Isolation,
-    ListedOffset, PartitionState, ReplicaConfig, ReplicaRole, SystemClock,
+    Acks, AppendError, AppendOrigin, Appended, Clock, DeleteRecordsError, FetchError, FetchRead, FetchTerms, Fetched,
+    Isolation, ListedOffset, PartitionState, RecordsDeleted, ReplicaConfig, ReplicaRole, SystemClock,
 };
 
 /// Why replicas cannot be opened.
@@ -220,6 +220,43 @@ impl ReplicaManager {
                 // The replica went away with all who waited on it.
                 Ok(Err(_)) => Err(AppendError::NotLeaderOrFollower),
                 Err(_) => Err(AppendError::TimedOut),
+            }
+        }
+    }
+
+    /// Deletes the records below an offset here, or below the high watermark for -1 (KIP-107). The followers do as they
+    /// learn of it: [`deleted`](ReplicaManager::deleted) waits for them.
+    ///
+    /// # Errors
+    /// [`DeleteRecordsError`]: nothing was deleted, but for `Storage`.
+    pub fn delete_records(&self, at: TopicIdPartition, offset: Offset) -> Result<RecordsDeleted, DeleteRecordsError> {
+        self.partition(at).ok_or(DeleteRecordsError::NotLeaderOrFollower)?.delete_records(offset)
+    }
+
+    /// Completes with the low watermark when no live replica has the deleted records any more, over a crash either.
+    ///
+    /// # Errors
+    /// `NotLeaderOrFollower`, `Storage` and `TimedOut` leave open whether some have.
+    pub fn deleted(
+        &self,
+        at: TopicIdPartition,
+        deleted: RecordsDeleted,
+        deadline: tokio::time::Instant,
+    ) -> impl Future<Output = Result<Offset, DeleteRecordsError>> + Send + use<> {
+        let partition = self.partition(at);
+        async move {
+            let partition = partition.ok_or(DeleteRecordsError::NotLeaderOrFollower)?;
+            let waiting = match partition.wait_for_deletion(deleted)? {
+                Ok(low_watermark) => return Ok(low_watermark),
+                Err(waiting) => waiting,
+            };
+            match tokio::time::timeout_at(deadline, waiting).await {
+                // It may have moved on, or back with a broker that returned; what was asked for was reached.
+                Ok(Ok(Ok(()))) => Ok(partition.low_watermark().unwrap_or(deleted.before).max(deleted.before)),
+                Ok(Ok(Err(error))) => Err(error.into()),
+                // The replica went away with all who waited on it.
+                Ok(Err(_)) => Err(DeleteRecordsError::NotLeaderOrFollower),
+                Err(_) => Err(DeleteRecordsError::TimedOut),
             }
         }
     }

@@ -11,6 +11,8 @@ use super::{AppendError, AppendOrigin, FetchTerms, ReplicaConfig};
 pub(super) struct TopicSettings {
     pub log: LogConfig,
     pub fetch_terms: FetchTerms,
+    /// Whether clients may delete its records: not where compaction alone decides what goes.
+    pub deletes_records: bool,
     target_compression: TargetCompression,
     timestamp_before_max_ms: i64,
     timestamp_after_max_ms: i64,
@@ -31,6 +33,7 @@ impl TopicSettings {
                 down_conversion: settings.message_downconversion_enable,
                 is_zstd: &*settings.compression_type == Compression::Zstd.name(),
             },
+            deletes_records: settings.cleanup_policy.delete || !settings.cleanup_policy.compact,
             target_compression: target_compression(&settings),
             log: LogConfig {
                 producer_id_expiration_ms: config.producer_id_expiration_ms,

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use raftsman_log::dir::{CleanShutdown, LogDirectory, PartitionDirectory};
+use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, PartitionDirectory};
 use raftsman_log::{FlushTicket, Log, LogError};
 use raftsman_types::{BrokerEpoch, Offset, TopicIdPartition, TopicPartition};
 
@@ -137,18 +138,20 @@ fn open_log(
     }
     log.restore_compacted_upto(checkpoints.compacted.get(name).copied().unwrap_or(0));
     if let Some(start) = checkpoints.log_starts.get(name) {
-        log.advance_log_start_offset((*start).min(log.log_end_offset()), now)?;
+        log.restore_log_start_offset(*start, now)?;
     }
     Ok(log)
 }
 
 /// Writes down where the replicas of a directory stand, if that has changed since the last time.
 pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Partition>], core: &Core) {
+    // Whoever asks for one from here on may come too late for this one.
+    directory.checkpoint_queued.store(false, Ordering::Release);
     let mut offsets = CheckpointedOffsets::default();
-    let mut recovery_points = Vec::new();
+    let mut checkpoints = Vec::new();
     for replica in replicas.iter().filter(|r| Arc::ptr_eq(&r.directory, directory)) {
         if let Some(checkpoint) = replica.checkpoint() {
-            recovery_points.push((replica, checkpoint.recovery_point));
+            checkpoints.push((replica, checkpoint));
             let name = TopicPartition { topic: Arc::clone(&replica.topic), partition: replica.at.partition };
             offsets.recovery_points.insert(name.clone(), checkpoint.recovery_point);
             if checkpoint.log_start_offset > 0 {
@@ -164,26 +167,40 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
         return;
     }
     let mut last = directory.checkpointed.lock();
-    if last.as_ref() == Some(&offsets) {
-        return;
+    if last.as_ref() != Some(&offsets) {
+        match write_changed(&directory.files, &offsets, last.as_ref()) {
+            // Nothing is lost: the older ones only make more work after a crash.
+            Err(error) if error.is_out_of_space() => return directory.out_of_space(),
+            Err(error) => return directory.fail(core, &error),
+            Ok(()) => {}
+        }
+        *last = Some(offsets);
     }
-    let files = &directory.files;
-    let written = files
-        .write_recovery_points(&offsets.recovery_points)
-        .and_then(|()| files.write_log_start_offsets(&offsets.log_starts))
-        .and_then(|()| files.write_compacted_offsets(&offsets.compacted))
-        .and_then(|()| files.write_high_watermarks(&offsets.high_watermarks));
-    match written {
-        // Nothing is lost: the older ones only make more work after a crash.
-        Err(error) if error.is_out_of_space() => return directory.out_of_space(),
-        Err(error) => return directory.fail(core, &error),
-        Ok(()) => {}
-    }
-    *last = Some(offsets);
     drop(last);
-    for (replica, recovery_point) in recovery_points {
-        replica.checkpointed(recovery_point);
+    for (replica, checkpoint) in checkpoints {
+        replica.checkpointed(checkpoint);
     }
+}
+
+/// Writes the files that say something else than before.
+fn write_changed(
+    files: &LogDirectory,
+    now: &CheckpointedOffsets,
+    last: Option<&CheckpointedOffsets>,
+) -> Result<(), DirectoryError> {
+    if last.is_none_or(|last| last.recovery_points != now.recovery_points) {
+        files.write_recovery_points(&now.recovery_points)?;
+    }
+    if last.is_none_or(|last| last.log_starts != now.log_starts) {
+        files.write_log_start_offsets(&now.log_starts)?;
+    }
+    if last.is_none_or(|last| last.compacted != now.compacted) {
+        files.write_compacted_offsets(&now.compacted)?;
+    }
+    if last.is_none_or(|last| last.high_watermarks != now.high_watermarks) {
+        files.write_high_watermarks(&now.high_watermarks)?;
+    }
+    Ok(())
 }
 
 /// Closes the logs of a directory with one sync for all of them.

@@ -54,6 +54,7 @@ macro_rules! for_each_request {
             describe_cluster::DescribeClusterRequest,
             describe_configs::DescribeConfigsRequest,
             describe_groups::DescribeGroupsRequest,
+            describe_log_dirs::DescribeLogDirsRequest,
             describe_topic_partitions::DescribeTopicPartitionsRequest,
             fetch::FetchRequest,
             find_coordinator::FindCoordinatorRequest,

@@ -106,6 +106,17 @@ impl Log {
         self.log_start_offset
     }
 
+    /// How often the log was cut or begun anew since it was opened: what was read of it before that may say too much.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether [`Log::restore_log_start_offset`] would heed the directory's checkpoint if the log were opened now. Not
+    /// between a truncation, or the log's making, and [`Log::recovery_point_checkpointed`].
+    pub fn heeds_checkpointed_start(&self) -> bool {
+        !self.recovery_point_is_capped
+    }
+
     /// The offset the next record gets.
     pub fn log_end_offset(&self) -> Offset {
         self.log_end_offset

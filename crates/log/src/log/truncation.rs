@@ -55,8 +55,21 @@ impl Log {
         Ok(())
     }
 
-    /// Moves the log's start up to `offset` (DeleteRecords, or what the checkpoint says after a restart)
-    /// and removes segments wholly below it. Never down.
+    /// Right after the log was opened: moves its start up to what `log-start-offset-checkpoint` says. Not if the log was
+    /// cut or made since that file was written, as the note that caps the recovery point tells: the file may speak of an
+    /// earlier partition of the name, or of records that came in other batches.
+    ///
+    /// # Errors
+    /// Storage; the log is then offline.
+    pub fn restore_log_start_offset(&mut self, checkpointed: Offset, now: WallTime) -> Result<(), LogError> {
+        match self.heeds_checkpointed_start() {
+            true => self.advance_log_start_offset(checkpointed.min(self.log_end_offset), now),
+            false => Ok(()),
+        }
+    }
+
+    /// Moves the log's start up to `offset` (DeleteRecords, or the leader's start for a follower) and removes segments
+    /// wholly below it. Never down. The caller checkpoints it.
     ///
     /// # Errors
     /// `OffsetOutOfRange` past the log's end, or storage.

@@ -31,6 +31,30 @@ fn segments_go_by_age_of_their_newest_record() {
 }
 
 #[test]
+fn a_checkpointed_start_holds_for_the_log_it_was_written_of() {
+    let mut rig = Rig::new(small_segments());
+    rig.append_batches(10, 2);
+    // The file may speak of an earlier partition of the name.
+    rig.restart();
+    rig.log.restore_log_start_offset(7, NOW).expect("nothing to do");
+    assert_eq!(rig.log.log_start_offset(), 0);
+    rig.log.recovery_point_checkpointed(20).expect("noted");
+    rig.restart();
+    rig.log.restore_log_start_offset(7, NOW).expect("restored");
+    assert_eq!(rig.log.log_start_offset(), 7);
+    // Begun anew, with what its leader has below.
+    rig.log.reset_to(0).expect("emptied");
+    rig.append_batches(10, 2);
+    rig.restart();
+    rig.log.restore_log_start_offset(7, NOW).expect("nothing to do");
+    assert_eq!(rig.log.log_start_offset(), 0);
+    rig.log.recovery_point_checkpointed(20).expect("noted");
+    rig.restart();
+    rig.log.restore_log_start_offset(50, NOW).expect("at most to the end");
+    assert_eq!(rig.log.log_start_offset(), 20);
+}
+
+#[test]
 fn the_newest_segment_is_rolled_before_it_goes() {
     let config = LogConfig { retention_ms: 5_000, ..small_segments() };
     let mut rig = ten_batches_a_second_apart(config);

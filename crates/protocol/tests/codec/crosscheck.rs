@@ -41,6 +41,7 @@ fn requests_agree() {
         CreateTopicsRequest DeleteTopicsRequest DeleteRecordsRequest InitProducerIdRequest
         OffsetForLeaderEpochRequest DescribeConfigsRequest AlterConfigsRequest CreatePartitionsRequest
         DeleteGroupsRequest IncrementalAlterConfigsRequest DescribeClusterRequest DescribeTopicPartitionsRequest
+        DescribeLogDirsRequest
     );
     checked.iter().for_each(|(name, count)| assert!(*count > 0, "{name} has no version in common"));
 }
@@ -54,6 +55,7 @@ fn responses_agree() {
         CreateTopicsResponse DeleteTopicsResponse DeleteRecordsResponse InitProducerIdResponse
         OffsetForLeaderEpochResponse DescribeConfigsResponse AlterConfigsResponse CreatePartitionsResponse
         DeleteGroupsResponse IncrementalAlterConfigsResponse DescribeClusterResponse DescribeTopicPartitionsResponse
+        DescribeLogDirsResponse
     );
     checked.iter().for_each(|(name, count)| assert!(*count > 0, "{name} has no version in common"));
 }

@@ -28,6 +28,8 @@ pub const ENTRIES: &[Entry] = &[
     Entry::of::<describe_configs::DescribeConfigsResponse>(),
     Entry::of::<describe_groups::DescribeGroupsRequest>(),
     Entry::of::<describe_groups::DescribeGroupsResponse>(),
+    Entry::of::<describe_log_dirs::DescribeLogDirsRequest>(),
+    Entry::of::<describe_log_dirs::DescribeLogDirsResponse>(),
     Entry::of::<describe_topic_partitions::DescribeTopicPartitionsRequest>(),
     Entry::of::<describe_topic_partitions::DescribeTopicPartitionsResponse>(),
     Entry::of::<fetch::FetchRequest>(),

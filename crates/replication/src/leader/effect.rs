@@ -53,6 +53,11 @@ pub enum LeaderEffect {
         /// The new high watermark.
         to: Offset,
     },
+    /// No live replica has records below this offset any more, over a crash either: answer those who wait for it.
+    LowWatermarkMoved {
+        /// The new low watermark.
+        to: Offset,
+    },
     /// The committed ISR fell below what is required: those who wait for a commit are told so.
     TooFewInSync,
     /// Ask the controller. The answer, or that none will come, is due as [`IsrAnswered`](super::LeaderEvent::IsrAnswered).

@@ -58,6 +58,8 @@ pub struct SubscribeRequest {
     pub last_epoch: LeaderEpoch,
     /// Everything below is on its disk.
     pub flushed_offset: Offset,
+    /// Its first offset, as a crash would leave it.
+    pub log_start_offset: Offset,
 }
 
 /// What the controller answered to an [`IsrProposal`](super::IsrProposal).
@@ -107,6 +109,15 @@ pub enum LeaderEvent {
         written_offset: Offset,
         /// Everything below is on its disk.
         flushed_offset: Offset,
+        /// Its first offset, as a crash would leave it.
+        log_start_offset: Offset,
+    },
+    /// Its log begins later than before (DeleteRecords, retention), or that is on its disk now.
+    LogStartMoved {
+        /// The log's first offset.
+        log_start_offset: Offset,
+        /// The first offset a crash would leave.
+        kept_log_start_offset: Offset,
     },
     /// A follower ended a subscription, or its stream broke.
     Unsubscribed {

@@ -17,6 +17,9 @@ use crate::isr::Isr;
 use crate::{Durability, LogPosition, high_watermark};
 use progress::Progress;
 
+/// Where the log of a replica starts that has not said so (Kafka's number for it).
+const UNKNOWN_START: Offset = -1;
+
 /// A leader's time limits.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaderSettings {
@@ -57,6 +60,9 @@ pub struct Leader {
     epoch_start: Offset,
     log: LogPosition,
     high_watermark: Offset,
+    /// Where this broker's log starts, as a crash would leave it.
+    kept_start: Offset,
+    low_watermark: Offset,
     isr: Isr,
     /// All replicas in the metadata's order, this broker among them (its progress is `log`).
     replicas: Vec<Progress>,
@@ -91,6 +97,8 @@ impl Leader {
             epoch_start: log.end,
             log,
             high_watermark: high_watermark.clamp(log.start, log.end),
+            kept_start: UNKNOWN_START,
+            low_watermark: UNKNOWN_START,
             isr: Isr::new(view.isr.clone(), view.partition_epoch),
             replicas: Vec::new(),
             min_insync_replicas: 1,
@@ -130,6 +138,12 @@ impl Leader {
         self.high_watermark >= self.epoch_start
     }
 
+    /// No live replica has records below (KIP-107): the least log start of those the metadata shows alive, in sync or
+    /// not. -1 while one of them has not said where its log starts.
+    pub fn low_watermark(&self) -> Offset {
+        self.low_watermark
+    }
+
     /// The in-sync replicas.
     pub fn isr(&self) -> &Isr {
         &self.isr
@@ -159,8 +173,12 @@ impl Leader {
                 self.log.start = log_start_offset;
                 self.subscribed(now, request, epoch_end, effects);
             }
-            LeaderEvent::Acked { key, written_offset, flushed_offset } => {
-                self.acked(now, key, written_offset, flushed_offset, effects);
+            LeaderEvent::Acked { key, written_offset, flushed_offset, log_start_offset } => {
+                self.acked(now, key, (written_offset, flushed_offset, log_start_offset), effects);
+            }
+            LeaderEvent::LogStartMoved { log_start_offset, kept_log_start_offset } => {
+                self.log.start = log_start_offset;
+                self.kept_start = kept_log_start_offset;
             }
             LeaderEvent::Unsubscribed { key } => {
                 // What it acked stays true: its log has it. Lag, or the controller, takes it out of the ISR.
@@ -177,7 +195,19 @@ impl Leader {
             }
             LeaderEvent::Tick => self.tick(now, effects),
         }
+        self.move_low_watermark(effects);
         self.check_invariants();
+    }
+
+    /// It may fall, too: a broker that comes back has what was deleted while it was away.
+    fn move_low_watermark(&mut self, effects: &mut Vec<LeaderEffect>) {
+        let alive = self.replicas.iter().filter(|replica| replica.broker != self.me && replica.eligible);
+        let starts = alive.map(|replica| replica.log_start().unwrap_or(UNKNOWN_START));
+        let to = starts.fold(self.kept_start, Offset::min);
+        if to != self.low_watermark {
+            self.low_watermark = to;
+            effects.push(LeaderEffect::LowWatermarkMoved { to });
+        }
     }
 
     fn appended(&mut self, now: MonotonicTime, log_end_offset: Offset, effects: &mut Vec<LeaderEffect>) {
@@ -225,7 +255,7 @@ impl Leader {
             effects.push(LeaderEffect::Forget { key: old });
         }
         let flushed = request.flushed_offset.min(request.log_end_offset);
-        replica.subscribed(key, request.log_end_offset, flushed);
+        replica.subscribed(key, request.log_end_offset, flushed, request.log_start_offset);
         replica.observe(durability, log_end, now);
         effects.push(LeaderEffect::Accept { key, from: request.log_end_offset });
         self.advance_high_watermark(now, effects);
@@ -257,8 +287,7 @@ impl Leader {
         &mut self,
         now: MonotonicTime,
         key: SubscriptionKey,
-        written: Offset,
-        flushed: Offset,
+        (written, flushed, log_start): (Offset, Offset, Offset),
         effects: &mut Vec<LeaderEffect>,
     ) {
         let (durability, log_end, log_start_offset) = (self.durability, self.log.end, self.log.start);
@@ -269,7 +298,7 @@ impl Leader {
             let error = ErrorCode::InvalidRequest;
             return effects.push(LeaderEffect::Refuse { key, error, log_start_offset });
         }
-        replica.acked(written, flushed);
+        replica.acked(written, flushed, log_start);
         replica.observe(durability, log_end, now);
         self.advance_high_watermark(now, effects);
         self.propose(now, effects);

@@ -35,6 +35,7 @@ struct Acked {
     broker_epoch: BrokerEpoch,
     written: Offset,
     flushed: Offset,
+    log_start: Offset,
 }
 
 impl Progress {
@@ -58,17 +59,19 @@ impl Progress {
         self.last_caught_up = Some(now);
     }
 
-    pub fn subscribed(&mut self, key: SubscriptionKey, written: Offset, flushed: Offset) {
+    pub fn subscribed(&mut self, key: SubscriptionKey, written: Offset, flushed: Offset, log_start: Offset) {
         self.key = Some(key);
         self.newest = Some(key);
         self.without_room = false;
-        self.acked = Some(Acked { broker_epoch: key.broker_epoch, written, flushed });
+        self.acked = Some(Acked { broker_epoch: key.broker_epoch, written, flushed, log_start });
         self.mark = None;
     }
 
     /// Takes an ack in. Under one subscription offsets only rise; a lower one is late and ignored.
-    pub fn acked(&mut self, written: Offset, flushed: Offset) {
+    pub fn acked(&mut self, written: Offset, flushed: Offset, log_start: Offset) {
         if let Some(acked) = &mut self.acked {
+            // It falls if the log is begun anew before its old start: a follower has it whole batch by whole batch.
+            acked.log_start = log_start;
             acked.written = acked.written.max(written);
             acked.flushed = acked.flushed.max(flushed);
         }
@@ -81,6 +84,11 @@ impl Progress {
             Durability::Written => acked.written,
             Durability::Flushed => acked.flushed,
         })
+    }
+
+    /// Where its log starts, if it said so in its present registration.
+    pub fn log_start(&self) -> Option<Offset> {
+        self.acked.filter(|a| a.broker_epoch == self.broker_epoch).map(|acked| acked.log_start)
     }
 
     /// Notes when it was caught up, given the leader's log end as it is now.

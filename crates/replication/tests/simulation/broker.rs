@@ -164,13 +164,18 @@ impl Broker {
                     log_end_offset: end,
                     last_epoch: last,
                     flushed_offset: flushed,
+                    log_start_offset: 0,
                 };
                 let epoch_end = self.log.end_offset_for(last);
                 self.step_leader(now, LeaderEvent::Subscribed { request, log_start_offset: 0, epoch_end });
             }
             ToLeader::Ack { subscription, broker_epoch, written, flushed } => {
-                let (written_offset, flushed_offset) = (written, flushed);
-                let event = LeaderEvent::Acked { key: key(broker_epoch, subscription), written_offset, flushed_offset };
+                let event = LeaderEvent::Acked {
+                    key: key(broker_epoch, subscription),
+                    written_offset: written,
+                    flushed_offset: flushed,
+                    log_start_offset: 0,
+                };
                 self.step_leader(now, event);
             }
         }
@@ -183,8 +188,13 @@ impl Broker {
         }
         match said {
             ToFollower::Data { subscription, previous, epoch, records, high_watermark } => {
-                let (previous_offset, previous_epoch) = (previous, epoch);
-                let event = FollowerEvent::Data { subscription, previous_offset, previous_epoch, high_watermark };
+                let event = FollowerEvent::Data {
+                    subscription,
+                    previous_offset: previous,
+                    previous_epoch: epoch,
+                    high_watermark,
+                    log_start_offset: 0,
+                };
                 self.step_follower(now, event, &records);
             }
             ToFollower::Diverging { subscription, epoch, end } => {
@@ -195,7 +205,8 @@ impl Broker {
                 self.step_follower(now, FollowerEvent::Refused { subscription, error, log_start_offset: 0 }, &[]);
             }
             ToFollower::Watermark { subscription, high_watermark } => {
-                self.step_follower(now, FollowerEvent::Watermark { subscription, high_watermark }, &[]);
+                let event = FollowerEvent::Watermark { subscription, high_watermark, log_start_offset: 0 };
+                self.step_follower(now, event, &[]);
             }
         }
     }
@@ -258,7 +269,7 @@ impl Broker {
                     cursors.remove(&key);
                 }
                 LeaderEffect::HighWatermarkAdvanced { to } => self.high_watermark = to,
-                LeaderEffect::TooFewInSync => {}
+                LeaderEffect::TooFewInSync | LeaderEffect::LowWatermarkMoved { .. } => {}
                 LeaderEffect::AlterPartition(proposal) => self.proposals.push_back(proposal),
             }
         }
@@ -274,7 +285,7 @@ impl Broker {
             let mut cut = false;
             for effect in effects {
                 match effect {
-                    FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset } => {
+                    FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset, .. } => {
                         let subscription = *next_subscription;
                         *next_subscription += 1;
                         events.push(FollowerEvent::Named { subscription });
@@ -301,7 +312,7 @@ impl Broker {
                         self.log.reset(at);
                         cut = true;
                     }
-                    FollowerEffect::Ack { subscription, written_offset, flushed_offset } => {
+                    FollowerEffect::Ack { subscription, written_offset, flushed_offset, .. } => {
                         let (broker_epoch, written, flushed) = (self.epoch, written_offset, flushed_offset);
                         let said = ToLeader::Ack { subscription, broker_epoch, written, flushed };
                         self.said.extend(session.map(|session| (session, said)));
@@ -310,6 +321,8 @@ impl Broker {
                         unreachable!("no disk of this simulation is ever full")
                     }
                     FollowerEffect::HighWatermarkAdvanced { to } => self.high_watermark = to,
+                    // No leader's log here ever starts past 0.
+                    FollowerEffect::AdvanceLogStart { to } => unreachable!("told to delete below {to}"),
                 }
             }
             if cut {

@@ -52,6 +52,7 @@ pub struct Subscribe {
     pub last_epoch: i32,
     #[prost(int64, tag = "7")]
     pub flushed_offset: i64,
+    /// Where the follower's log starts, over a crash too.
     #[prost(int64, tag = "8")]
     pub log_start_offset: i64,
 }
@@ -64,6 +65,9 @@ pub struct Ack {
     pub written_offset: i64,
     #[prost(int64, tag = "3")]
     pub flushed_offset: i64,
+    /// Where the follower's log starts, over a crash too.
+    #[prost(int64, tag = "4")]
+    pub log_start_offset: i64,
 }
 /// What a leader says. Every frame may carry any mix.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,6 +1,8 @@
 //! Handlers of metadata and administration against a hand-made cluster, through frames as clients send them.
 
 mod admin;
+mod delete_records;
+mod describe_log_dirs;
 mod lost_leader;
 mod metadata;
 mod old_formats;

@@ -46,6 +46,7 @@ impl Partition {
         let machine = Follower::new(leader, epoch, durability, state.position(), epochs, state.high_watermark);
         tracing::debug!(partition = %self.name(), %leader, %epoch, "follows");
         state.role = Role::Follower(FollowerRole { machine, stream: Arc::clone(stream) });
+        self.log_start_moved(&mut state);
         if stream.add(self) {
             self.step_follower(&mut state, FollowerEvent::Connected, None);
         }
@@ -73,6 +74,7 @@ impl Partition {
             previous_offset: data.previous_offset,
             previous_epoch: LeaderEpoch(data.previous_epoch),
             high_watermark: data.high_watermark,
+            log_start_offset: data.log_start_offset,
         };
         self.step_follower(&mut state, event, Some(data.records));
         let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
@@ -99,9 +101,11 @@ impl Partition {
                 error: error_code(refused.error_code),
                 log_start_offset: refused.log_start_offset,
             },
-            Some(Said::Watermarks(watermarks)) => {
-                FollowerEvent::Watermark { subscription, high_watermark: watermarks.high_watermark }
-            }
+            Some(Said::Watermarks(watermarks)) => FollowerEvent::Watermark {
+                subscription,
+                high_watermark: watermarks.high_watermark,
+                log_start_offset: watermarks.log_start_offset,
+            },
             // A newer leader says something this version does not know; it concerns nothing that was asked for.
             None => return false,
         };
@@ -129,12 +133,11 @@ impl Partition {
             let stream = Arc::clone(stream);
             for effect in effects {
                 match effect {
-                    FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset } => {
+                    FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset, log_start_offset } => {
                         // The leader takes for written what it is told of here.
                         self.write_out(state);
                         let position = (log_end_offset, last_epoch, flushed_offset);
-                        let start = state.log.log_start_offset();
-                        let subscription = stream.subscribe(self, leader_epoch, position, start);
+                        let subscription = stream.subscribe(self, leader_epoch, position, log_start_offset);
                         events.push(FollowerEvent::Named { subscription });
                     }
                     FollowerEffect::Append => {
@@ -160,10 +163,10 @@ impl Partition {
                         let done = state.log.reset_to(at);
                         events.extend(self.cut(state, done));
                     }
-                    FollowerEffect::Ack { subscription, written_offset, flushed_offset } => {
+                    FollowerEffect::Ack { subscription, written_offset, flushed_offset, log_start_offset } => {
                         // What waits for a flush is in the log, and would not outlive this process.
                         let written_offset = written_offset.min(state.log.written_offset());
-                        stream.ack(subscription, written_offset, flushed_offset);
+                        stream.ack(pb::Ack { subscription, written_offset, flushed_offset, log_start_offset });
                     }
                     FollowerEffect::WithoutRoom { subscription } => stream.without_room(subscription),
                     FollowerEffect::LookForRoom => {
@@ -172,6 +175,7 @@ impl Partition {
                         events.push(if room { FollowerEvent::Room } else { FollowerEvent::NoRoom });
                     }
                     FollowerEffect::HighWatermarkAdvanced { to } => state.high_watermark = to,
+                    FollowerEffect::AdvanceLogStart { to } => events.extend(self.delete_as_leader_did(state, to)),
                 }
             }
         }
@@ -182,49 +186,57 @@ impl Partition {
         state: &mut State,
         leader_epoch: LeaderEpoch,
         records: Bytes,
-    ) -> Option<FollowerEvent> {
+    ) -> Vec<FollowerEvent> {
         if let Err(reason) = check(&records, leader_epoch) {
             tracing::error!(partition = %self.name(), "refuses what its leader sent: {reason}");
-            return Some(FollowerEvent::AppendRefused);
+            return vec![FollowerEvent::AppendRefused];
         }
         if !self.directory.has_room(records.len(), false) {
-            return Some(FollowerEvent::NoRoom);
+            return vec![FollowerEvent::NoRoom];
         }
         let defers = state.durability() == Durability::Flushed;
         state.log.defer_writes(defers);
+        let generation = state.log.generation();
         let write = self.directory.disk.write(self.core.now());
         let written = state.log.append_as_follower(records, self.core.wall_time());
         drop(write);
         match written {
-            Ok(_) => Some(FollowerEvent::Appended {
-                log_end_offset: state.log.log_end_offset(),
-                last_epoch: state.latest_epoch(),
-            }),
+            Ok(_) => {
+                let appended = FollowerEvent::Appended {
+                    log_end_offset: state.log.log_end_offset(),
+                    last_epoch: state.latest_epoch(),
+                };
+                // The leader's log starts in the middle of the first batch: this one was begun anew with the whole of it.
+                let begun_anew = state.log.generation() != generation;
+                // The last one is taken up first.
+                begun_anew.then(|| self.log_start_uncertain(state)).into_iter().chain([appended]).collect()
+            }
             Err(raftsman_log::AppendError::Storage(error)) if error.is_out_of_space() => {
                 self.directory.out_of_space();
-                Some(FollowerEvent::NoRoom)
+                vec![FollowerEvent::NoRoom]
             }
             Err(error @ raftsman_log::AppendError::Storage(_)) => {
                 self.directory.fail(&self.core, &error);
-                None
+                Vec::new()
             }
             Err(error) => {
                 tracing::error!(partition = %self.name(), "refuses what its leader sent: {error}");
-                Some(FollowerEvent::AppendRefused)
+                vec![FollowerEvent::AppendRefused]
             }
         }
     }
 
-    fn cut(self: &Arc<Self>, state: &mut State, done: Result<(), raftsman_log::LogError>) -> Option<FollowerEvent> {
+    fn cut(self: &Arc<Self>, state: &mut State, done: Result<(), raftsman_log::LogError>) -> Vec<FollowerEvent> {
         if let Err(error) = done {
             self.directory.fail(&self.core, &error);
-            return None;
+            return Vec::new();
         }
         state.cuts += 1;
         let log = state.position();
         state.high_watermark = state.high_watermark.clamp(log.start, log.end);
         let (last_epoch, last_record_epoch) = (state.latest_epoch(), state.last_record_epoch());
-        Some(FollowerEvent::Cut { log, last_epoch, last_record_epoch })
+        // The last one is taken up first.
+        vec![self.log_start_uncertain(state), FollowerEvent::Cut { log, last_epoch, last_record_epoch }]
     }
 }
 

@@ -2,10 +2,22 @@ use bytes::Bytes;
 use raftsman_log::ReadError;
 use raftsman_types::Offset;
 
-use super::{Partition, Role};
+use super::{Partition, Role, Standing};
+use crate::replica::ReplicaDescription;
 use crate::replica::stepped::{LeaderInspection, ReplicaInspection};
 
 impl Partition {
+    /// What it takes of its disk; `None` for one that is there no more.
+    pub fn describe(&self) -> Option<ReplicaDescription> {
+        let state = self.state.lock();
+        (state.standing == Standing::Online).then(|| ReplicaDescription {
+            topic: std::sync::Arc::clone(&self.topic),
+            partition: self.at.partition,
+            size_bytes: state.log.size_in_bytes(),
+            offset_lag: (state.high_watermark - state.log.log_end_offset()).max(0),
+        })
+    }
+
     /// The replica as it is, for whoever checks what must hold.
     pub fn inspect(&self) -> ReplicaInspection {
         let state = self.state.lock();
@@ -31,7 +43,7 @@ impl Partition {
             flushed_offset: state.log.flushed_offset(),
             log_end_offset: state.log.log_end_offset(),
             cuts: state.cuts,
-            is_offline: state.standing == super::Standing::Offline,
+            is_offline: state.standing == Standing::Offline,
         }
     }
 

@@ -6,6 +6,7 @@ use raftsman_replication::{
     Durability, IsrAnswer, Leader, LeaderEffect, LeaderEvent, LeaderSettings, LeadershipView, SubscribeRequest,
     SubscriptionKey,
 };
+use raftsman_rpc::replica as pb;
 use raftsman_types::{ErrorCode, LeaderEpoch, Offset, PartitionEpoch};
 use tokio::sync::oneshot;
 
@@ -68,8 +69,9 @@ impl Partition {
         let now = self.core.now();
         let machine = Leader::new(settings, self.core.me(), view, position, high_watermark, now, &mut effects);
         tracing::debug!(partition = %self.name(), %epoch, start = end, "leads");
-        state.role = Role::Leader(LeaderRole { machine, subscribers: Vec::new() });
+        state.role = Role::Leader(LeaderRole { machine, subscribers: Vec::new(), told_log_start: 0 });
         self.carry_out(&mut state, effects);
+        self.log_start_moved(&mut state);
         drop(state);
         self.queue_flush();
     }
@@ -186,10 +188,16 @@ impl Partition {
     }
 
     /// A follower says how far it is.
-    pub fn acked(self: &Arc<Self>, key: SubscriptionKey, written_offset: Offset, flushed_offset: Offset) {
+    pub fn acked(self: &Arc<Self>, key: SubscriptionKey, ack: &pb::Ack) {
         let mut state = self.state.lock();
         if matches!(state.role, Role::Leader(_)) {
-            self.step_leader(&mut state, LeaderEvent::Acked { key, written_offset, flushed_offset });
+            let event = LeaderEvent::Acked {
+                key,
+                written_offset: ack.written_offset,
+                flushed_offset: ack.flushed_offset,
+                log_start_offset: ack.log_start_offset,
+            };
+            self.step_leader(&mut state, event);
         }
     }
 
@@ -322,6 +330,7 @@ impl Partition {
                         session.watermark_moved(&self.core, key.subscription);
                     }
                 }
+                LeaderEffect::LowWatermarkMoved { to } => state.deletions.committed(to),
                 LeaderEffect::TooFewInSync => self.commits.lock().fail(&AppendError::NotEnoughReplicasAfterAppend),
                 LeaderEffect::AlterPartition(proposal) => self.core.isr_queue.push(Arc::clone(self), proposal),
             }

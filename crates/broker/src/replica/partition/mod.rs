@@ -4,6 +4,7 @@
 //! it. Locks are taken in one order, a partition's before a stream's or a queue's, never two partitions' at once.
 
 mod cleaning;
+mod deleting;
 mod following;
 mod inspection;
 mod leading;
@@ -48,6 +49,10 @@ struct State {
     /// The log end when checkpoints were last written.
     end_at_checkpoint: Offset,
     readers: ReadWaiters,
+    /// Requests that wait for the low watermark.
+    deletions: CommitWaiters,
+    /// The log start that a crash would leave, by the checkpoint file.
+    kept_log_start: Offset,
     standing: Standing,
     /// How often the log was cut or begun anew.
     cuts: u64,
@@ -71,6 +76,8 @@ enum Role {
 struct LeaderRole {
     machine: Leader,
     subscribers: Vec<(SubscriptionKey, Arc<Session>)>,
+    /// The log start that followers were told, or are about to be.
+    told_log_start: Offset,
 }
 
 struct FollowerRole {
@@ -89,6 +96,8 @@ impl Partition {
         settings: TopicSettings,
     ) -> Arc<Partition> {
         let high_watermark = high_watermark.clamp(log.log_start_offset(), log.log_end_offset());
+        // What was just read from the disk; but a note may stand in the way of what the file says next time.
+        let kept_log_start = if log.heeds_checkpointed_start() { log.log_start_offset() } else { 0 };
         Arc::new(Partition {
             at,
             topic,
@@ -102,6 +111,8 @@ impl Partition {
                 high_watermark,
                 end_at_checkpoint: -1,
                 readers: ReadWaiters::default(),
+                deletions: CommitWaiters::default(),
+                kept_log_start,
                 standing: Standing::Online,
                 cuts: 0,
             }),
@@ -160,9 +171,10 @@ impl Partition {
     /// The controller has not been heard of for a session: another broker may lead by now. Who waits for a commit would
     /// wait in vain until its deadline, and who waits for records would be kept from the new leader.
     pub fn contact_lost(&self) {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if matches!(state.role, Role::Leader(_)) {
             self.commits.lock().fail(&AppendError::NotLeaderOrFollower);
+            state.deletions.fail(&AppendError::NotLeaderOrFollower);
             state.readers.wake();
         }
     }
@@ -170,7 +182,8 @@ impl Partition {
     /// A write of its directory does not return, and may hold this replica's state: who waits is told to look elsewhere.
     pub fn turn_away(&self) {
         self.commits.lock().fail(&AppendError::NotLeaderOrFollower);
-        if let Some(state) = self.state.try_lock() {
+        if let Some(mut state) = self.state.try_lock() {
+            state.deletions.fail(&AppendError::NotLeaderOrFollower);
             state.readers.wake();
         }
     }
@@ -218,39 +231,48 @@ impl Partition {
         Ok(())
     }
 
-    /// What the checkpoint files of its directory say of it: recovery point, log start, high watermark. A log that
-    /// was not written to since the last time lets go of its files; one that was is flushed soon, whatever its
-    /// durability, so that little has to be checked after a crash.
-    pub fn checkpoint(self: &Arc<Self>) -> Option<Checkpoint> {
+    /// Now and then: a log that was not written to since the last time lets go of its files; one that was is flushed
+    /// soon, whatever its durability, so that little has to be checked after a crash.
+    pub fn rest(self: &Arc<Self>) {
         self.remove_deleted_files();
         let mut state = self.state.lock();
-        if state.standing == Standing::Offline {
-            return None;
+        if state.standing != Standing::Online {
+            return;
         }
         let end = state.log.log_end_offset();
         let idle = std::mem::replace(&mut state.end_at_checkpoint, end) == end;
-        let checkpoint = Checkpoint {
+        if state.log.recovery_point() < end {
+            self.queue_flush();
+        } else if idle {
+            state.log.release_files();
+        }
+    }
+
+    /// What the checkpoint files of its directory say of it: recovery point, log start, high watermark.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let state = self.state.lock();
+        (state.standing != Standing::Offline).then(|| Checkpoint {
             recovery_point: state.log.recovery_point(),
             log_start_offset: state.log.log_start_offset(),
             high_watermark: state.high_watermark,
             compacted_upto: state.log.compacted_upto(),
-        };
-        if checkpoint.recovery_point < end {
-            self.queue_flush();
-        } else if idle && state.standing == Standing::Online {
-            state.log.release_files();
-        }
-        Some(checkpoint)
+            generation: state.log.generation(),
+        })
     }
 
-    /// The recovery point that [`checkpoint`](Partition::checkpoint) told is on the disk.
-    pub fn checkpointed(&self, recovery_point: Offset) {
+    /// What [`checkpoint`](Partition::checkpoint) told is on the disk.
+    pub fn checkpointed(self: &Arc<Self>, checkpoint: Checkpoint) {
         let mut state = self.state.lock();
-        if state.standing == Standing::Offline {
+        // What was told of the log before it was cut is no more.
+        if state.standing == Standing::Offline || state.log.generation() != checkpoint.generation {
             return;
         }
-        if let Err(error) = state.log.recovery_point_checkpointed(recovery_point) {
-            self.directory.log_failed(&self.core, &error);
+        if let Err(error) = state.log.recovery_point_checkpointed(checkpoint.recovery_point) {
+            return self.directory.log_failed(&self.core, &error);
+        }
+        if state.log.heeds_checkpointed_start() && state.kept_log_start != checkpoint.log_start_offset {
+            state.kept_log_start = checkpoint.log_start_offset;
+            self.log_start_moved(&mut state);
         }
     }
 
@@ -265,6 +287,7 @@ impl Partition {
         if let Err(error) = result {
             self.directory.log_failed(&self.core, &error);
         }
+        self.log_start_moved(&mut state);
         drop(state);
         self.queue_flush();
     }
@@ -342,6 +365,7 @@ impl Partition {
             Role::Follower(follower) => follower.stream.remove(self.at),
         }
         self.commits.lock().fail(error);
+        state.deletions.fail(error);
         state.readers.wake();
     }
 }
@@ -394,4 +418,6 @@ pub(super) struct Checkpoint {
     pub log_start_offset: Offset,
     pub high_watermark: Offset,
     pub compacted_upto: Offset,
+    /// Which log it was told of.
+    pub generation: u64,
 }

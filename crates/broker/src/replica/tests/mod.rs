@@ -1,5 +1,6 @@
 mod cleaning;
 mod cluster;
+mod deleting;
 mod faults;
 mod full_disk;
 mod replication;

@@ -1,0 +1,58 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use raftsman_types::Offset;
+
+use super::ReplicaManager;
+
+/// A log directory and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryDescription {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it failed: then nothing more is known of it.
+    pub is_offline: bool,
+    /// The size of its volume in bytes, and what of it may still be written, if the system tells.
+    pub volume: Option<(u64, u64)>,
+    /// The replicas in it, in the order of their names.
+    pub replicas: Vec<ReplicaDescription>,
+}
+
+/// A replica on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaDescription {
+    /// Its topic's name.
+    pub topic: Arc<str>,
+    /// Its partition.
+    pub partition: i32,
+    /// Bytes of its segments.
+    pub size_bytes: u64,
+    /// By how many records its log's end is behind the high watermark it knows.
+    pub offset_lag: Offset,
+}
+
+impl ReplicaManager {
+    /// The log directories with their replicas.
+    pub fn describe_directories(&self) -> Vec<DirectoryDescription> {
+        let replicas = self.inner.replicas();
+        let describe = |directory: &Arc<super::directory::Directory>| {
+            let is_offline = directory.is_offline();
+            let mut held = Vec::new();
+            if !is_offline {
+                let here = replicas.iter().filter(|replica| Arc::ptr_eq(&replica.directory, directory));
+                held.extend(here.filter_map(|replica| replica.describe()));
+                held.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+            }
+            let space = (!is_offline).then(|| directory.files.file_system().space(&directory.path));
+            let volume = space.and_then(|space| match space {
+                Ok(space) => Some((space.total, space.free)),
+                Err(error) => {
+                    tracing::warn!(directory = %directory.path.display(), "cannot tell how full its disk is: {error}");
+                    None
+                }
+            });
+            DirectoryDescription { path: directory.path.clone(), is_offline, volume, replicas: held }
+        };
+        self.inner.directories.iter().map(describe).collect()
+    }
+}
