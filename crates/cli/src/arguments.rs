@@ -31,6 +31,8 @@ pub enum Command {
     KafkaDeleteRecords(crate::delete_records::DeleteRecordsArguments),
     /// Show which replicas the brokers' log directories hold, as kafka-log-dirs.sh does.
     KafkaLogDirs(crate::log_dirs::LogDirsArguments),
+    /// Show what is in the files of a log, as kafka-dump-log.sh does.
+    DumpLog(crate::dump_log::DumpLogArguments),
     /// Send lines from standard input to a topic, as kafka-console-producer.sh does.
     KafkaConsoleProducer(crate::console_producer::ProducerArguments),
     /// Print the records of a topic, as kafka-console-consumer.sh does.

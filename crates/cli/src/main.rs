@@ -8,6 +8,7 @@ mod console_consumer;
 mod console_producer;
 mod delete_records;
 mod demo;
+mod dump_log;
 mod failure;
 mod health;
 mod kafka;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Health(command) => health::run(&command, log_level),
         Command::KafkaTopics(command) => topics::run(command, log_level),
         Command::KafkaDeleteRecords(command) => delete_records::run(&command, log_level),
+        Command::DumpLog(command) => dump_log::run(&command, log_level),
         Command::KafkaLogDirs(command) => log_dirs::run(&command, log_level),
         Command::KafkaConsoleProducer(command) => console_producer::run(command, log_level),
         Command::KafkaConsoleConsumer(command) => console_consumer::run(command, log_level),

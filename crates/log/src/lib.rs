@@ -25,6 +25,7 @@ mod index;
 mod log;
 mod place;
 mod producer;
+pub mod raw;
 mod scanner;
 mod segment;
 mod tail_cache;

@@ -7,5 +7,5 @@ mod transactions;
 
 pub(crate) use entry::{IndexEntry, OffsetEntry, TimeEntry};
 pub(crate) use sparse::SparseIndex;
-pub use transactions::AbortedTransaction;
 pub(crate) use transactions::TransactionIndex;
+pub use transactions::{AbortedTransaction, RawAbortedTransaction, raw_aborted_transactions};

@@ -35,6 +35,23 @@ impl AbortedTransaction {
 
     /// `None` for an entry of another version, or one that contradicts itself or the segment it is in.
     fn decode(bytes: &[u8; ENTRY_BYTES], base_offset: Offset) -> Option<AbortedTransaction> {
+        let RawAbortedTransaction { version, entry } = RawAbortedTransaction::decode(bytes);
+        let sane = (0..=entry.last_offset).contains(&entry.first_offset) && entry.last_offset >= base_offset;
+        (version == VERSION && sane).then_some(entry)
+    }
+}
+
+/// An entry of a `.txnindex` as it stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawAbortedTransaction {
+    /// Of the entry's format; 0 is the only one there is.
+    pub version: i16,
+    /// What it says, if it has that version.
+    pub entry: AbortedTransaction,
+}
+
+impl RawAbortedTransaction {
+    fn decode(bytes: &[u8; ENTRY_BYTES]) -> RawAbortedTransaction {
         let field = |at: usize| i64::from_be_bytes(std::array::from_fn(|i| bytes[at + i]));
         let entry = AbortedTransaction {
             producer_id: ProducerId(field(2)),
@@ -42,10 +59,14 @@ impl AbortedTransaction {
             last_offset: field(18),
             last_stable_offset: field(26),
         };
-        let version = i16::from_be_bytes([bytes[0], bytes[1]]);
-        let sane = (0..=entry.last_offset).contains(&entry.first_offset) && entry.last_offset >= base_offset;
-        (version == VERSION && sane).then_some(entry)
+        RawAbortedTransaction { version: i16::from_be_bytes([bytes[0], bytes[1]]), entry }
     }
+}
+
+/// The whole entries of a `.txnindex`, and how many bytes are left over behind them.
+pub fn raw_aborted_transactions(bytes: &[u8]) -> (Vec<RawAbortedTransaction>, usize) {
+    let (entries, rest) = bytes.as_chunks::<ENTRY_BYTES>();
+    (entries.iter().map(RawAbortedTransaction::decode).collect(), rest.len())
 }
 
 /// The aborted transactions whose markers are in one segment, in the order of the markers. Most segments have none,

@@ -5,5 +5,6 @@ mod entry;
 mod snapshot;
 mod state;
 
+pub use snapshot::{SnapshotEntry, snapshot_entries};
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot};
 pub(crate) use state::{CompletedTransaction, LastRecord, ProducerState, SequenceCheck};

@@ -43,8 +43,41 @@ pub(crate) fn encode_snapshot(state: &ProducerState) -> Vec<u8> {
     bytes
 }
 
+/// One entry of a producer snapshot as it stands in the file: a producer with one of its batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotEntry {
+    /// Whose.
+    pub producer_id: ProducerId,
+    /// In which epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// The sequence number of the batch's last record; -1 without a batch.
+    pub last_sequence: i32,
+    /// The offset of the batch's last record; -1 without a batch.
+    pub last_offset: Offset,
+    /// How far its last record is from its first.
+    pub offset_delta: i32,
+    /// When the producer was last heard of, ms since 1970.
+    pub timestamp: i64,
+    /// Of the coordinator that wrote the last transaction marker; -1 without one.
+    pub coordinator_epoch: i32,
+    /// First offset of the open transaction; -1 without one.
+    pub current_transaction_first_offset: Offset,
+}
+
 /// The state in a snapshot file as of `offset`, or why there is none.
 pub(crate) fn decode_snapshot(bytes: &[u8], offset: Offset) -> Result<ProducerState, &'static str> {
+    let entries = snapshot_entries(bytes)?;
+    let entries = entries.iter().map(|entry| decode_entry(entry, offset));
+    let entries: Vec<_> =
+        entries.collect::<Option<_>>().ok_or("it speaks of batches that cannot be below its offset")?;
+    Ok(ProducerState::from_batches(entries.into_iter()))
+}
+
+/// The entries of a producer snapshot.
+///
+/// # Errors
+/// Why they cannot be read.
+pub fn snapshot_entries(bytes: &[u8]) -> Result<Vec<SnapshotEntry>, &'static str> {
     let (header, entries) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or("it is cut off")?;
     if i16::from_be_bytes([header[0], header[1]]) != VERSION {
         return Err("its version is not 1");
@@ -57,33 +90,41 @@ pub(crate) fn decode_snapshot(bytes: &[u8], offset: Offset) -> Result<ProducerSt
         return Err("its count does not fit its length");
     }
     let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
-    let entries = entries.iter().map(|entry| decode_entry(entry, offset));
-    let entries: Vec<_> =
-        entries.collect::<Option<_>>().ok_or("it speaks of batches that cannot be below its offset")?;
-    Ok(ProducerState::from_batches(entries.into_iter()))
+    Ok(entries.iter().map(SnapshotEntry::decode).collect())
+}
+
+impl SnapshotEntry {
+    fn decode(bytes: &[u8; ENTRY_BYTES]) -> SnapshotEntry {
+        fn at<const N: usize>(bytes: &[u8; ENTRY_BYTES], from: usize) -> [u8; N] {
+            std::array::from_fn(|i| bytes[from + i])
+        }
+        SnapshotEntry {
+            producer_id: ProducerId(i64::from_be_bytes(at(bytes, 0))),
+            producer_epoch: ProducerEpoch(i16::from_be_bytes(at(bytes, 8))),
+            last_sequence: i32::from_be_bytes(at(bytes, 10)),
+            last_offset: i64::from_be_bytes(at(bytes, 14)),
+            offset_delta: i32::from_be_bytes(at(bytes, 22)),
+            timestamp: i64::from_be_bytes(at(bytes, 26)),
+            coordinator_epoch: i32::from_be_bytes(at(bytes, 34)),
+            current_transaction_first_offset: i64::from_be_bytes(at(bytes, 38)),
+        }
+    }
 }
 
 /// A producer, unless its batch or its transaction lies at `upto` or past it: then the file is another log's.
-fn decode_entry(bytes: &[u8; ENTRY_BYTES], upto: Offset) -> Option<(ProducerId, ProducerEntry)> {
-    fn at<const N: usize>(bytes: &[u8; ENTRY_BYTES], from: usize) -> [u8; N] {
-        std::array::from_fn(|i| bytes[from + i])
-    }
-    let last_offset: Offset = i64::from_be_bytes(at(bytes, 14));
-    let batch = AppendedBatch {
-        last_sequence: i32::from_be_bytes(at(bytes, 10)),
-        last_offset,
-        offset_delta: i32::from_be_bytes(at(bytes, 22)),
-    };
+fn decode_entry(raw: &SnapshotEntry, upto: Offset) -> Option<(ProducerId, ProducerEntry)> {
+    let SnapshotEntry { last_sequence, last_offset, offset_delta, .. } = *raw;
+    let batch = AppendedBatch { last_sequence, last_offset, offset_delta };
     let entry = ProducerEntry {
-        epoch: ProducerEpoch(i16::from_be_bytes(at(bytes, 8))),
-        coordinator_epoch: i32::from_be_bytes(at(bytes, 34)),
-        last_timestamp: i64::from_be_bytes(at(bytes, 26)),
-        transaction_start: i64::from_be_bytes(at(bytes, 38)),
+        epoch: raw.producer_epoch,
+        coordinator_epoch: raw.coordinator_epoch,
+        last_timestamp: raw.timestamp,
+        transaction_start: raw.current_transaction_first_offset,
         batches: if last_offset >= 0 { vec![batch] } else { Vec::new() },
     };
     let is_below = last_offset < upto && entry.transaction_start < upto;
-    let is_whole = last_offset < 0 || (0..=last_offset).contains(&i64::from(batch.offset_delta));
-    (is_below && is_whole).then(|| (ProducerId(i64::from_be_bytes(at(bytes, 0))), entry))
+    let is_whole = last_offset < 0 || (0..=last_offset).contains(&i64::from(offset_delta));
+    (is_below && is_whole).then_some((raw.producer_id, entry))
 }
 
 #[cfg(test)]

@@ -1,0 +1,159 @@
+//! `.log` files, and Kafka's `.checkpoint` snapshots, which are batches too.
+
+use std::io::Write;
+use std::path::Path;
+
+use raftsman_records::{BatchHeader, ControlRecordType, NO_SEQUENCE, Record, RecordBatch};
+
+use super::arguments::DumpLogArguments;
+use super::decoder::Decoder;
+use super::findings::Findings;
+use super::say;
+use super::segment_file::SegmentFile;
+use crate::failure::Failure;
+
+const RECORD_INDENT: &str = "|";
+
+/// Prints each batch, and each record if asked for.
+///
+/// # Errors
+/// The file cannot be read, or a batch cannot be one.
+pub fn dump(
+    path: &Path,
+    arguments: &DumpLogArguments,
+    decoder: &Decoder,
+    out: &mut impl Write,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    match name.strip_suffix(".checkpoint") {
+        None => say(out, format_args!("Log starting offset: {}", super::base_offset(path)?))?,
+        Some("bootstrap") => say(out, format_args!("KRaft bootstrap snapshot"))?,
+        Some(stem) => {
+            let id = stem.split_once('-').and_then(|(offset, epoch)| Some((offset.parse().ok()?, epoch.parse().ok()?)));
+            let (offset, epoch): (i64, i32) = id.ok_or_else(|| {
+                Failure::Said(format!("{}: its name is not that of a snapshot, <offset>-<epoch>", path.display()))
+            })?;
+            say(out, format_args!("Snapshot end offset: {offset}, epoch: {epoch}"))?;
+        }
+    }
+    let file = SegmentFile::open(path)?;
+    let end = file.length.min(u64::from(arguments.max_bytes));
+    let mut position = 0;
+    let mut last_offset = -1;
+    while let Some(batch) = file.batch_at(position, end)? {
+        let codec = batch.compression().map_err(|error| file.damaged(position, error))?;
+        say(out, format_args!("{}", batch_line(&batch, position, codec.name())))?;
+        if arguments.is_deep() {
+            for record in batch.records() {
+                let record = record.map_err(|error| file.damaged(position, error))?;
+                if record.offset != last_offset + 1 {
+                    findings.gap(path, last_offset, record.offset);
+                }
+                last_offset = record.offset;
+                let line = record_line(&batch, &record, arguments, decoder).map_err(|e| file.damaged(position, e))?;
+                say(out, format_args!("{line}"))?;
+            }
+        }
+        position += batch.size_in_bytes() as u64;
+    }
+    if end > position && arguments.is_unlimited() {
+        say(out, format_args!("Found {} invalid bytes at the end of {name}", end - position))?;
+    }
+    Ok(())
+}
+
+fn batch_line(batch: &RecordBatch, position: u64, codec: &str) -> String {
+    let header = batch.header();
+    format!(
+        "baseOffset: {} lastOffset: {} count: {} baseSequence: {} lastSequence: {} producerId: {} producerEpoch: {} \
+         partitionLeaderEpoch: {} isTransactional: {} isControl: {} deleteHorizonMs: {} position: {position} {}: {} \
+         size: {} magic: {} compresscodec: {codec} crc: {} isvalid: {}",
+        header.base_offset,
+        header.last_offset(),
+        header.record_count,
+        header.base_sequence,
+        if header.base_sequence == NO_SEQUENCE { NO_SEQUENCE } else { header.last_sequence() },
+        header.producer_id.0,
+        header.producer_epoch.0,
+        header.partition_leader_epoch.0,
+        header.is_transactional(),
+        header.is_control(),
+        optional(header.delete_horizon_ms()),
+        timestamp_type(header),
+        header.max_timestamp,
+        batch.size_in_bytes(),
+        header.magic,
+        header.crc,
+        batch.crc_is_valid(),
+    )
+}
+
+/// As Java shows an `OptionalLong`.
+pub fn optional(value: Option<i64>) -> String {
+    value.map_or_else(|| "OptionalLong.empty".to_owned(), |value| format!("OptionalLong[{value}]"))
+}
+
+fn timestamp_type(header: &BatchHeader) -> &'static str {
+    if header.is_log_append_time() { "LogAppendTime" } else { "CreateTime" }
+}
+
+fn record_line(
+    batch: &RecordBatch,
+    record: &Record,
+    arguments: &DumpLogArguments,
+    decoder: &Decoder,
+) -> Result<String, String> {
+    let header = batch.header();
+    let mut line = String::new();
+    let mut before = " ";
+    if arguments.skip_record_metadata {
+        before = "| ";
+    } else {
+        let size = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(-1, |bytes| bytes.len() as i64);
+        let keys: Vec<_> = record.headers.iter().map(|header| String::from_utf8_lossy(&header.key)).collect();
+        line = format!(
+            "{RECORD_INDENT} offset: {} {}: {} keySize: {} valueSize: {} sequence: {} headerKeys: [{}]",
+            record.offset,
+            timestamp_type(header),
+            record.timestamp,
+            size(&record.key),
+            size(&record.value),
+            sequence(header, record),
+            keys.join(",")
+        );
+        if header.is_control() {
+            line.push_str(&control_words(batch)?);
+        }
+    }
+    if arguments.prints_contents() && !header.is_control() {
+        let (key, value) = decoder.decode(record)?;
+        for (word, text) in [("key", key), ("payload", value)] {
+            if let Some(text) = text {
+                line.push_str(&format!("{before}{word}: {text}"));
+                before = " ";
+            }
+        }
+    }
+    Ok(line)
+}
+
+/// A record's own sequence number: they go around at the largest one.
+fn sequence(header: &BatchHeader, record: &Record) -> i64 {
+    if header.base_sequence == NO_SEQUENCE {
+        return i64::from(NO_SEQUENCE);
+    }
+    let delta = record.offset - header.base_offset;
+    (i64::from(header.base_sequence) + delta) & i64::from(i32::MAX)
+}
+
+fn control_words(batch: &RecordBatch) -> Result<String, String> {
+    let Some(control) = batch.control_record().map_err(|error| error.to_string())? else { return Ok(String::new()) };
+    let epoch = control.coordinator_epoch;
+    Ok(match control.control_type {
+        ControlRecordType::Abort => format!(" endTxnMarker: ABORT coordinatorEpoch: {epoch}"),
+        ControlRecordType::Commit => format!(" endTxnMarker: COMMIT coordinatorEpoch: {epoch}"),
+        // Those of Kafka's own metadata log, whose contents are not read here.
+        other => format!(" controlType: {other:?}({})", other.id()),
+    })
+}
