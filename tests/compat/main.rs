@@ -13,5 +13,7 @@ mod java_console;
 mod kafka_python;
 mod kcat;
 mod log_dirs;
+mod log_files;
 mod lost_node;
 mod old_clients;
+mod real_kafka;
