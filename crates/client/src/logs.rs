@@ -76,7 +76,8 @@ impl Client {
         done: &mut BTreeMap<TopicPartition, Deleted>,
     ) -> BTreeMap<TopicPartition, ClientError> {
         let mut why = BTreeMap::new();
-        let topics: Vec<&str> = left.keys().map(|at| &*at.topic).collect();
+        let mut topics: Vec<&str> = left.keys().map(|at| &*at.topic).collect();
+        topics.dedup();
         let metadata = match self.describe_topics(Some(&topics)).await {
             Ok(metadata) => metadata,
             Err(error) => {
