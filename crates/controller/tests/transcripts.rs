@@ -136,10 +136,13 @@ fn request(world: &World, line: &str) -> Request {
                     "sender" => request.sender = world.reference(number(value)),
                     "leader-epoch" => request.partitions[0].leader_epoch.0 += number(value),
                     "partition-epoch" => request.partitions[0].partition_epoch.0 += number(value),
-                    _ => request.partitions[0]
-                        .new_isr
-                        .iter_mut()
-                        .for_each(|m| m.broker_epoch.0 += i64::from(number(value))),
+                    // Of the leader itself, or of all others.
+                    _ => {
+                        let leader = request.sender.broker;
+                        let members = request.partitions[0].new_isr.iter_mut();
+                        let meant = members.filter(|m| (m.broker == leader) == (key == "leaders-broker-epoch"));
+                        meant.for_each(|m| m.broker_epoch.0 += i64::from(number(value)));
+                    }
                 }
             }
             request.partitions[0].recovered = words.contains(&"recovered");
