@@ -161,6 +161,19 @@ impl Nemesis<'_> {
         }
     }
 
+    /// Who is what at the moment, for whoever reads how long clients waited.
+    /// The coordinator is asked for where there is a group only: the question makes its topic.
+    pub fn roles(&self, with_group: bool) -> String {
+        let described = self.runtime.block_on(self.client.describe_topics(Some(&[TOPIC])));
+        let leaders = described.ok().and_then(|metadata| {
+            Some(metadata.topics.get(TOPIC)?.partitions.iter().map(|p| p.leader).collect::<Vec<_>>())
+        });
+        let controller = self.cluster.tools().active_controller().ok();
+        let coordinator =
+            with_group.then(|| self.runtime.block_on(self.client.group_coordinator(GROUP)).ok()).flatten();
+        format!("leaders {leaders:?}, controller {controller:?}, coordinator {coordinator:?}")
+    }
+
     /// The node that a target is at the moment.
     ///
     /// # Errors

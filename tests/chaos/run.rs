@@ -107,9 +107,11 @@ impl Run {
         for _ in 0..STRIKES {
             nemesis.wait_for_full_isr()?;
             let struck = Instant::now();
-            story.push(nemesis.strike(self.fault)?);
+            let roles = nemesis.roles(self.workload == "group");
+            story.push(format!("{} ({roles})", nemesis.strike(self.fault)?));
             workload.waits().wait_for_every_lane(PATIENCE)?;
             waits.push(workload.waits().longest_since(struck));
+            story.push(format!("waits by lane {:?}", workload.waits().by_lane_since(struck)));
             nemesis.wait_for_full_isr()?;
         }
         Ok(waits)

@@ -48,6 +48,11 @@ impl Waits {
         self.longest_in(&all, since)
     }
 
+    /// The longest in each lane, in milliseconds.
+    pub fn by_lane_since(&self, since: Instant) -> Vec<u128> {
+        (0..self.lanes).map(|lane| self.longest_in(&[lane], since).as_millis()).collect()
+    }
+
     /// The longest that anything in these lanes took which was not over at `since`.
     pub fn longest_in(&self, lanes: &[usize], since: Instant) -> Duration {
         let inner = self.lock();

@@ -83,6 +83,21 @@ impl Core {
         self.contact.lock().ends()
     }
 
+    /// Until when who waits for a commit here goes on waiting if the controller is not heard of again: for half a session
+    /// longer than leaders serve.
+    ///
+    /// Where a controller has died there is another one by then, as a rule, and nobody needs to know. Turned away at the end
+    /// of the session, all clients would ask for leaders anew; the broker that librdkafka happens to ask may be the very one
+    /// that stands still, and then it waits for its answer for as long as that does.
+    pub fn waits_until(&self) -> MonotonicTime {
+        self.serves_until() + self.config.session_timeout / 2
+    }
+
+    /// Whether that is still to come.
+    pub fn may_wait(&self) -> bool {
+        self.now() <= self.waits_until()
+    }
+
     pub fn controller_heard(&self, sent: MonotonicTime) {
         self.contact.lock().heard(sent);
     }

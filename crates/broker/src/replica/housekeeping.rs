@@ -17,8 +17,8 @@ pub(super) const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Housekeeping {
     checkpoint_at: MonotonicTime,
     retention_at: MonotonicTime,
-    /// Whether leaders might serve when this was last looked at.
-    served: bool,
+    /// Whether leaders' clients might wait for commits when this was last looked at.
+    waited: bool,
 }
 
 impl Housekeeping {
@@ -27,7 +27,7 @@ impl Housekeeping {
         Housekeeping {
             checkpoint_at: now + core.config.checkpoint_interval,
             retention_at: now + core.config.retention_check_interval,
-            served: core.may_serve(),
+            waited: core.may_wait(),
         }
     }
 
@@ -35,7 +35,7 @@ impl Housekeeping {
     pub fn next_deadline(&self, core: &Core) -> MonotonicTime {
         let due = self.checkpoint_at.min(self.retention_at);
         // A millisecond later it is over for certain.
-        if self.served { due.min(core.serves_until() + Duration::from_millis(1)) } else { due }
+        if self.waited { due.min(core.waits_until() + Duration::from_millis(1)) } else { due }
     }
 
     /// Does what is wanted, and what is due.
@@ -60,13 +60,13 @@ impl Housekeeping {
                 write_checkpoints(&directory, &replicas, core);
             }
         }
-        let serves = core.may_serve();
-        if self.served && !serves {
+        let waits = core.may_wait();
+        if self.waited && !waits {
             for partition in inner.replicas() {
                 partition.contact_lost();
             }
         }
-        self.served = serves;
+        self.waited = waits;
         let now = core.now();
         if now >= self.checkpoint_at {
             self.checkpoint_at = now + core.config.checkpoint_interval;

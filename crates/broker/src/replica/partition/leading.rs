@@ -157,7 +157,7 @@ impl Partition {
                 if state.high_watermark > last_offset {
                     return Ok(None);
                 }
-                if !self.core.may_serve() {
+                if !self.core.may_wait() {
                     return Err(AppendError::NotLeaderOrFollower);
                 }
                 if leader.machine.check_append().is_err() {

@@ -168,7 +168,7 @@ impl Partition {
         self.leave_role(&mut self.state.lock(), &AppendError::NotLeaderOrFollower);
     }
 
-    /// The controller has not been heard of for a session: another broker may lead by now. Who waits for a commit would
+    /// The controller has not been heard of for a session and a half: another broker may lead by now. Who waits for a commit would
     /// wait in vain until its deadline, and who waits for records would be kept from the new leader.
     pub fn contact_lost(&self) {
         let mut state = self.state.lock();
