@@ -80,6 +80,11 @@ impl EpochFile {
         Ok(())
     }
 
+    /// Whether the file has this version, or a later one.
+    pub(crate) fn has(&self, version: u64) -> bool {
+        self.versions().written >= version
+    }
+
     pub(crate) fn sync_content(&self, fs: &dyn FileSystem) -> Result<(), StorageError> {
         let file = fs.open(&self.path, OpenMode::Read).context("open", &self.path)?;
         file.sync_data().context("sync", &self.path)

@@ -82,7 +82,7 @@ pub enum LogError {
         reason: String,
     },
     /// A checkpoint or metadata file does not say what it should.
-    #[error("{} is not readable: {reason}", path.display())]
+    #[error("{} is not readable: {reason}{}", path.display(), remedy(path))]
     MalformedFile {
         /// The file.
         path: PathBuf,
@@ -109,6 +109,23 @@ pub enum LogError {
         /// The offset it was to start at.
         offset: Offset,
     },
+}
+
+/// What to do about a file that is not readable; nothing for the one whose reader knows better.
+fn remedy(path: &Path) -> &'static str {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("recovery-point-offset-checkpoint") => {
+            "; remove it, and every log is checked from its first batch at the next start"
+        }
+        Some("log-start-offset-checkpoint") => {
+            "; remove it, and logs begin where their first files do (deleted records may come back)"
+        }
+        Some("replication-offset-checkpoint") => "; remove it, and high watermarks are learnt anew from the replicas",
+        Some("partition.metadata") => {
+            "; put it back, or remove it, and the replica counts as that of the topic which now has its name"
+        }
+        _ => "",
+    }
 }
 
 impl LogError {
@@ -242,7 +259,8 @@ impl ReadError {
     pub fn error_code(&self) -> ErrorCode {
         match self {
             ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-            ReadError::Damaged { .. } | ReadError::Storage(_) => ErrorCode::KafkaStorageError,
+            ReadError::Damaged { .. } => ErrorCode::CorruptMessage,
+            ReadError::Storage(_) => ErrorCode::KafkaStorageError,
         }
     }
 }

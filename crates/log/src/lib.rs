@@ -7,6 +7,7 @@
 //! Rules that hold throughout:
 //! - The batches are the truth. Indexes, snapshots and epochs of batches are rebuilt whenever in doubt.
 //! - What was flushed is never cut silently: damage below the recovery point is an error of its own.
+//! - What comes from the disk is checked before anybody gets it: CRC, offset and leader epoch of each batch.
 //! - A failed write or sync is final. The log answers every later call with the same error; only opening
 //!   it anew, with recovery, tells what is on disk.
 //! - An idle log holds no open file and next to no memory.

@@ -84,6 +84,9 @@ pub enum FetchError {
     /// A new leader's high watermark has not reached the start of its epoch: the true one may lie above it (KIP-207).
     #[error("the leader is new and does not know the high watermark yet")]
     OffsetNotAvailable,
+    /// What is stored there is not what was written; the broker's log says where and what to do.
+    #[error("the stored batch is damaged")]
+    Damaged,
     /// The log directory failed; the error is in the broker's log.
     #[error("the partition's log directory is offline")]
     Storage,
@@ -98,6 +101,7 @@ impl FetchError {
             FetchError::UnknownLeaderEpoch => ErrorCode::UnknownLeaderEpoch,
             FetchError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             FetchError::OffsetNotAvailable => ErrorCode::OffsetNotAvailable,
+            FetchError::Damaged => ErrorCode::CorruptMessage,
             FetchError::Storage => ErrorCode::KafkaStorageError,
         }
     }

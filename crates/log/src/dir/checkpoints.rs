@@ -7,6 +7,7 @@ use raftsman_types::{Offset, TopicPartition};
 use super::{DirectoryError, LogDirectory};
 use crate::atomic_file::{read_small, write_atomically};
 use crate::checkpoint::{format_checkpoint, parse_checkpoint};
+use crate::error::LogError;
 
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
@@ -71,12 +72,19 @@ impl LogDirectory {
         self.write_offsets(LOG_START_OFFSETS, offsets)
     }
 
-    /// Up to where logs were compacted.
+    /// Up to where logs were compacted. A file that is not readable counts as absent: compaction then begins at the
+    /// start of each log, and nothing else depends on it.
     ///
     /// # Errors
-    /// Storage, or a file that is not a checkpoint.
+    /// Storage.
     pub fn read_compacted_offsets(&self) -> Result<BTreeMap<TopicPartition, Offset>, DirectoryError> {
-        self.read_offsets(COMPACTED_OFFSETS)
+        match self.read_offsets(COMPACTED_OFFSETS) {
+            Err(DirectoryError::Log(error @ LogError::MalformedFile { .. })) => {
+                tracing::warn!(%error, "compaction begins anew");
+                Ok(BTreeMap::new())
+            }
+            read => read,
+        }
     }
 
     /// Writes every log's `Log::compacted_upto`. Before the log hears of its recovery point being written: what a

@@ -6,6 +6,7 @@ use crate::atomic_file::{read_small, remove_if_there};
 use crate::error::{IoContext, StorageError};
 use crate::fs::OpenMode;
 use crate::place::Place;
+use crate::producer::TransactionSeal;
 
 const VERSION: i16 = 0;
 const ENTRY_BYTES: usize = 34;
@@ -129,6 +130,15 @@ impl TransactionIndex {
         }
         entries.extend_from_slice(&self.pending);
         Ok(entries)
+    }
+
+    /// What the file is, of an index with nothing pending.
+    pub(crate) fn seal(&self, place: &Place, base_offset: Offset) -> Result<TransactionSeal, StorageError> {
+        if self.persisted == 0 {
+            return Ok(TransactionSeal::default());
+        }
+        let bytes = read_small(&*place.fs, &TransactionIndex::path(place, base_offset))?.unwrap_or_default();
+        Ok(TransactionSeal::of(&bytes))
     }
 
     /// The file's content, of an index that has no file yet.

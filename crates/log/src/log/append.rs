@@ -185,6 +185,7 @@ impl Log {
         let max_timestamp = headers.iter().map(|header| header.max_timestamp).max().unwrap_or(-1);
         let rolled = self.roll_before(bytes.len() as u64, max_timestamp, first_offset, last_offset, now);
         self.latch_unless_full(rolled)?;
+        self.note_new_epochs(&headers)?;
         let interval = self.config.index_interval_bytes;
         let deferral = self.deferral();
         let active = self.segments.last_mut().expect("a log always has a segment");
@@ -207,11 +208,32 @@ impl Log {
         })
     }
 
-    fn note_appended(&mut self, header: &BatchHeader, control: Option<&ControlRecord>, now: WallTime) {
-        if self.epochs.assign(header.partition_leader_epoch, header.base_offset) {
-            // The batch carries the epoch, so the file can wait for the next flush.
-            self.epoch_version += 1;
+    /// Writes down the epochs that begin with these batches, before any of them is written: what a process leaves behind when it
+    /// is killed says of each batch whether it had that epoch.
+    fn note_new_epochs(&mut self, headers: &[BatchHeader]) -> Result<(), StorageError> {
+        let mut epochs = None;
+        for header in headers {
+            let latest = epochs.as_ref().unwrap_or(&self.epochs).latest().map(|entry| entry.epoch);
+            if latest.is_none_or(|latest| header.partition_leader_epoch > latest) {
+                let noted = epochs.get_or_insert_with(|| self.epochs.clone());
+                noted.assign(header.partition_leader_epoch, header.base_offset);
+            }
         }
+        let version = self.epoch_version + u64::from(epochs.is_some());
+        let entries = epochs.as_ref().unwrap_or(&self.epochs).entries();
+        if self.epoch_file.has(version) {
+            return Ok(());
+        }
+        let written = self.epoch_file.write_unsynced(&*self.place.fs, version, entries);
+        self.latch_unless_full(written)?;
+        self.epoch_version = version;
+        if let Some(noted) = epochs {
+            self.epochs = noted;
+        }
+        Ok(())
+    }
+
+    fn note_appended(&mut self, header: &BatchHeader, control: Option<&ControlRecord>, now: WallTime) {
         if header.has_producer_id() {
             let completed = self.producers.append(header, control, now.0);
             self.producers.enforce_limit(self.config.max_producer_ids);
@@ -238,7 +260,11 @@ impl Log {
     ) -> Result<(), StorageError> {
         let config = std::sync::Arc::clone(&self.config);
         if self.active().is_full_for(bytes, max_timestamp, last_offset, &config, now) {
-            self.roll(first_offset, now)?;
+            // A follower of a compacted log may get batches behind a gap. The new segment begins where this one ends all the
+            // same, so that a segment that lost its end is told from one that has none.
+            let end = self.log_end_offset;
+            let reaches = last_offset - end <= i64::from(i32::MAX);
+            self.roll(if reaches { end } else { first_offset }, now)?;
         }
         Ok(())
     }
@@ -256,7 +282,8 @@ impl Log {
         if !active.is_dirty() {
             active.close_file();
         }
-        write_snapshot(&self.place, base_offset, &self.producers)?;
+        let seal = active.transactions.seal(&self.place, active.base_offset)?;
+        write_snapshot(&self.place, base_offset, &self.producers, seal)?;
         self.unsynced_side_files.push(snapshot_path(&self.place, base_offset));
         if self.config.preallocate {
             active.release_room(&self.place)?;

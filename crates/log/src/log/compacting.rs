@@ -170,9 +170,11 @@ impl Log {
         let base_offset = segment.base_offset;
         let upto = self.segments[replaced.end].base_offset;
         // Oldest first: what a crash leaves of them is the newest part, which needs nothing of the others.
+        let mut has_transactions = !segment.transactions.is_empty();
         let old: Vec<Segment> = self.segments.splice(replaced, [segment]).collect();
         for segment in old {
             let segment_base = segment.base_offset;
+            has_transactions |= !segment.transactions.is_empty();
             self.retire(segment, now)?;
             if segment_base != base_offset {
                 remove_snapshot(&self.place, segment_base)?;
@@ -182,6 +184,9 @@ impl Log {
         let path = Segment::log_path(&self.place, base_offset);
         if !self.place.fs.exists(&path).context("look at", &path)? {
             return Err(StorageError::new("find", &path, std::io::ErrorKind::NotFound.into()));
+        }
+        if has_transactions {
+            self.reseal_transactions(base_offset, upto)?;
         }
         self.names_changed += 1;
         // It may still have what was just dropped, aborted records among it, which the index speaks of no more.

@@ -164,7 +164,9 @@ impl Log {
         let path = snapshot_path(&place, self.log_end_offset);
         // One that is there is as good: a truncation removes those that lie past it.
         if self.log_end_offset > self.log_start_offset && !place.fs.exists(&path).context("look at", &path)? {
-            write_snapshot(&place, self.log_end_offset, &self.producers)?;
+            let base_offset = self.active().base_offset;
+            let seal = self.active().transactions.seal(&place, base_offset)?;
+            write_snapshot(&place, self.log_end_offset, &self.producers, seal)?;
             self.unsynced_side_files.push(path);
             self.names_changed += 1;
         }

@@ -3,12 +3,14 @@
 mod append;
 mod compacting;
 mod deferring;
+mod epoch_recovery;
 mod flushing;
 mod open;
 mod partition_files;
 mod reading;
 mod recovery;
 mod retention;
+mod stored_batches;
 mod swap_recovery;
 mod timestamps;
 mod transactions;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use raftsman_types::{Offset, TopicId, WallTime};
 
+use super::epoch_recovery::restore_epochs;
 use super::partition_files::{
     cap_path, read_recovery_point_cap, read_topic_id, topic_id_path, write_first_recovery_point_cap, write_topic_id,
 };
@@ -79,7 +80,10 @@ impl Log {
         if !existed {
             return Ok((create(place, topic_id, config, now)?, Recovery::default()));
         }
-        let files = survey(&place, &finish_swaps(&place)?)?;
+        let cap = read_recovery_point_cap(&place)?;
+        let checkpointed = recovery_point;
+        let recovery_point = recovery_point.min(cap.unwrap_or(Offset::MAX));
+        let files = survey(&place, &finish_swaps(&place, recovery_point)?, recovery_point)?;
         let stored_id = read_topic_id(&*place.fs, &place.directory)?;
         if stored_id.is_none() && files.values().all(|length| *length == 0) {
             // Nothing was ever in it: a crash came before the first flush.
@@ -87,16 +91,17 @@ impl Log {
         }
         let adopted_now = stored_id.is_none();
         let topic_id = adopt_topic_id(&place, stored_id, topic_id)?;
-        let cap = read_recovery_point_cap(&place)?;
-        let recovery_point = recovery_point.min(cap.unwrap_or(Offset::MAX));
-        let loader = SegmentLoader { place: &place, config: &config, clean_shutdown, recovery_point, now };
+        let stored_epochs = EpochFile::new(&place.directory).read(&*place.fs)?;
+        let epochs = stored_epochs.as_ref();
+        let loader =
+            SegmentLoader { place: &place, config: &config, clean_shutdown, recovery_point, checkpointed, now, epochs };
         let mut loaded = loader.load(&files)?;
         if loaded.segments.is_empty() {
             loaded.segments.push(Segment::create(&place, 0, now, &config)?);
             place.sync_directory()?;
         }
         let recovery = loaded.recovery;
-        let log = Log::of_segments(place, loaded, recovery_point, now)?;
+        let log = Log::of_segments(place, loaded, stored_epochs, recovery_point, now)?;
         let mut log = Log { topic_id, config, recovery_point_is_capped: cap.is_some(), ..log };
         if adopted_now || log.is_new {
             log.unsynced_side_files.extend([topic_id_path(&log.place), cap_path(&log.place)]);
@@ -110,13 +115,13 @@ impl Log {
     fn of_segments(
         place: Place,
         loaded: LoadedSegments,
+        stored: Option<EpochCache>,
         recovery_point: Offset,
         now: WallTime,
     ) -> Result<Log, StorageError> {
         let log_start_offset = loaded.segments[0].base_offset;
         let log_end_offset = loaded.log_end_offset;
         let epoch_file = Arc::new(EpochFile::new(&place.directory));
-        let stored = epoch_file.read(&*place.fs)?;
         let epochs = restore_epochs(&place, stored.clone(), &loaded)?;
         let changed = stored.as_ref() != Some(&epochs) && !(stored.is_none() && epochs.entries().is_empty());
         let was_scanned = loaded.scanned_from.is_some();
@@ -213,16 +218,32 @@ fn adopt_topic_id(place: &Place, stored: Option<TopicId>, expected: TopicId) -> 
 
 /// The segment files there are, base offset to length. Removes what crashes leave behind: files never
 /// renamed into place, deleted segments, indexes without a log.
-fn survey(place: &Place, entries: &[DirectoryEntry]) -> Result<BTreeMap<Offset, u64>, StorageError> {
+///
+/// Indexes in front of the first segment whose own segment is not there show that it was lost: whoever takes a segment away
+/// renames its indexes first.
+fn survey(
+    place: &Place,
+    entries: &[DirectoryEntry],
+    recovery_point: Offset,
+) -> Result<BTreeMap<Offset, u64>, LogError> {
     let mut segments = BTreeMap::new();
     for entry in entries.iter().filter(|entry| !entry.is_directory) {
         if let Some(base) = base_offset_of(&entry.name, ".log") {
             segments.insert(base, entry.length);
         }
     }
+    let is_there = |name: String| entries.iter().any(|entry| entry.name == name);
     for entry in entries {
         let name = entry.name.as_str();
         let index_of = [".index", ".timeindex", ".txnindex"].iter().find_map(|suffix| base_offset_of(name, suffix));
+        let in_front = |base: &Offset| segments.first_key_value().is_some_and(|(first, _)| base < first);
+        if let Some(offset) = index_of.filter(in_front).filter(|base| *base < recovery_point)
+            && !is_there(format!("{offset:020}.log.deleted"))
+        {
+            let path = Segment::log_path(place, offset);
+            let reason = "it is gone, its index is there".to_owned();
+            return Err(LogError::DamagedBelowRecoveryPoint { path, position: 0, offset, recovery_point, reason });
+        }
         let orphan = index_of.is_some_and(|base| !segments.contains_key(&base));
         let left_over = [ASIDE_SUFFIX, ".deleted"].iter().any(|suffix| name.ends_with(suffix));
         if !entry.is_directory && (orphan || left_over) {
@@ -236,41 +257,4 @@ pub(super) fn base_offset_of(name: &str, suffix: &str) -> Option<Offset> {
     let digits = name.strip_suffix(suffix)?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
     if all_digits { digits.parse().ok() } else { None }
-}
-
-/// The epochs of the checkpoint file, with what the checked batches say in place of what it says about
-/// them. Only an epoch that wrote nothing stands in the file alone, and it is kept.
-fn restore_epochs(
-    place: &Place,
-    stored: Option<EpochCache>,
-    loaded: &LoadedSegments,
-) -> Result<EpochCache, StorageError> {
-    let end = loaded.log_end_offset;
-    let mut epochs = EpochCache::default();
-    let mut silent = None;
-    match stored {
-        Some(stored) => {
-            epochs = stored;
-            silent = epochs.latest().filter(|entry| entry.start_offset == end);
-            if let Some(scanned_from) = loaded.scanned_from {
-                epochs.truncate_from_end(scanned_from);
-            }
-            for &(epoch, offset) in &loaded.epochs {
-                epochs.assign(epoch, offset);
-            }
-        }
-        None => {
-            for segment in &loaded.segments {
-                segment.visit_headers(place, |header| {
-                    epochs.assign(header.partition_leader_epoch, header.base_offset);
-                })?;
-            }
-        }
-    }
-    epochs.truncate_from_end(end.saturating_add(1));
-    if let Some(silent) = silent {
-        epochs.assign(silent.epoch, silent.start_offset);
-    }
-    epochs.truncate_from_start(loaded.segments.first().map_or(0, |first| first.base_offset));
-    Ok(epochs)
 }

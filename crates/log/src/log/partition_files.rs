@@ -16,7 +16,7 @@ use crate::checkpoint::{format_checkpoint, parse_checkpoint};
 use crate::error::{IoContext, LogError, StorageError};
 use crate::fs::FileSystem;
 use crate::place::Place;
-use crate::producer::{ProducerState, decode_snapshot, encode_snapshot};
+use crate::producer::{ProducerState, Snapshot, TransactionSeal, decode_snapshot, encode_snapshot};
 
 const SNAPSHOT_SUFFIX: &str = ".snapshot";
 
@@ -80,11 +80,22 @@ pub(super) fn snapshot_path(place: &Place, offset: Offset) -> PathBuf {
     place.directory.join(format!("{offset:020}{SNAPSHOT_SUFFIX}"))
 }
 
-/// Writes a snapshot of `producers` as of `offset`. The next flush has to sync it; one that is torn
-/// before is recognised by its CRC.
-pub(super) fn write_snapshot(place: &Place, offset: Offset, producers: &ProducerState) -> Result<(), StorageError> {
+/// Writes a snapshot of `producers` as of `offset`, where a segment with an index of aborted transactions as sealed ends. The
+/// next flush has to sync it; one that is torn before is recognised by its CRC.
+pub(super) fn write_snapshot(
+    place: &Place,
+    offset: Offset,
+    producers: &ProducerState,
+    seal: TransactionSeal,
+) -> Result<(), StorageError> {
     let path = snapshot_path(place, offset);
-    write_renamed(&*place.fs, &path, &encode_snapshot(producers), false)
+    write_renamed(&*place.fs, &path, &encode_snapshot(producers, offset, seal), false)
+}
+
+/// The snapshot as of `offset`; `None` if there is none that is readable.
+pub(super) fn read_snapshot(place: &Place, offset: Offset) -> Result<Option<Snapshot>, StorageError> {
+    let bytes = read_small(&*place.fs, &snapshot_path(place, offset))?;
+    Ok(bytes.and_then(|bytes| decode_snapshot(&bytes, offset).ok()))
 }
 
 /// Offsets of the snapshots there are, rising.
@@ -106,7 +117,7 @@ pub(super) fn load_snapshot(place: &Place, limit: Offset) -> Result<Option<(Offs
         let path = snapshot_path(place, offset);
         let Some(bytes) = read_small(&*place.fs, &path)? else { continue };
         match decode_snapshot(&bytes, offset) {
-            Ok(state) => return Ok(Some((offset, state))),
+            Ok(snapshot) => return Ok(Some((offset, snapshot.producers))),
             Err(reason) => {
                 tracing::warn!(snapshot = %path.display(), reason, "removing an unreadable producer snapshot");
                 remove_snapshot(place, offset)?;

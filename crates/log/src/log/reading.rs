@@ -3,9 +3,10 @@ use raftsman_records::BatchHeader;
 use raftsman_types::Offset;
 
 use super::Log;
+use super::stored_batches::StoredBatches;
 use crate::error::{IoContext, ReadError};
 use crate::fs::read_full_at;
-use crate::segment::Segment;
+use crate::segment::{Found, Segment};
 
 /// Whole batches read from a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,10 +71,12 @@ impl Reading {
 impl Log {
     /// Reads whole batches from the one that holds `from` on, at most `max_bytes` of them and none that
     /// reaches `upto` or past it. With `at_least_one` the first batch comes even if it alone is larger.
-    /// What was appended lately comes from memory.
+    /// What was appended lately comes from memory; what comes from the disk is checked, so that nobody is given what was
+    /// not written.
     ///
     /// # Errors
-    /// `OutOfRange` when `from` lies outside the log (its end is inside), otherwise damage or storage.
+    /// `OutOfRange` when `from` lies outside the log (its end is inside), `Damaged` where the batch at `from` is not what was
+    /// written (what lies in front of it is read), or storage.
     pub fn read(
         &self,
         from: Offset,
@@ -134,22 +137,37 @@ impl Log {
 
     fn read_segments(&self, from: Offset, reading: &mut Reading) -> Result<(), ReadError> {
         let first = self.segments.partition_point(|segment| segment.base_offset <= from).saturating_sub(1);
-        for segment in &self.segments[first..] {
-            if self.read_segment(segment, from, reading)? {
-                break;
+        for (i, segment) in self.segments.iter().enumerate().skip(first) {
+            let end = self.segments.get(i + 1).map_or(self.log_end_offset, |next| next.base_offset);
+            match self.read_segment(segment, end, from, reading) {
+                Ok(false) => {}
+                // What is good in front of the damage is read first.
+                Err(ReadError::Damaged { .. }) if !reading.data.is_empty() => break,
+                outcome => return outcome.map(|_| ()),
             }
         }
         Ok(())
     }
 
-    /// Reads from one segment; true if the read ends there.
-    fn read_segment(&self, segment: &Segment, from: Offset, reading: &mut Reading) -> Result<bool, ReadError> {
+    /// Reads from one segment, which ends at `end`; true if the read ends there.
+    fn read_segment(
+        &self,
+        segment: &Segment,
+        end: Offset,
+        from: Offset,
+        reading: &mut Reading,
+    ) -> Result<bool, ReadError> {
         if segment.size == 0 {
             return Ok(false);
         }
         let file = segment.reader(&self.place)?;
-        let Some((mut position, header)) = segment.find(&self.place, &*file, from)? else { return Ok(false) };
-        if header.next_offset() > reading.upto {
+        let found = segment.find(&self.place, &*file, from)?;
+        if from < end && found.as_ref().is_none_or(|found| found.header.base_offset > from) {
+            segment.check_batch_below(&self.place, &*file, from)?;
+        }
+        let Some(Found { mut position, header, is_placed }) = found else { return Ok(false) };
+        // One that reaches past the segment is not what was written, and is looked at more closely.
+        if header.next_offset() > reading.upto && header.next_offset() <= end && is_placed {
             return Ok(true);
         }
         let mut wanted = reading.remaining_bytes;
@@ -157,21 +175,28 @@ impl Log {
             wanted = wanted.max(header.size_in_bytes());
         }
         let path = segment.path(&self.place);
+        let mut check = StoredBatches {
+            file: &*file,
+            path: &path,
+            epochs: &self.epochs,
+            size: segment.size,
+            end,
+            expected: header.base_offset,
+            is_placed,
+        };
         while position < segment.size {
             let length = (segment.size - position).min(wanted as u64) as usize;
             let mut block = BytesMut::zeroed(length);
             let read = read_full_at(&*file, &mut block, position).context("read", &path)?;
             block.truncate(read);
             let block = block.freeze();
-            let (taken, done) = reading.take(&block);
+            let (good, problem) = check.check(&block, position)?;
+            let (taken, done) = reading.take(&block.slice(..good));
             reading.push(block.slice(..taken));
             position += taken as u64;
             wanted = reading.remaining_bytes;
-            if taken == 0
-                && block.len() >= raftsman_records::BATCH_HEADER_BYTES
-                && let Err(source) = BatchHeader::parse(&block)
-            {
-                return Err(ReadError::Damaged { path, position, source });
+            if let Some(problem) = problem.filter(|_| taken == good && !done) {
+                return Err(problem);
             }
             // A part of a batch at the end means that it does not fit what may still be read.
             if done || taken < block.len() {

@@ -4,19 +4,34 @@ use std::path::PathBuf;
 use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
 use super::Recovery;
+use super::partition_files::read_snapshot;
 use crate::config::LogConfig;
+use crate::epoch_cache::EpochCache;
 use crate::error::{LogError, ReadError, StorageError};
 use crate::place::Place;
-use crate::scanner::{Depth, WalkEnd};
+use crate::scanner::{Depth, Known, WalkEnd};
 use crate::segment::Segment;
 
 /// Loads the segments of one log: trusts those that were flushed, checks the others.
 pub(super) struct SegmentLoader<'a> {
+    /// The epochs the log is said to have, if anything says so.
+    pub(super) epochs: Option<&'a EpochCache>,
     pub(super) place: &'a Place,
     pub(super) config: &'a LogConfig,
     pub(super) clean_shutdown: bool,
     pub(super) recovery_point: Offset,
+    /// What the directory's checkpoint says of it, whatever caps it.
+    pub(super) checkpointed: Offset,
     pub(super) now: WallTime,
+}
+
+/// One segment, read batch by batch.
+struct Scan {
+    segment: Segment,
+    end: WalkEnd,
+    next_offset: Offset,
+    epochs: Vec<(LeaderEpoch, Offset)>,
+    is_transactional: bool,
 }
 
 /// What the loader found.
@@ -34,8 +49,22 @@ pub(super) struct LoadedSegments {
 }
 
 impl SegmentLoader<'_> {
-    /// Loads all of `files`, base offset to length.
+    /// Loads all of `files`, base offset to length. After a clean stop the log ends at its recovery point; where it does not,
+    /// the one or the other is not what was left, and the batches are checked as after a crash.
     pub(super) fn load(&self, files: &BTreeMap<Offset, u64>) -> Result<LoadedSegments, LogError> {
+        if !self.clean_shutdown {
+            return self.load_all(files);
+        }
+        let loaded = self.load_all(files)?;
+        if loaded.log_end_offset == self.checkpointed || loaded.scanned_from.is_some() {
+            return Ok(loaded);
+        }
+        let (end, recovery_point) = (loaded.log_end_offset, self.checkpointed);
+        tracing::warn!(log = %self.place.directory.display(), end, recovery_point, "was stopped cleanly and does not end at its recovery point; checking it");
+        SegmentLoader { clean_shutdown: false, ..*self }.load_all(files)
+    }
+
+    fn load_all(&self, files: &BTreeMap<Offset, u64>) -> Result<LoadedSegments, LogError> {
         let mut loaded = LoadedSegments::default();
         let mut rest: Vec<(Offset, u64)> = files.iter().rev().map(|(base, length)| (*base, *length)).collect();
         let mut cut = None;
@@ -65,7 +94,7 @@ impl SegmentLoader<'_> {
     /// concerned, it and all behind it must go.
     fn continues(&self, loaded: &LoadedSegments, base_offset: Offset) -> Result<bool, LogError> {
         let end = loaded.log_end_offset;
-        if base_offset == end || (base_offset > end && self.gap_is_from_compaction(loaded)?) {
+        if base_offset == end || (base_offset > end && self.gap_is_from_compaction(loaded, base_offset)?) {
             return Ok(true);
         }
         if end.min(base_offset) < self.recovery_point {
@@ -74,9 +103,12 @@ impl SegmentLoader<'_> {
         Ok(false)
     }
 
-    /// Whether the gap behind the newest segment may be one that compaction left. Ours leaves none between segments,
-    /// Kafka's does.
-    fn gap_is_from_compaction(&self, loaded: &LoadedSegments) -> Result<bool, StorageError> {
+    /// Whether the gap between the newest segment and that of `base_offset` may be one that compaction left. Ours leaves none
+    /// between segments, Kafka's does, whose snapshots have no seal.
+    fn gap_is_from_compaction(&self, loaded: &LoadedSegments, base_offset: Offset) -> Result<bool, StorageError> {
+        if read_snapshot(self.place, base_offset)?.is_some_and(|snapshot| snapshot.seal.is_some()) {
+            return Ok(false);
+        }
         match loaded.segments.last() {
             Some(last) if last.size == 0 => Ok(self.clean_shutdown),
             Some(last) => last.shows_compaction(self.place),
@@ -95,7 +127,9 @@ impl SegmentLoader<'_> {
         let interval = self.config.index_interval_bytes;
         let flushed = next_base.is_some_and(|next| next <= self.recovery_point);
         if (self.clean_shutdown || flushed) && loaded.scanned_from.is_none() {
-            let (segment, end, next_offset) = Segment::load(self.place, base_offset, length, interval, self.now)?;
+            let known = self.known(base_offset, next_base);
+            let (segment, end, next_offset) =
+                Segment::load(self.place, base_offset, length, known, interval, self.now)?;
             if end.problem.is_none() {
                 self.keep_trusted(loaded, segment, next_offset, next_base.is_some())?;
                 return Ok(true);
@@ -103,7 +137,17 @@ impl SegmentLoader<'_> {
             // Not as clean as it was said to be: check it like after a crash, which finds out whether
             // flushed data is concerned.
         }
-        self.check_segment(loaded, base_offset, length, next_base.is_some())
+        self.check_segment(loaded, base_offset, length, next_base)
+    }
+
+    fn known(&self, base_offset: Offset, next_base: Option<Offset>) -> Known<'_> {
+        Known {
+            first_offset: Some(base_offset),
+            end: next_base.unwrap_or(self.checkpointed),
+            end_is_certain: next_base.is_some(),
+            next_epoch: None,
+            epochs: self.epochs,
+        }
     }
 
     fn keep_trusted(
@@ -127,27 +171,23 @@ impl SegmentLoader<'_> {
         loaded: &mut LoadedSegments,
         base_offset: Offset,
         length: u64,
-        is_sealed: bool,
+        next_base: Option<Offset>,
     ) -> Result<bool, LogError> {
-        let interval = self.config.index_interval_bytes;
-        let unread = Segment::unread(self.place, base_offset, length, self.now);
-        let epochs = &mut loaded.epochs;
-        let mut transactional = false;
-        let (mut segment, end, next_offset) = unread.rebuild(self.place, Depth::Crc, interval, |header| {
-            let epoch = header.partition_leader_epoch;
-            transactional |= header.is_transactional();
-            if epochs.last().is_none_or(|(last, _)| *last != epoch) {
-                epochs.push((epoch, header.base_offset));
+        let Scan { mut segment, end: WalkEnd { position, problem }, next_offset, epochs, is_transactional } =
+            self.scan(base_offset, length, next_base)?;
+        for (epoch, offset) in epochs {
+            if loaded.epochs.last().is_none_or(|(last, _)| *last != epoch) {
+                loaded.epochs.push((epoch, offset));
             }
-        })?;
+        }
         loaded.scanned_from.get_or_insert(base_offset);
-        loaded.recovery.scanned_bytes += end.position;
+        loaded.recovery.scanned_bytes += position;
         loaded.recovery.rebuilt_indexes += 1;
         loaded.log_end_offset = next_offset;
-        let WalkEnd { position, problem } = end;
-        let whole = problem.is_none();
+        // What stands behind the last batch of a segment that is followed by its successor is too much, but nothing is missing.
+        let whole = problem.is_none() || next_base == Some(next_offset);
         if let Some(problem) = problem {
-            if next_offset < self.recovery_point {
+            if next_offset < self.recovery_point && !whole {
                 segment.size = position;
                 loaded.segments.push(segment);
                 return Err(self.damage(loaded, problem.to_string()));
@@ -155,16 +195,49 @@ impl SegmentLoader<'_> {
             tracing::info!(segment = %segment.path(self.place).display(), position, %problem, "cutting off a torn tail");
             segment.cut_tail(self.place, position)?;
             loaded.recovery.truncated_bytes += length - position;
-        } else if is_sealed {
+        }
+        if whole && next_base.is_some() {
             segment.seal(self.place, false)?;
             loaded.side_files.extend(segment.index_paths(self.place));
         }
         segment.doubt_transactions(self.place)?;
-        segment.transactions_in_doubt = transactional;
+        segment.transactions_in_doubt = is_transactional;
         segment.synced_size = 0;
         segment.close_file();
         loaded.segments.push(segment);
         Ok(whole)
+    }
+
+    /// Reads a segment's batches one by one; once more up to where they are good, if a later one proved some wrong.
+    fn scan(&self, base_offset: Offset, length: u64, next_base: Option<Offset>) -> Result<Scan, StorageError> {
+        let next_epoch = next_base.map(|next| Segment::first_epoch(self.place, next)).transpose()?.flatten();
+        let known = Known { next_epoch, ..self.known(base_offset, next_base) };
+        let interval = self.config.index_interval_bytes;
+        let mut upto = length;
+        let mut first_problem = None;
+        loop {
+            let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+            let mut is_transactional = false;
+            let (mut passed, mut expected) = (0, base_offset);
+            let unread = Segment::unread(self.place, base_offset, upto, self.now);
+            let (segment, end, next_offset) = unread.rebuild(self.place, known, Depth::Crc, interval, |header| {
+                let epoch = header.partition_leader_epoch;
+                is_transactional |= header.is_transactional();
+                passed += header.size_in_bytes() as u64;
+                if epochs.last().is_none_or(|(last, _)| *last != epoch) {
+                    // What compaction took away in front of it may have been of this epoch already.
+                    epochs.push((epoch, if epochs.is_empty() { header.base_offset } else { expected }));
+                }
+                expected = header.next_offset();
+            })?;
+            let WalkEnd { position, problem } = end;
+            let problem = first_problem.take().or(problem);
+            if passed <= position {
+                let end = WalkEnd { position, problem };
+                return Ok(Scan { segment, end, next_offset, epochs, is_transactional });
+            }
+            (upto, first_problem) = (position, problem);
+        }
     }
 
     fn remove_behind_cut(&self, loaded: &mut LoadedSegments, rest: &[(Offset, u64)]) -> Result<(), StorageError> {

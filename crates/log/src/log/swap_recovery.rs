@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use raftsman_types::Offset;
 
 use super::open::base_offset_of;
 use crate::atomic_file::remove_if_there;
 use crate::compaction::CleanedFiles;
-use crate::error::{IoContext, StorageError};
+use crate::error::{IoContext, LogError, StorageError};
 use crate::fs::{DirectoryEntry, OpenMode};
 use crate::place::Place;
-use crate::scanner::{BatchScanner, Depth, walk};
+use crate::scanner::{BatchScanner, Depth, Known, walk};
 
 const BLOCK_BYTES: usize = 256 * 1024;
 
@@ -21,7 +22,10 @@ fn is_unfinished(entry: &DirectoryEntry) -> bool {
 
 /// Finishes the swaps that were announced and drops what was not complete. Nothing is to be read before. Returns what
 /// is in the directory then.
-pub(super) fn finish_swaps(place: &Place) -> Result<Vec<DirectoryEntry>, StorageError> {
+///
+/// # Errors
+/// `DamagedBelowRecoveryPoint` for a segment that is not whole and whose predecessors have gone, or storage.
+pub(super) fn finish_swaps(place: &Place, recovery_point: Offset) -> Result<Vec<DirectoryEntry>, LogError> {
     let entries = place.fs.list(&place.directory).context("list", &place.directory)?;
     if !entries.iter().any(is_unfinished) {
         return Ok(entries);
@@ -35,7 +39,18 @@ pub(super) fn finish_swaps(place: &Place) -> Result<Vec<DirectoryEntry>, Storage
     // Kafka renames several at once, the newest first: they count only when none is left to be renamed.
     let first_unfinished = bases(".log.cleaned").into_iter().min().unwrap_or(Offset::MAX);
     for base_offset in bases(".log.swap").into_iter().filter(|base| *base < first_unfinished) {
-        let Some(end) = end_of_swap(place, base_offset)? else { continue };
+        let end = match end_of_swap(place, base_offset)? {
+            Ok(end) => end,
+            // It never took the place of the others.
+            Err(problem) if logs.contains_key(&base_offset) || base_offset >= recovery_point => {
+                tracing::warn!(log = %place.directory.display(), base_offset, %problem.reason, "dropping a compacted segment that is not whole");
+                continue;
+            }
+            Err(Broken { position, offset, reason }) => {
+                let path = swap_path(place, base_offset);
+                return Err(LogError::DamagedBelowRecoveryPoint { path, position, offset, recovery_point, reason });
+            }
+        };
         for replaced in logs.range(base_offset..end).map(|(base, _)| *base) {
             CleanedFiles { place, base_offset: replaced }.remove("")?;
         }
@@ -44,25 +59,37 @@ pub(super) fn finish_swaps(place: &Place) -> Result<Vec<DirectoryEntry>, Storage
     }
     remove_unfinished_swaps(place)?;
     place.sync_directory()?;
-    place.fs.list(&place.directory).context("list", &place.directory)
+    Ok(place.fs.list(&place.directory).context("list", &place.directory)?)
 }
 
-/// Up to where a complete segment goes; `None` for one that is not whole.
-fn end_of_swap(place: &Place, base_offset: Offset) -> Result<Option<Offset>, StorageError> {
-    let path = place.directory.join(format!("{base_offset:020}.log.swap"));
+fn swap_path(place: &Place, base_offset: Offset) -> PathBuf {
+    place.directory.join(format!("{base_offset:020}.log.swap"))
+}
+
+/// Where a segment is not what was written.
+struct Broken {
+    position: u64,
+    offset: Offset,
+    reason: String,
+}
+
+/// Up to where a complete segment goes.
+fn end_of_swap(place: &Place, base_offset: Offset) -> Result<Result<Offset, Broken>, StorageError> {
+    let path = swap_path(place, base_offset);
     let file = place.fs.open(&path, OpenMode::Read).context("open", &path)?;
     let length = file.length().context("read", &path)?;
     let mut scanner = BatchScanner::new(&*file, &path, 0, length, BLOCK_BYTES);
-    let mut end = base_offset + 1;
-    let walked = walk(&mut scanner, base_offset, Depth::Crc, |_, header| {
+    let mut end = base_offset;
+    let walked = walk(&mut scanner, Known::from(base_offset), Depth::Crc, |_, header| {
         end = header.next_offset();
         Ok(ControlFlow::Continue(()))
     })?;
-    if let Some(problem) = walked.problem {
-        tracing::warn!(segment = %path.display(), %problem, "dropping a compacted segment that is not whole");
-        return Ok(None);
-    }
-    Ok(Some(end))
+    Ok(match walked.problem {
+        // Even a segment of which nothing stays has the header of its last batch.
+        None if end == base_offset => Err(Broken { position: 0, offset: end, reason: "it is empty".to_owned() }),
+        None => Ok(end),
+        Some(problem) => Err(Broken { position: walked.position, offset: end, reason: problem.to_string() }),
+    })
 }
 
 /// Removes every file of a swap that is not in its place; whether there was any.

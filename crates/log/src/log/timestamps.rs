@@ -3,6 +3,7 @@ use raftsman_types::{LeaderEpoch, Offset};
 
 use super::Log;
 use crate::error::{IoContext, ReadError};
+use crate::fs::File;
 use crate::segment::Segment;
 
 /// A segment as ListOffsets of before Kafka 0.10.1 knows it.
@@ -40,8 +41,9 @@ impl Log {
         self.check_online()?;
         for segment in self.segments.iter().filter(|segment| segment.size > 0 && segment.max_timestamp >= timestamp) {
             // Strictly before: records of the same timestamp may stand in front of the index's batch.
-            let from = segment.floor_offset_for_timestamp(&self.place, timestamp.saturating_sub(1))?;
-            if let Some(found) = self.find_timestamp(segment, from.max(self.log_start_offset), timestamp)? {
+            let file = segment.reader(&self.place)?;
+            let from = segment.floor_offset_for_timestamp(&self.place, &*file, timestamp.saturating_sub(1))?;
+            if let Some(found) = self.find_timestamp(segment, &*file, from.max(self.log_start_offset), timestamp)? {
                 return Ok(Some(found));
             }
         }
@@ -63,13 +65,13 @@ impl Log {
     fn find_timestamp(
         &self,
         segment: &Segment,
+        file: &dyn File,
         from: Offset,
         timestamp: i64,
     ) -> Result<Option<(Offset, i64, LeaderEpoch)>, ReadError> {
-        let file = segment.reader(&self.place)?;
         let path = segment.path(&self.place);
-        let Some((position, _)) = segment.find(&self.place, &*file, from)? else { return Ok(None) };
-        let mut scanner = segment.scanner(&*file, &path, position);
+        let Some(found) = segment.find(&self.place, file, from)? else { return Ok(None) };
+        let mut scanner = segment.scanner(file, &path, found.position);
         loop {
             let header: BatchHeader = match scanner.header()? {
                 crate::scanner::Scanned::Batch(header) => header,
@@ -78,10 +80,12 @@ impl Log {
                     return Err(ReadError::Damaged { path: path.clone(), position: scanner.position(), source });
                 }
             };
+            let position = scanner.position();
+            let damaged = |source| ReadError::Damaged { path: path.clone(), position, source };
+            // Of those that are passed over, too: a timestamp that is not what was written answers wrongly.
+            let batch = RecordBatch::parse(scanner.batch(&header)?).map_err(damaged)?;
+            batch.check_crc().map_err(damaged)?;
             if header.max_timestamp >= timestamp {
-                let position = scanner.position();
-                let damaged = |source| ReadError::Damaged { path: path.clone(), position, source };
-                let batch = RecordBatch::parse(scanner.batch(&header)?).map_err(damaged)?;
                 for record in batch.records() {
                     let record = record.map_err(damaged)?;
                     if record.timestamp >= timestamp && record.offset >= self.log_start_offset {

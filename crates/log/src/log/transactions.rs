@@ -4,7 +4,9 @@ use raftsman_records::RecordBatch;
 use raftsman_types::{Offset, WallTime};
 
 use super::Log;
-use super::partition_files::{list_snapshots, load_snapshot, remove_snapshot};
+use super::partition_files::{
+    list_snapshots, load_snapshot, read_snapshot, remove_snapshot, snapshot_path, write_snapshot,
+};
 use crate::error::{LogError, ReadError, StorageError};
 use crate::index::{AbortedTransaction, TransactionIndex};
 use crate::producer::{CompletedTransaction, ProducerState};
@@ -48,6 +50,7 @@ impl Log {
     /// it, and removes snapshots that are of no more use. Where the aborted transactions of a segment are in doubt,
     /// begins with a snapshot from before it and finds them on the way.
     pub(super) fn restore_producers(&mut self, now: WallTime) -> Result<(), LogError> {
+        self.check_transaction_indexes()?;
         let end = self.log_end_offset;
         let in_doubt = self.segments.iter().find(|segment| segment.transactions_in_doubt);
         let limit = in_doubt.map_or(end, |segment| segment.base_offset.min(end));
@@ -68,6 +71,23 @@ impl Log {
         Ok(())
     }
 
+    /// Doubts the index of each segment that is not what the snapshot says that was taken where the segment ends.
+    fn check_transaction_indexes(&mut self) -> Result<(), StorageError> {
+        for i in 0..self.segments.len() {
+            let end = self.segments.get(i + 1).map_or(self.log_end_offset, |next| next.base_offset);
+            let segment = &mut self.segments[i];
+            if segment.transactions_in_doubt || segment.transactions.pending() > 0 || segment.size == 0 {
+                continue;
+            }
+            let Some(expected) = read_snapshot(&self.place, end)?.and_then(|snapshot| snapshot.seal) else { continue };
+            if segment.transactions.seal(&self.place, segment.base_offset)? != expected {
+                tracing::warn!(segment = %segment.path(&self.place).display(), "its index of aborted transactions is not what it was; rebuilding it");
+                segment.doubt_transactions(&self.place)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the batches from `from` on into the producer state.
     fn replay_producers(&mut self, from: Offset, now: WallTime) -> Result<(), StorageError> {
         let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base_offset).collect();
@@ -76,17 +96,42 @@ impl Log {
                 continue;
             }
             let aborted = self.replay_segment(i, from, now)?;
-            let is_sealed = i + 1 < bases.len();
-            let segment = &mut self.segments[i];
-            if std::mem::take(&mut segment.transactions_in_doubt) && !aborted.is_empty() {
-                segment.transactions = TransactionIndex::of(aborted);
-                if is_sealed {
-                    segment.transactions.write_pending(&self.place, bases[i])?;
-                    self.unsynced_side_files.push(TransactionIndex::path(&self.place, bases[i]));
-                    self.names_changed += 1;
+            if std::mem::take(&mut self.segments[i].transactions_in_doubt) {
+                self.segments[i].transactions = TransactionIndex::of(aborted);
+                match bases.get(i + 1) {
+                    Some(end) => self.seal_found_transactions(i, *end)?,
+                    // The next one is taken when the log is closed.
+                    None => remove_snapshot(&self.place, self.log_end_offset)?,
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Writes what was found of the aborted transactions of a segment that is complete, and the snapshot taken where it ends.
+    fn seal_found_transactions(&mut self, i: usize, end: Offset) -> Result<(), StorageError> {
+        let segment = &mut self.segments[i];
+        let base_offset = segment.base_offset;
+        if segment.transactions.pending() > 0 {
+            segment.transactions.write_pending(&self.place, base_offset)?;
+            self.unsynced_side_files.push(TransactionIndex::path(&self.place, base_offset));
+        }
+        let seal = segment.transactions.seal(&self.place, base_offset)?;
+        write_snapshot(&self.place, end, &self.producers, seal)?;
+        self.unsynced_side_files.push(snapshot_path(&self.place, end));
+        self.names_changed += 1;
+        Ok(())
+    }
+
+    /// Lets the snapshot taken where a segment ends say what the segment's index of aborted transactions is now.
+    pub(super) fn reseal_transactions(&mut self, segment_base: Offset, end: Offset) -> Result<(), StorageError> {
+        let Ok(i) = self.segments.binary_search_by_key(&segment_base, |segment| segment.base_offset) else {
+            return Ok(());
+        };
+        let Some(snapshot) = read_snapshot(&self.place, end)? else { return Ok(()) };
+        let seal = self.segments[i].transactions.seal(&self.place, segment_base)?;
+        write_snapshot(&self.place, end, &snapshot.producers, seal)?;
+        self.unsynced_side_files.push(snapshot_path(&self.place, end));
         Ok(())
     }
 

@@ -96,7 +96,7 @@ impl Log {
         let segment = &self.segments[i];
         let file = segment.reader(&place)?;
         let (position, new_end) = match segment.find(&place, &*file, offset) {
-            Ok(Some((position, header))) => (position, header.base_offset),
+            Ok(Some(found)) => (found.position, found.header.base_offset),
             Ok(None) => (segment.size, offset),
             Err(error) => return Err(unreadable(ReadError::from(error), segment, &place)),
         };

@@ -14,13 +14,42 @@ use super::state::ProducerState;
 const VERSION: i16 = 1;
 const HEADER_BYTES: usize = 10;
 const ENTRY_BYTES: usize = 46;
+/// Behind the producers we write, inside of the CRC, the offset the snapshot is of, so that one under a wrong name is noticed;
+/// and length and CRC of the index of aborted transactions of the segment that ends there, which has none itself. Kafka reads as
+/// many producers as there are and nothing behind them.
+const TRAILER_BYTES: usize = 16;
 
-pub(crate) fn encode_snapshot(state: &ProducerState) -> Vec<u8> {
+/// What the index of aborted transactions of a complete segment is: its bytes, 0 without a file, and their CRC-32C.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TransactionSeal {
+    pub(crate) length: u32,
+    pub(crate) crc: u32,
+}
+
+impl TransactionSeal {
+    /// Of a file with this content.
+    pub(crate) fn of(content: &[u8]) -> TransactionSeal {
+        match content.is_empty() {
+            true => TransactionSeal::default(),
+            false => TransactionSeal { length: content.len() as u32, crc: crc32c(content) },
+        }
+    }
+}
+
+/// What a snapshot file says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) producers: ProducerState,
+    /// `None` in Kafka's.
+    pub(crate) seal: Option<TransactionSeal>,
+}
+
+pub(crate) fn encode_snapshot(state: &ProducerState, offset: Offset, seal: TransactionSeal) -> Vec<u8> {
     let none = [AppendedBatch { last_sequence: -1, last_offset: -1, offset_delta: 0 }];
     let entries = state.entries();
     let batches_of = |entry: &ProducerEntry| entry.batches.len().max(1);
     let count: usize = entries.iter().map(|(_, entry)| batches_of(entry)).sum();
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + count * ENTRY_BYTES);
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + count * ENTRY_BYTES + TRAILER_BYTES);
     bytes.extend_from_slice(&VERSION.to_be_bytes());
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(&(count as i32).to_be_bytes());
@@ -38,6 +67,9 @@ pub(crate) fn encode_snapshot(state: &ProducerState) -> Vec<u8> {
         bytes.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
         bytes.extend_from_slice(&entry.transaction_start.to_be_bytes());
     }
+    bytes.extend_from_slice(&offset.to_be_bytes());
+    bytes.extend_from_slice(&seal.length.to_be_bytes());
+    bytes.extend_from_slice(&seal.crc.to_be_bytes());
     let crc = crc32c(&bytes[6..]);
     bytes[2..6].copy_from_slice(&crc.to_be_bytes());
     bytes
@@ -64,13 +96,23 @@ pub struct SnapshotEntry {
     pub current_transaction_first_offset: Offset,
 }
 
-/// The state in a snapshot file as of `offset`, or why there is none.
-pub(crate) fn decode_snapshot(bytes: &[u8], offset: Offset) -> Result<ProducerState, &'static str> {
-    let entries = snapshot_entries(bytes)?;
+/// What a snapshot file as of `offset` says, or why that is nothing.
+pub(crate) fn decode_snapshot(bytes: &[u8], offset: Offset) -> Result<Snapshot, &'static str> {
+    let (entries, trailer) = parts(bytes)?;
+    let seal = match trailer.as_array::<TRAILER_BYTES>() {
+        Some([a, b, c, d, e, f, g, h, length @ .., i, j, k, l]) => {
+            if Offset::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) != offset {
+                return Err("it is that of another offset");
+            }
+            Some(TransactionSeal { length: u32::from_be_bytes(*length), crc: u32::from_be_bytes([*i, *j, *k, *l]) })
+        }
+        None if trailer.is_empty() => None,
+        None => return Err("its count does not fit its length"),
+    };
     let entries = entries.iter().map(|entry| decode_entry(entry, offset));
     let entries: Vec<_> =
         entries.collect::<Option<_>>().ok_or("it speaks of batches that cannot be below its offset")?;
-    Ok(ProducerState::from_batches(entries.into_iter()))
+    Ok(Snapshot { producers: ProducerState::from_batches(entries.into_iter()), seal })
 }
 
 /// The entries of a producer snapshot.
@@ -78,7 +120,12 @@ pub(crate) fn decode_snapshot(bytes: &[u8], offset: Offset) -> Result<ProducerSt
 /// # Errors
 /// Why they cannot be read.
 pub fn snapshot_entries(bytes: &[u8]) -> Result<Vec<SnapshotEntry>, &'static str> {
-    let (header, entries) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or("it is cut off")?;
+    parts(bytes).map(|(entries, _)| entries)
+}
+
+/// The entries, and what stands behind them.
+fn parts(bytes: &[u8]) -> Result<(Vec<SnapshotEntry>, &[u8]), &'static str> {
+    let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or("it is cut off")?;
     if i16::from_be_bytes([header[0], header[1]]) != VERSION {
         return Err("its version is not 1");
     }
@@ -86,11 +133,11 @@ pub fn snapshot_entries(bytes: &[u8]) -> Result<Vec<SnapshotEntry>, &'static str
         return Err("its CRC does not match");
     }
     let count = i32::from_be_bytes([header[6], header[7], header[8], header[9]]);
-    if count < 0 || entries.len() != (count as usize).saturating_mul(ENTRY_BYTES) {
-        return Err("its count does not fit its length");
-    }
+    let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(ENTRY_BYTES));
+    let split = length.and_then(|length| rest.split_at_checked(length));
+    let (entries, trailer) = split.ok_or("its count does not fit its length")?;
     let (entries, _) = entries.as_chunks::<ENTRY_BYTES>();
-    Ok(entries.iter().map(SnapshotEntry::decode).collect())
+    Ok((entries.iter().map(SnapshotEntry::decode).collect(), trailer))
 }
 
 impl SnapshotEntry {
@@ -137,7 +184,8 @@ mod tests {
             batches: vec![AppendedBatch { last_sequence: 4, last_offset, offset_delta }],
             ..ProducerEntry::new(ProducerEpoch(0))
         };
-        encode_snapshot(&ProducerState::from_batches([(ProducerId(7), entry)].into_iter()))
+        let seal = TransactionSeal { length: 34, crc: 5 };
+        encode_snapshot(&ProducerState::from_batches([(ProducerId(7), entry)].into_iter()), 10, seal)
     }
 
     #[test]
@@ -150,5 +198,22 @@ mod tests {
             let bytes = snapshot_of(last_offset, offset_delta, transaction_start);
             assert!(decode_snapshot(&bytes, 10).is_err(), "{last_offset} {offset_delta} {transaction_start}");
         }
+    }
+
+    #[test]
+    fn a_snapshot_under_another_name_is_none_and_kafkas_says_nothing_of_it() {
+        let ours = snapshot_of(9, 4, -1);
+        assert_eq!(decode_snapshot(&ours, 11), Err("it is that of another offset"));
+        let mut kafkas = ours[..ours.len() - TRAILER_BYTES].to_vec();
+        let crc = crc32c(&kafkas[6..]);
+        kafkas[2..6].copy_from_slice(&crc.to_be_bytes());
+        let (kafkas_says, we_say) =
+            (decode_snapshot(&kafkas, 11).expect("whole"), decode_snapshot(&ours, 10).expect("whole"));
+        assert_eq!(kafkas_says.producers, we_say.producers);
+        assert_eq!((kafkas_says.seal, we_say.seal), (None, Some(TransactionSeal { length: 34, crc: 5 })));
+        kafkas.push(0);
+        let crc = crc32c(&kafkas[6..]);
+        kafkas[2..6].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(decode_snapshot(&kafkas, 11), Err("its count does not fit its length"));
     }
 }

@@ -4,7 +4,7 @@ mod loading;
 mod pending;
 
 pub(crate) use deferring::Deferral;
-pub(crate) use finding::FindError;
+pub(crate) use finding::{FindError, Found};
 pub(crate) use pending::DueWrites;
 use pending::PendingWrites;
 
@@ -21,7 +21,7 @@ use crate::error::{IoContext, StorageError};
 use crate::fs::{File, OpenMode, write_pieces_or_cut};
 use crate::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, TransactionIndex};
 use crate::place::Place;
-use crate::scanner::Depth;
+use crate::scanner::{Depth, Known};
 
 /// Index entries kept in memory before they are written; one entry stands for 4 KiB of log.
 const MAX_PENDING_ENTRIES: usize = 512;
@@ -308,7 +308,8 @@ impl Segment {
             None => 0,
         };
         self.offset_index.truncate(place, base_offset, |entry| u64::from(entry.position) <= from)?;
-        self.walk_from(place, from, Depth::Headers, index_interval_bytes, |_| ())?;
+        let known = Known { first_offset: None, ..Known::from(base_offset) };
+        self.walk_from(place, from, known, Depth::Headers, index_interval_bytes, |_| ())?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod compaction;
 mod crash;
+mod damage;
 mod deferring;
 mod directory;
 mod epochs;

@@ -59,13 +59,21 @@ impl Partition {
         }
     }
 
-    /// A failed read takes the directory offline, as a failed write does: the replica cannot be trusted.
+    /// A failed read takes the directory offline, as a failed write does: the replica cannot be trusted. A damaged batch says
+    /// nothing of the others: whoever reads it is told, and nobody else.
     pub(super) fn read_failed(&self, error: &raftsman_log::ReadError) -> FetchError {
         match error {
             raftsman_log::ReadError::OutOfRange { start, end, .. } => {
                 FetchError::OffsetOutOfRange { start: *start, end: *end }
             }
-            raftsman_log::ReadError::Damaged { .. } | raftsman_log::ReadError::Storage(_) => {
+            raftsman_log::ReadError::Damaged { .. } => {
+                tracing::error!(
+                    partition = %self.name(),
+                    "a read found damage; stop the broker and move the partition's directory away, and it is copied anew: {error}"
+                );
+                FetchError::Damaged
+            }
+            raftsman_log::ReadError::Storage(_) => {
                 self.directory.fail(&self.core, error);
                 FetchError::Storage
             }
