@@ -6,7 +6,7 @@ use super::recovery::LoadedSegments;
 use crate::epoch_cache::EpochCache;
 use crate::error::StorageError;
 use crate::place::Place;
-use crate::segment::FindError;
+use crate::segment::{FindError, Segment};
 
 /// The epochs of the checkpoint file, with what the checked batches say in place of what it says about
 /// them. Only an epoch that wrote nothing stands in the file alone, and it is kept. A file that batches contradict is made anew
@@ -78,7 +78,9 @@ fn agrees(place: &Place, stored: &EpochCache, loaded: &LoadedSegments) -> Result
     let first = loaded.segments.first().map_or(0, |first| first.base_offset);
     let starts = stored.entries().iter().map(|entry| entry.start_offset);
     for offset in starts.flat_map(|start| [start - 1, start]).chain([first, upto - 1]) {
-        if (first..upto).contains(&offset) && !agrees_at(place, stored, loaded, offset)? {
+        let i = loaded.segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
+        let Some(segment) = loaded.segments.get(i).filter(|_| (first..upto).contains(&offset)) else { continue };
+        if !agrees_at(place, stored, segment, offset)? {
             tracing::warn!(log = %place.directory.display(), offset, "the file of leader epochs and a batch differ");
             return Ok(false);
         }
@@ -86,14 +88,16 @@ fn agrees(place: &Place, stored: &EpochCache, loaded: &LoadedSegments) -> Result
     Ok(true)
 }
 
-fn agrees_at(
+/// Whether the batch of an offset is of the epoch it should be.
+pub(super) fn agrees_at(
     place: &Place,
     stored: &EpochCache,
-    loaded: &LoadedSegments,
+    segment: &Segment,
     offset: Offset,
 ) -> Result<bool, StorageError> {
-    let i = loaded.segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
-    let Some(segment) = loaded.segments.get(i).filter(|segment| segment.size > 0) else { return Ok(true) };
+    if segment.size == 0 {
+        return Ok(true);
+    }
     let file = segment.reader(place)?;
     match segment.find(place, &*file, offset) {
         // The start of the log may lie in a batch, which is older than what the file still knows.

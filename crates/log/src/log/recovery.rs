@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
 use super::Recovery;
+use super::epoch_recovery::agrees_at;
 use super::partition_files::read_snapshot;
 use crate::config::LogConfig;
 use crate::epoch_cache::EpochCache;
@@ -127,7 +128,7 @@ impl SegmentLoader<'_> {
         let interval = self.config.index_interval_bytes;
         let flushed = next_base.is_some_and(|next| next <= self.recovery_point);
         if (self.clean_shutdown || flushed) && loaded.scanned_from.is_none() {
-            let known = self.known(base_offset, next_base);
+            let known = self.known(loaded, base_offset, next_base)?;
             let (segment, end, next_offset) =
                 Segment::load(self.place, base_offset, length, known, interval, self.now)?;
             if end.problem.is_none() {
@@ -140,14 +141,23 @@ impl SegmentLoader<'_> {
         self.check_segment(loaded, base_offset, length, next_base)
     }
 
-    fn known(&self, base_offset: Offset, next_base: Option<Offset>) -> Known<'_> {
-        Known {
+    fn known(
+        &self,
+        loaded: &LoadedSegments,
+        base_offset: Offset,
+        next_base: Option<Offset>,
+    ) -> Result<Known<'_>, StorageError> {
+        Ok(Known {
             first_offset: Some(base_offset),
             end: next_base.unwrap_or(self.checkpointed),
             end_is_certain: next_base.is_some(),
             next_epoch: None,
-            epochs: self.epochs,
-        }
+            epochs: match (self.epochs, loaded.segments.last()) {
+                // Where the batch in front contradicts it, too, the file is what is wrong.
+                (Some(epochs), Some(last)) if !agrees_at(self.place, epochs, last, base_offset - 1)? => None,
+                (epochs, _) => epochs,
+            },
+        })
     }
 
     fn keep_trusted(
@@ -174,7 +184,7 @@ impl SegmentLoader<'_> {
         next_base: Option<Offset>,
     ) -> Result<bool, LogError> {
         let Scan { mut segment, end: WalkEnd { position, problem }, next_offset, epochs, is_transactional } =
-            self.scan(base_offset, length, next_base)?;
+            self.scan(loaded, base_offset, length, next_base)?;
         for (epoch, offset) in epochs {
             if loaded.epochs.last().is_none_or(|(last, _)| *last != epoch) {
                 loaded.epochs.push((epoch, offset));
@@ -209,9 +219,15 @@ impl SegmentLoader<'_> {
     }
 
     /// Reads a segment's batches one by one; once more up to where they are good, if a later one proved some wrong.
-    fn scan(&self, base_offset: Offset, length: u64, next_base: Option<Offset>) -> Result<Scan, StorageError> {
+    fn scan(
+        &self,
+        loaded: &LoadedSegments,
+        base_offset: Offset,
+        length: u64,
+        next_base: Option<Offset>,
+    ) -> Result<Scan, StorageError> {
         let next_epoch = next_base.map(|next| Segment::first_epoch(self.place, next)).transpose()?.flatten();
-        let known = Known { next_epoch, ..self.known(base_offset, next_base) };
+        let known = Known { next_epoch, ..self.known(loaded, base_offset, next_base)? };
         let interval = self.config.index_interval_bytes;
         let mut upto = length;
         let mut first_problem = None;

@@ -94,6 +94,11 @@ pub fn table(log: &Log) -> BTreeMap<String, String> {
     table
 }
 
+/// Offset and value of the newest record of each key; of a tombstone, no value.
+pub fn newest_of_each_key(log: &Log) -> BTreeMap<String, (Offset, String)> {
+    records(log).into_iter().map(|(offset, key, value)| (key, (offset, value.unwrap_or_default()))).collect()
+}
+
 /// Ten rounds over the same keys, of which a few are deleted.
 fn filled() -> Rig {
     let mut rig = Rig::new(compacted());

@@ -2,6 +2,7 @@
 
 mod compaction;
 mod crash;
+mod crash_living;
 mod damage;
 mod deferring;
 mod directory;
