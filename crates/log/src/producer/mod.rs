@@ -5,6 +5,6 @@ mod entry;
 mod snapshot;
 mod state;
 
-pub use snapshot::{SnapshotEntry, snapshot_entries};
 pub(crate) use snapshot::{Snapshot, TransactionSeal, decode_snapshot, encode_snapshot};
+pub use snapshot::{SnapshotEntry, snapshot_entries};
 pub(crate) use state::{CompletedTransaction, LastRecord, ProducerState, SequenceCheck};
