@@ -73,3 +73,17 @@ fn describe(directory: &DirectoryDescription, wanted: &Wanted<'_>) -> DescribeLo
 fn bytes(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_directory_that_failed_nothing_more_is_known() {
+        let failed =
+            DirectoryDescription { path: "/gone".into(), is_offline: true, volume: None, replicas: Vec::new() };
+        let described = describe(&failed, &None);
+        assert_eq!((described.error_code, &*described.log_dir), (ErrorCode::KafkaStorageError.code(), "/gone"));
+        assert_eq!((described.topics.len(), described.total_bytes, described.usable_bytes), (0, -1, -1));
+    }
+}

@@ -12,6 +12,8 @@ mod offsets_json;
 mod segment;
 mod segment_file;
 mod small_files;
+#[cfg(test)]
+mod tests;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

@@ -267,8 +267,13 @@ impl Partition {
         if state.standing == Standing::Offline || state.log.generation() != checkpoint.generation {
             return;
         }
+        let heeded = state.log.heeds_checkpointed_start();
         if let Err(error) = state.log.recovery_point_checkpointed(checkpoint.recovery_point) {
             return self.directory.log_failed(&self.core, &error);
+        }
+        if !heeded && checkpoint.log_start_offset > 0 {
+            // The note that kept the file from being heeded is gone, and a power cut must not bring it back.
+            self.queue_flush();
         }
         if state.log.heeds_checkpointed_start() && state.kept_log_start != checkpoint.log_start_offset {
             state.kept_log_start = checkpoint.log_start_offset;

@@ -8,7 +8,7 @@ use raftsman_metadata::ConfigResource;
 use raftsman_types::{BrokerId, DirectoryId, ErrorCode, Uuid};
 
 use super::cluster::{AT, Cluster, await_condition, batch};
-use crate::replica::{Acks, AppendError, AppendOrigin, FetchError, Isolation, ReplicaRole};
+use crate::replica::{Acks, AppendError, AppendOrigin, DeleteRecordsError, FetchError, Isolation, ReplicaRole};
 
 /// Brokers of which the first is on a disk in memory.
 fn with_memory(brokers: i32, min_insync_replicas: u32) -> (Cluster, MemoryFs) {
@@ -31,6 +31,9 @@ fn a_failed_flush_takes_the_directory_offline_and_is_never_repeated() {
     assert_eq!(outcome, Err(AppendError::Storage), "never acknowledged by a second try");
     assert_eq!(cluster.controller.offline(), [DirectoryId(Uuid([1; 16]))]);
     assert!(cluster.manager(1).directory_ids().is_empty());
+    let described = cluster.manager(1).describe_directories();
+    assert_eq!((described.len(), described[0].is_offline, described[0].replicas.len()), (1, true, 0));
+    assert_eq!(cluster.manager(1).delete_records(AT, 0), Err(DeleteRecordsError::Storage));
     let refused = cluster.produce(1, Acks::Leader, &["c"]).unwrap_err();
     assert_eq!(refused.error_code(), ErrorCode::KafkaStorageError);
     let listed = cluster.manager(1).list_offset(AT, -1, Isolation::ReadUncommitted, None);
