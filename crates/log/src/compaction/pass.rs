@@ -17,7 +17,7 @@ use super::transactions::{CleanedTransactions, MarkerFate};
 use crate::config::LogConfig;
 use crate::error::IoContext;
 use crate::fs::OpenMode;
-use crate::index::TransactionIndex;
+use crate::index::{AbortedTransaction, TransactionIndex};
 use crate::place::Place;
 use crate::producer::LastRecord;
 use crate::scanner::{BatchScanner, Scanned};
@@ -69,6 +69,8 @@ pub struct Compaction {
     pub(crate) last_records: HashMap<ProducerId, LastRecord>,
     /// By base offset, up to the plan's end.
     pub(crate) sources: Vec<Source>,
+    /// Aborted transactions that began below the plan's end and ended behind it.
+    pub(crate) aborted_later: Vec<AbortedTransaction>,
     pub(crate) keys: Option<KeyOffsets>,
     pub(crate) end: Offset,
     pub(crate) groups: Vec<Range<usize>>,
@@ -138,7 +140,7 @@ impl Compaction {
     }
 
     fn followed_transactions(&self) -> Result<CleanedTransactions, CompactionError> {
-        let mut aborted = Vec::new();
+        let mut aborted = self.aborted_later.clone();
         for source in &self.sources {
             let entries = source.transactions.entries(&self.place, source.facts.base_offset);
             aborted.extend(entries.map_err(CompactionError::reading)?);

@@ -9,6 +9,7 @@ use crate::compaction::{
     CleanedFiles, CleanedGroup, Compaction, CompactionLimits, CompactionPlan, CompactionStats, SegmentFacts, Source,
 };
 use crate::error::{IoContext, LogError, StorageError};
+use crate::index::AbortedTransaction;
 use crate::segment::Segment;
 
 /// Files of deleted segments, kept until it is time.
@@ -83,6 +84,7 @@ impl Log {
     ) -> Result<Option<Compaction>, LogError> {
         self.check_online()?;
         let Some((plan, facts)) = self.plan_compaction(high_watermark, now)? else { return Ok(None) };
+        let aborted_later = self.aborted_across(plan.upto)?;
         self.compactions += 1;
         let source =
             |(facts, segment): (SegmentFacts, &Segment)| Source { facts, transactions: segment.transactions.clone() };
@@ -97,12 +99,30 @@ impl Log {
             now,
             last_records: self.producers.last_records(),
             sources: sources.collect(),
+            aborted_later,
             keys: None,
             end: plan.first_dirty,
             groups: Vec::new(),
             transactions: Default::default(),
             stats: CompactionStats::default(),
         }))
+    }
+
+    /// Aborted transactions that began below `upto` and whose markers are at or past it: the indexes of the segments below do
+    /// not have them.
+    fn aborted_across(&self, upto: Offset) -> Result<Vec<AbortedTransaction>, StorageError> {
+        let mut aborted = Vec::new();
+        for segment in self.segments.iter().filter(|segment| segment.base_offset >= upto) {
+            for entry in segment.transactions.entries(&self.place, segment.base_offset)? {
+                if entry.first_offset < upto {
+                    aborted.push(entry);
+                }
+                if entry.last_stable_offset >= upto {
+                    return Ok(aborted);
+                }
+            }
+        }
+        Ok(aborted)
     }
 
     /// The first step of putting a compacted segment in its place: from here on a crash lets it win over those it

@@ -325,6 +325,23 @@ fn aborted_data_goes_and_the_last_stable_offset_holds_the_rest() {
     assert!(plan.is_none_or(|plan| plan.upto <= open), "{plan:?}");
 }
 
+/// The abort marker stood in a segment that was not compacted yet, so what it aborted counted as the newest of its key.
+#[test]
+fn what_is_aborted_later_does_not_outdo_what_was_committed_before() {
+    let mut rig = Rig::new(compacted());
+    rig.append(keyed(&[("key", Some("committed"))]), 0);
+    let builder = BatchBuilder::new(Compression::None).producer(ProducerId(1), ProducerEpoch(0), 0);
+    let mut aborted = builder.transactional(true);
+    aborted.append(NOW.0, Some(b"key"), None, &[]);
+    rig.append(aborted.build(0, LeaderEpoch(0)), 0);
+    rig.log.roll_if_due(WallTime(i64::MAX / 2)).expect("rolled");
+    rig.append(marker(1, 0, false), 0);
+    settle(&mut rig.log);
+    compact(&mut rig.log, NOW);
+    let left: Vec<_> = records(&rig.log).into_iter().map(|(offset, _, value)| (offset, value)).collect();
+    assert_eq!(left, [(0, Some("committed".to_owned()))]);
+}
+
 #[test]
 fn batches_stay_compressed_as_they_were() {
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
