@@ -11,6 +11,7 @@ mod flushing;
 mod followers;
 mod full_disk;
 mod indexes;
+mod life;
 mod model;
 mod offline;
 mod producers;
