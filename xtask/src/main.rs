@@ -26,7 +26,7 @@ const CHORES: &[(&str, &str, Chore)] = &[
     ("test", "every test of the project, with all it needs built and installed first", |a| report(test::run(a))),
     (
         "bench",
-        "start-up, footprint, broker CPU and failover of a release build under librdkafka; log: the log alone",
+        "start-up, footprint, broker CPU and failover of a release build under librdkafka; log, replicas: these alone",
         |a| report(bench::run(a)),
     ),
     (

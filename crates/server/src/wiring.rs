@@ -54,6 +54,7 @@ pub fn broker_config(config: &ServerConfig, cluster_id: Option<&str>) -> Result<
         min_insync_replicas: settings.number("min.insync.replicas")?,
         message_max_bytes: settings.number("message.max.bytes")?,
         fetch_max_bytes: settings.number("fetch.max.bytes")?,
+        recovery_threads: settings.number("num.recovery.threads.per.data.dir")?,
         log_retention_check_interval: interval(settings, "log.retention.check.interval.ms")?,
         high_watermark_checkpoint_interval: interval(settings, "replica.high.watermark.checkpoint.interval.ms")?,
         producer_id_expiration_ms: settings.number("producer.id.expiration.ms")?,
@@ -201,6 +202,7 @@ mod tests {
         let config = load(&[
             ("min.insync.replicas", "2"),
             ("num.network.threads", "1"),
+            ("num.recovery.threads.per.data.dir", "5"),
             ("log.durability", "written"),
             ("leader.imbalance.check.interval.seconds", "7"),
             ("log.retention.hours", "3"),
@@ -213,6 +215,7 @@ mod tests {
         assert_eq!(broker.log_retention_check_interval, Duration::from_millis(70));
         assert_eq!(broker.high_watermark_checkpoint_interval, Duration::from_millis(50));
         assert_eq!((broker.producer_id_expiration_ms, broker.fetch_max_bytes), (9000, 2048));
+        assert_eq!(broker.recovery_threads, 5);
         assert_eq!((broker.min_insync_replicas, broker.network.num_network_threads), (2, 1));
         assert_eq!((broker.durability, broker.raw["log.retention.hours"].as_str()), (Durability::Written, "3"));
         let controller = controller_config(&config, &Directories::default()).unwrap();

@@ -6,8 +6,8 @@
 mod failover;
 mod footprint;
 mod load;
-mod log;
 mod process;
+mod program;
 mod startup;
 
 use crate::root::{root, target};
@@ -15,16 +15,16 @@ use std::process::Command;
 
 type Part = fn() -> Result<(), String>;
 
-/// Measures what is named (`startup`, `footprint`, `load`, `failover`), or all of these. `log`, with arguments of its own,
-/// stands alone: it needs the log only, not the whole binary.
+/// Measures what is named (`startup`, `footprint`, `load`, `failover`), or all of these. `log` and `replicas`, with
+/// arguments of their own, stand alone: they need a crate only, not the whole binary.
 ///
 /// # Errors
 /// When something cannot be built, started or installed.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    if let [first, rest @ ..] = arguments
-        && first == "log"
-    {
-        return log::run(rest);
+    match arguments {
+        [first, rest @ ..] if first == "log" => return program::run("raftsman-log", "log", rest),
+        [first, rest @ ..] if first == "replicas" => return program::run("raftsman-broker", "replicas", rest),
+        _ => {}
     }
     let root = root();
     let built = Command::new("cargo")
@@ -40,7 +40,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let parts: [(&str, Part); 4] =
         [("startup", startup::run), ("footprint", footprint::run), ("load", load::run), ("failover", failover::run)];
     if let Some(unknown) = arguments.iter().find(|a| parts.iter().all(|(name, _)| name != a)) {
-        return Err(format!("bench: {unknown} is none of log, startup, footprint, load, failover"));
+        return Err(format!("bench: {unknown} is none of log, replicas, startup, footprint, load, failover"));
     }
     for (name, part) in parts {
         if arguments.is_empty() || arguments.iter().any(|a| a == name) {

@@ -114,6 +114,7 @@ fn open_replicas(
         file: Arc::new(config.raw.clone()),
         cleaner: config.cleaner,
         checkpoint_interval: config.high_watermark_checkpoint_interval,
+        recovery_threads: config.recovery_threads,
         retention_check_interval: config.log_retention_check_interval,
         producer_id_expiration_ms: config.producer_id_expiration_ms,
         batch_bytes_max: config.network.socket_request_max_bytes,

@@ -65,6 +65,8 @@ pub struct BrokerConfig {
     pub message_max_bytes: usize,
     /// `fetch.max.bytes`: the most bytes of records in one Fetch answer, whatever a client asks; but one batch always fits.
     pub fetch_max_bytes: usize,
+    /// `num.recovery.threads.per.data.dir`.
+    pub recovery_threads: usize,
     /// `log.retention.check.interval.ms`.
     pub log_retention_check_interval: Duration,
     /// `replica.high.watermark.checkpoint.interval.ms`.
@@ -109,6 +111,7 @@ impl Default for BrokerConfig {
             min_insync_replicas: 1,
             message_max_bytes: 1_048_588,
             fetch_max_bytes: 55 << 20,
+            recovery_threads: 2,
             log_retention_check_interval: Duration::from_secs(300),
             high_watermark_checkpoint_interval: Duration::from_secs(5),
             producer_id_expiration_ms: 86_400_000,

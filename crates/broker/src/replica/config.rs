@@ -39,6 +39,8 @@ pub struct ReplicaConfig {
     pub batch_bytes_max: usize,
     /// The longest wait before a broken stream to a leader is dialled again.
     pub reconnect_backoff_max: Duration,
+    /// How many threads open the replicas of a log directory (`num.recovery.threads.per.data.dir`).
+    pub recovery_threads: usize,
     /// Bytes of recent batches kept in memory for reads at the tail, over all partitions.
     pub tail_cache_bytes: usize,
     /// Bytes of batches that may wait for a flush to be written, over all partitions.
@@ -65,6 +67,7 @@ impl ReplicaConfig {
             frame_bytes: 128 << 10,
             batch_bytes_max: 104_857_600,
             reconnect_backoff_max: Duration::from_millis(50),
+            recovery_threads: 2,
             tail_cache_bytes: 64 << 20,
             deferred_bytes: 64 << 20,
             defer_from_bytes: 16 << 10,

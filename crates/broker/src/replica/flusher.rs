@@ -10,7 +10,7 @@ use super::directory::Directory;
 use super::partition::Partition;
 
 /// Up to so many dirty logs are synced file by file; above, one `syncfs` is faster (500 files: 4 ms instead of 400).
-const SINGLE_SYNCS_MAX: usize = 8;
+pub(super) const SINGLE_SYNCS_MAX: usize = 8;
 
 /// Partitions of a directory whose logs have something to flush.
 #[derive(Default)]
@@ -113,7 +113,7 @@ pub(super) fn drive(core: &Arc<Core>, directory: &Arc<Directory>) {
 
 /// Each ticket keeps its outcome, and the log it goes back to judges it: a file may be missing because the log was cut
 /// or deleted meanwhile.
-fn note(outcome: std::io::Result<()>) {
+pub(super) fn note(outcome: std::io::Result<()>) {
     if let Err(error) = outcome {
         tracing::debug!("a sync did not succeed: {error}");
     }

@@ -16,10 +16,11 @@ use super::directory::Directory;
 use super::fetch_stream::FetchStream;
 use super::link::ControllerLink;
 use super::log_memory::LogMemory;
+use super::opening::DamagedReplica;
 use super::partition::Partition;
 use super::service::ReplicationService;
 use super::shell::Shell;
-use super::startup::{self, DamagedReplica};
+use super::startup;
 use super::{
     Acks, AppendError, AppendOrigin, Appended, Clock, DeleteRecordsError, FetchError, FetchRead, FetchTerms, Fetched,
     Isolation, ListedOffset, PartitionState, RecordsDeleted, ReplicaConfig, ReplicaRole, SystemClock,

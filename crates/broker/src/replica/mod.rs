@@ -28,6 +28,7 @@ mod leader_end;
 mod link;
 mod log_memory;
 mod manager;
+mod opening;
 mod partition;
 mod publish;
 mod read;

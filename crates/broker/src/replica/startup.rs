@@ -1,26 +1,20 @@
 //! Opening all replicas of a broker when it starts, and closing them when it stops.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, PartitionDirectory};
-use raftsman_log::{FlushTicket, Log, LogError};
-use raftsman_types::{BrokerEpoch, Offset, TopicIdPartition, TopicPartition};
+use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory};
+use raftsman_log::{FlushTicket, LogError};
+use raftsman_types::{BrokerEpoch, TopicIdPartition, TopicPartition};
 
 use super::core::Core;
 use super::directory::{CheckpointedOffsets, Directory};
 use super::log_memory::LogMemory;
 use super::manager::{Inner, OpenError};
+use super::opening::{Checkpoints, DamagedReplica, OpenedReplica, Opening};
 use super::partition::Partition;
-use super::settings::TopicSettings;
-
-/// A replica whose log is damaged below what was flushed.
-pub(super) struct DamagedReplica {
-    pub directory: Arc<Directory>,
-    pub path: PathBuf,
-}
 
 /// What was found.
 pub(super) struct Opened {
@@ -28,15 +22,6 @@ pub(super) struct Opened {
     pub partitions: HashMap<TopicIdPartition, Arc<Partition>>,
     pub damaged: BTreeMap<TopicIdPartition, DamagedReplica>,
     pub clean_shutdown_epoch: BrokerEpoch,
-}
-
-/// The checkpoints of one directory.
-struct Checkpoints {
-    clean: bool,
-    recovery_points: BTreeMap<TopicPartition, Offset>,
-    log_starts: BTreeMap<TopicPartition, Offset>,
-    high_watermarks: BTreeMap<TopicPartition, Offset>,
-    compacted: BTreeMap<TopicPartition, Offset>,
 }
 
 /// Opens every replica in the directories.
@@ -64,9 +49,16 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
         let found = files.partitions()?;
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
-        for replica in found {
-            open_replica(core, &directory, &checkpoints, replica, memory, &mut opened);
-        }
+        let began = core.now();
+        let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };
+        opening.open_all(&found, config.recovery_threads).into_iter().for_each(|replica| opened.take(replica));
+        tracing::info!(
+            directory = %directory.path.display(),
+            replicas = found.len(),
+            clean = checkpoints.clean,
+            "opened in {:?}",
+            core.now().since(began)
+        );
         opened.directories.push(directory);
     }
     let first = *clean_epochs.first().ok_or(OpenError::NoDirectory)?;
@@ -76,71 +68,22 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
     Ok(opened)
 }
 
-fn open_replica(
-    core: &Arc<Core>,
-    directory: &Arc<Directory>,
-    checkpoints: &Checkpoints,
-    replica: PartitionDirectory,
-    memory: &LogMemory,
-    opened: &mut Opened,
-) {
-    let Some(topic_id) = replica.topic_id else {
-        // A crash came between the directory and what belongs into it: creating the replica again completes it.
-        return;
-    };
-    let at = TopicIdPartition { topic_id, partition: replica.partition };
-    let name = TopicPartition { topic: replica.topic.as_str().into(), partition: replica.partition };
-    // Which settings hold is known with the metadata; they change nothing in how a log is recovered.
-    let settings = TopicSettings::of(&name.topic, &core.image(), &core.config);
-    let result = open_log(core, directory, &replica, checkpoints, &name, &settings);
-    let mut log = match result {
-        Ok(log) => log,
-        Err(LogError::Storage(error)) => return directory.fail(core, &error),
-        Err(error) => {
-            tracing::error!(partition = %name, "the replica is damaged and will be copied from its leader: {error}");
-            let damaged = DamagedReplica { directory: Arc::clone(directory), path: replica.path };
-            opened.damaged.insert(at, damaged);
-            return;
+impl Opened {
+    fn take(&mut self, replica: OpenedReplica) {
+        match replica {
+            OpenedReplica::Damaged(at, damaged) => {
+                self.damaged.insert(at, damaged);
+            }
+            OpenedReplica::Whole(partition) => match self.partitions.entry(partition.at) {
+                Entry::Vacant(place) => {
+                    place.insert(partition);
+                }
+                Entry::Occupied(_) => {
+                    tracing::error!(partition = %partition.name(), "is in two log directories: the second one is ignored");
+                }
+            },
         }
-    };
-    memory.grant(&mut log);
-    let high_watermark = checkpoints.high_watermarks.get(&name).copied().unwrap_or(0);
-    let partition =
-        Partition::new(Arc::clone(core), at, name.topic, Arc::clone(directory), log, high_watermark, settings);
-    if opened.partitions.contains_key(&at) {
-        tracing::error!(partition = %partition.name(), "is in two log directories: the second one is ignored");
-        return;
     }
-    opened.partitions.insert(at, partition);
-}
-
-fn open_log(
-    core: &Core,
-    directory: &Directory,
-    replica: &PartitionDirectory,
-    checkpoints: &Checkpoints,
-    name: &TopicPartition,
-    settings: &TopicSettings,
-) -> Result<Log, LogError> {
-    let topic_id = replica.topic_id.unwrap_or_default();
-    let fs = Arc::clone(directory.files.file_system());
-    let recovery_point = checkpoints.recovery_points.get(name).copied().unwrap_or(0);
-    let now = core.wall_time();
-    let path = replica.path.clone();
-    let (mut log, recovery) =
-        Log::open(fs, path, topic_id, settings.log.clone(), checkpoints.clean, recovery_point, now)?;
-    if recovery.truncated_bytes > 0 {
-        tracing::warn!(
-            partition = %name,
-            bytes = recovery.truncated_bytes,
-            "cut a torn tail off the log; nothing that was flushed is in it"
-        );
-    }
-    log.restore_compacted_upto(checkpoints.compacted.get(name).copied().unwrap_or(0));
-    if let Some(start) = checkpoints.log_starts.get(name) {
-        log.restore_log_start_offset(*start, now)?;
-    }
-    Ok(log)
 }
 
 /// Writes down where the replicas of a directory stand, if that has changed since the last time.

@@ -3,4 +3,5 @@ mod cluster;
 mod deleting;
 mod faults;
 mod full_disk;
+mod opening;
 mod replication;

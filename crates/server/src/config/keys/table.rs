@@ -217,7 +217,7 @@ pub static KEYS: &[KeySpec] = &[
     idle("num.io.threads", Whole(1, I32_MAX), Some("8")),
     live("num.network.threads", Whole(1, I32_MAX), Some("3")),
     live("num.partitions", Whole(1, I32_MAX), Some("1")),
-    idle("num.recovery.threads.per.data.dir", Whole(1, I32_MAX), Some("2")),
+    live("num.recovery.threads.per.data.dir", Whole(1, I32_MAX), Some("2")),
     idle("num.replica.alter.log.dirs.threads", Whole(I32_MIN, I32_MAX), None),
     idle("num.replica.fetchers", Whole(1, I32_MAX), Some("1")),
     live("offset.metadata.max.bytes", Whole(I32_MIN, I32_MAX), Some("4096")),

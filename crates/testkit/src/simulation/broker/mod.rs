@@ -97,6 +97,8 @@ impl BrokerProcess {
             checkpoint_interval: Duration::from_secs(2),
             retention_check_interval: Duration::from_secs(7),
             tail_cache_bytes: 1 << 20,
+            // More would take turns that no seed repeats.
+            recovery_threads: 1,
             frame_bytes: 2000,
             // On every other node all writes wait for the flush.
             defer_from_bytes: if setup.node % 2 == 0 { 0 } else { 1 << 20 },
