@@ -263,8 +263,8 @@ impl LifecycleObserver for Replicas {
         self.0.replicas.registered(epoch);
     }
 
-    fn controller_heard(&self, sent: std::time::Instant) {
-        self.0.replicas.controller_heard(sent);
+    fn controller_heard(&self, sent: std::time::Instant, fenced: bool) -> bool {
+        self.0.replicas.controller_heard(sent, fenced)
     }
 
     fn wants_fence(&self) -> bool {

@@ -25,8 +25,9 @@ const SLOW_RETRY: Duration = Duration::from_millis(500);
 pub(crate) trait LifecycleObserver: Send + Sync {
     /// This broker has a new epoch.
     fn registered(&self, epoch: BrokerEpoch);
-    /// The active controller answered a heartbeat that was sent at `sent`.
-    fn controller_heard(&self, sent: std::time::Instant);
+    /// The active controller answered a heartbeat that was sent at `sent`, and holds this broker for fenced or not. Says whether
+    /// this broker may go by what it believes: not if it was fenced and does not know it yet.
+    fn controller_heard(&self, sent: std::time::Instant, fenced: bool) -> bool;
     /// Whether this broker had better be fenced now: it cannot do what is counted upon.
     fn wants_fence(&self) -> bool;
 }
@@ -225,9 +226,10 @@ impl Lifecycle {
             code => return Err(broken(address, &format!("a heartbeat was answered with {code}"))),
         }
         self.client.controllers().answered(address);
-        if let Some(sent) = sent {
+        if let Some(sent) = sent
+            && self.observer.controller_heard(sent.into_std(), reply.fenced)
+        {
             self.identity.heard(sent + self.session_timeout);
-            self.observer.controller_heard(sent.into_std());
         }
         if !reply.fenced {
             self.identity.set_admitted();

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
-use raftsman_metadata::MetadataImage;
+use raftsman_metadata::{BrokerState, MetadataImage};
 use raftsman_replication::ControllerContact;
 use raftsman_types::{BrokerEpoch, BrokerId, MonotonicTime, WallTime};
 
@@ -98,8 +98,19 @@ impl Core {
         self.now() <= self.waits_until()
     }
 
-    pub fn controller_heard(&self, sent: MonotonicTime) {
-        self.contact.lock().heard(sent);
+    /// The controller answered a heartbeat that was sent at this time, and holds this broker for fenced or not. Says whether
+    /// that is the contact that leaders here live by: if the broker was fenced and the metadata here does not know it yet, others
+    /// may lead by now what it believes to lead.
+    pub fn controller_heard(&self, sent: MonotonicTime, fenced: bool) -> bool {
+        let believes = |image: &MetadataImage| {
+            let registration = image.broker(self.me()).filter(|r| r.broker_epoch == self.broker_epoch());
+            registration.is_some_and(|registration| registration.state != BrokerState::Fenced)
+        };
+        let is_behind = fenced && believes(&self.image.read());
+        if !is_behind {
+            self.contact.lock().heard(sent);
+        }
+        !is_behind
     }
 
     /// A number no other stream or waiter of this process has.

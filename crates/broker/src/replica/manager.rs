@@ -177,11 +177,12 @@ impl ReplicaManager {
         self.inner.clean_shutdown_epoch
     }
 
-    /// The controller answered a heartbeat that was sent at this time. A leader that has not heard of it for a session
-    /// stops serving.
-    pub fn controller_heard(&self, sent: Instant) {
+    /// The controller answered a heartbeat that was sent at this time, and holds this broker for fenced or not. A leader that
+    /// has not heard of it for a session stops serving. Says whether it counts as contact: not if the broker was fenced and its
+    /// metadata does not show that yet.
+    pub fn controller_heard(&self, sent: Instant, fenced: bool) -> bool {
         let core = &self.inner.core;
-        core.controller_heard(core.now() - sent.elapsed());
+        core.controller_heard(core.now() - sent.elapsed(), fenced)
     }
 
     /// Appends records, on this thread. Returns once the kernel has them; acks=all then waits with

@@ -144,9 +144,9 @@ impl SteppedReplicas {
         self.manager.core().broker_epoch()
     }
 
-    /// The controller answered a heartbeat that was sent at this time.
-    pub fn controller_heard(&self, sent: MonotonicTime) {
-        self.manager.core().controller_heard(sent);
+    /// The controller answered a heartbeat that was sent at this time: as [`ReplicaManager::controller_heard`].
+    pub fn controller_heard(&self, sent: MonotonicTime, fenced: bool) -> bool {
+        self.manager.core().controller_heard(sent, fenced)
     }
 
     /// Whether leaders here may serve: the controller was heard of within a session.

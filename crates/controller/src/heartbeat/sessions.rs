@@ -30,6 +30,9 @@ struct Session {
     stream: Option<StreamId>,
     last_heard: MonotonicTime,
     metadata_version: u64,
+    /// While it is fenced: the version its metadata has to reach, in which it was fenced already. Until then it may still believe
+    /// to lead what others lead now.
+    unfenced_from: Option<u64>,
     offline_directories: Vec<DirectoryId>,
     /// It was said to have expired; not again before it is heard.
     has_expired: bool,
@@ -202,7 +205,12 @@ impl Sessions {
             session.offline_directories.clone_from(&heartbeat.offline_directories);
             effects.push(SessionEffect::DirectoriesOffline(reference, heartbeat.offline_directories.clone()));
         }
-        wishes(&broker, &heartbeat, effects);
+        let unfenced_from = session.unfenced_from.take().unwrap_or(image.version);
+        let has_caught_up = heartbeat.metadata_version >= unfenced_from;
+        if broker.state == BrokerState::Fenced && !has_caught_up {
+            session.unfenced_from = Some(unfenced_from);
+        }
+        wishes(&broker, &heartbeat, has_caught_up, effects);
         let may_shut_down = heartbeat.wants_shutdown && self.may_shut_down(image, &broker);
         let fenced = broker.state == BrokerState::Fenced;
         let reply = HeartbeatReply { error: ErrorCode::None, fenced, may_shut_down };
@@ -297,6 +305,7 @@ impl Session {
             stream,
             last_heard: now,
             metadata_version: 0,
+            unfenced_from: None,
             offline_directories: Vec::new(),
             has_expired: false,
             leads_nothing_at: None,
@@ -304,11 +313,10 @@ impl Session {
     }
 }
 
-/// What a heartbeat asks for, by the state its broker is in.
-fn wishes(broker: &BrokerRegistration, heartbeat: &Heartbeat, effects: &mut Vec<SessionEffect>) {
+/// What a heartbeat asks for, by the state its broker is in. A fenced one has caught up once it knows everything that was decided
+/// when this controller first heard it fenced: its registration, and whoever leads in its place.
+fn wishes(broker: &BrokerRegistration, heartbeat: &Heartbeat, has_caught_up: bool, effects: &mut Vec<SessionEffect>) {
     let reference = heartbeat.sender;
-    // It has seen its own registration, and with it everything that was decided when it came.
-    let has_caught_up = i64::try_from(heartbeat.metadata_version).is_ok_and(|seen| seen >= broker.broker_epoch.0);
     match broker.state {
         BrokerState::Fenced if has_caught_up && !heartbeat.wants_fence && !heartbeat.wants_shutdown => {
             effects.push(SessionEffect::Unfence(reference));

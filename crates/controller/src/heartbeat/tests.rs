@@ -196,14 +196,30 @@ fn a_stopped_process_is_noticed_by_its_silence_and_may_come_back() {
 }
 
 #[test]
-fn a_broker_is_unfenced_once_it_has_seen_its_own_registration_and_wants_to() {
-    let (mut bench, _) = Bench::new(&[(1, 10, BrokerState::Fenced)]);
+fn a_broker_is_unfenced_once_it_has_caught_up_and_wants_to() {
+    let (mut bench, _) = Bench::new(&[(1, 49, BrokerState::Fenced)]);
     let fenced = || answer(7, ErrorCode::None, true, false);
     let beat =
-        |metadata_version, wants_fence| Heartbeat { metadata_version, wants_fence, ..heartbeat(reference(1, 10)) };
-    assert_eq!(bench.hear_with(1, 7, beat(9, false)), [fenced()]);
-    assert_eq!(bench.hear_with(2, 7, beat(10, true)), [fenced()]);
-    assert_eq!(bench.hear_with(3, 7, beat(10, false)), [SessionEffect::Unfence(reference(1, 10)), fenced()]);
+        |metadata_version, wants_fence| Heartbeat { metadata_version, wants_fence, ..heartbeat(reference(1, 49)) };
+    assert_eq!(bench.hear_with(1, 7, beat(50, true)), [fenced()]);
+    assert_eq!(bench.hear_with(2, 7, beat(49, false)), [fenced()]);
+    // What is decided from now on it may learn later.
+    bench.image.version = 60;
+    assert_eq!(bench.hear_with(3, 7, beat(50, false)), [SessionEffect::Unfence(reference(1, 49)), fenced()]);
+}
+
+#[test]
+fn a_broker_that_was_fenced_in_its_absence_has_to_know_that_first() {
+    let (mut bench, _) = Bench::new(&[(1, 10, BrokerState::Unfenced)]);
+    bench.hear(100, 7, reference(1, 10));
+    assert_eq!(bench.tick(1100), [SessionEffect::Expire(reference(1, 10))]);
+    bench.image.replay_record(&MetadataRecord::FenceBroker { broker: BrokerId(1), broker_epoch: BrokerEpoch(10) });
+    bench.image.version = 51;
+    // It is back, and believes to lead what it led; others do by now.
+    assert_eq!(bench.hear(2000, 7, reference(1, 10)), [answer(7, ErrorCode::None, true, false)]);
+    let knows = Heartbeat { metadata_version: 51, ..heartbeat(reference(1, 10)) };
+    let unfence = SessionEffect::Unfence(reference(1, 10));
+    assert_eq!(bench.hear_with(2001, 7, knows), [unfence, answer(7, ErrorCode::None, true, false)]);
 }
 
 #[test]

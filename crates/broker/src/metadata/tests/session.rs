@@ -34,8 +34,9 @@ impl LifecycleObserver for Epochs {
         self.seen.lock().push(epoch);
     }
 
-    fn controller_heard(&self, sent: std::time::Instant) {
+    fn controller_heard(&self, sent: std::time::Instant, _fenced: bool) -> bool {
         assert!(sent <= std::time::Instant::now());
+        true
     }
 
     fn wants_fence(&self) -> bool {

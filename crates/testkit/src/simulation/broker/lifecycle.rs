@@ -159,7 +159,7 @@ impl BrokerProcess {
                     self.asks.answered(controller);
                 }
                 if let Some(sent) = sent {
-                    self.replicas.controller_heard(sent);
+                    self.replicas.controller_heard(sent, reply.fenced);
                 }
                 self.lifecycle.unfenced = !reply.fenced;
                 self.lifecycle.may_shut_down |= reply.may_shut_down;
@@ -197,7 +197,7 @@ impl BrokerProcess {
         let heartbeat = Heartbeat {
             sender: self.sender(),
             metadata_version: self.published.version,
-            wants_fence: false,
+            wants_fence: self.replicas.manager().has_stalled_disk(),
             wants_shutdown: self.lifecycle.wants_shutdown,
             offline_directories: self.link.offline().into_iter().collect(),
         };
