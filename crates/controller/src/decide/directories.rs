@@ -8,7 +8,9 @@ use super::election::{Electorate, Wanted, change_between, partitions_where, with
 use super::outcome::{Draft, Outcome, check_sender};
 use super::{AssignDirectories, BrokerReference, Reply, Situation};
 
-/// Directories of a broker went offline: what is in them is out of ISR and ELR.
+/// Directories of a broker went offline: what is in them is out of ISR and ELR. It may come back, for a directory that fails once is
+/// often well after a restart: whoever led last stays known as that (KIP-966), else nobody could ever lead again where all others are
+/// gone. Only a directory that is missing when its broker registers is known to be lost.
 pub(super) fn offline(situation: &Situation<'_>, broker: BrokerReference, directories: &[DirectoryId]) -> Outcome {
     if let Err(error) = check_sender(situation.image, broker) {
         return Outcome::unchanged(Reply::Done(Err(error)));
@@ -22,7 +24,7 @@ pub(super) fn offline(situation: &Situation<'_>, broker: BrokerReference, direct
     let mut draft = Draft::new(situation.image);
     for (topic, partition) in partitions_where(situation.image, |p| in_use(p) && is_offline(p)) {
         let Some(before) = topic.partition(partition) else { continue };
-        let after = lost(situation, &draft, &topic, partition, before, broker);
+        let after = withdrawn(situation, &draft, &topic, partition, before, broker);
         if let Some(change) = change_between(&topic, partition, before, &after) {
             draft.push(MetadataRecord::ChangePartition(change));
             draft.may_split();
@@ -31,7 +33,7 @@ pub(super) fn offline(situation: &Situation<'_>, broker: BrokerReference, direct
     draft.with_reply(Reply::Done(Ok(())))
 }
 
-/// A broker says in which of its directories it keeps which replicas. What it keeps in one that has failed is lost: so nothing
+/// A broker says in which of its directories it keeps which replicas. What it keeps in one that has failed is not counted on: so nothing
 /// slips through that was not recorded yet when the directory failed.
 pub(super) fn assign(situation: &Situation<'_>, request: &AssignDirectories) -> Outcome {
     if let Err(error) = check_sender(situation.image, request.sender) {
@@ -47,7 +49,7 @@ pub(super) fn assign(situation: &Situation<'_>, request: &AssignDirectories) -> 
             let Some(before) = topic.partition(at.partition) else { continue };
             let Some(index) = before.replicas.iter().position(|replica| *replica == id) else { continue };
             let mut after = match assignment.failed || !is_online(assignment.directory) {
-                true => lost(situation, &draft, &topic, at.partition, before, request.sender),
+                true => withdrawn(situation, &draft, &topic, at.partition, before, request.sender),
                 false => before.as_ref().clone(),
             };
             if let Some(recorded) = after.directories.get_mut(index) {
@@ -62,8 +64,8 @@ pub(super) fn assign(situation: &Situation<'_>, request: &AssignDirectories) -> 
     draft.with_reply(Reply::Done(Ok(())))
 }
 
-/// A partition without the replica of a broker that has lost it.
-fn lost(
+/// A partition without the replica of a broker that cannot reach it.
+fn withdrawn(
     situation: &Situation<'_>,
     draft: &Draft,
     topic: &raftsman_metadata::TopicImage,
@@ -77,7 +79,7 @@ fn lost(
         unclean_default: situation.settings.unclean_leader_election,
         acceptable: &|other| other != id && image.is_active(other),
     };
-    let wanted = Wanted { isr: without(&before.isr, id), lost: vec![id], ..Wanted::default() };
+    let wanted = Wanted { isr: without(&before.isr, id), unsure: vec![id], ..Wanted::default() };
     let change = electorate.settle(topic, partition, before, &wanted);
     change.map_or_else(|| before.clone(), |change| change.applied_to(before))
 }
