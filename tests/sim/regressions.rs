@@ -22,3 +22,12 @@ fn a_follower_without_news_learns_the_watermark() {
     check(19);
     check(38);
 }
+
+/// A leader that had been cut off was fenced, came back and served by the metadata it still had: producers were told of gaps
+/// (`docs/decisions/2026-11-21-stale-leaders.md`).
+#[test]
+fn a_leader_that_was_fenced_in_its_absence_does_not_serve_before_it_knows() {
+    check(1_000_278);
+    check(1_000_467);
+    check(1_001_264);
+}

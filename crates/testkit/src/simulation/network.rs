@@ -188,9 +188,16 @@ impl Fabric {
         let ids: Vec<ConnectionId> = self.network.connections.iter().filter(of_it).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(connection) = self.network.connections.get(&id) else { continue };
+            if !connection.stands {
+                // A dial that is on its way to the process finds out what is there when it arrives.
+                if connection.ends[0].at.host() == host {
+                    self.network.connections.remove(&id);
+                }
+                continue;
+            }
             let side = usize::from(connection.ends[0].at.host() != host);
             let (at, other) = (connection.ends[side].at, &connection.ends[1 - side]);
-            let (peer, peer_life, tell) = (other.at, other.life, !other.closed && connection.stands);
+            let (peer, peer_life, tell) = (other.at, other.life, !other.closed);
             if kernel_lives && self.one_in(2) {
                 // What is in the kernel's buffers may still go out.
                 self.close(id, at);

@@ -186,9 +186,11 @@ impl World {
         self.fabric.network.dark.insert(id);
         self.process_ended(id, false);
         self.power_cuts.insert(id);
+        self.observer.lost_power(id);
     }
 
-    /// With `durability=written` as many as `min.insync.replicas` power cuts lose data, and may.
+    /// With `durability=written` as many as `min.insync.replicas` power cuts lose data, and may: one node can have them, for it
+    /// is 2 at least (see `Scenario::min_insync_least`).
     pub(super) fn may_cut_power(&self, id: i32) -> bool {
         !self.scenario.written || self.power_cuts.is_empty() || self.power_cuts.contains(&id)
     }
@@ -268,12 +270,15 @@ impl World {
     /// Asks a process to stop in order, and lets it once the controller does or its patience ends.
     pub(super) fn stop_when_allowed(&mut self, id: i32, life: u64, until_ms: u64) {
         let overdue = self.fabric.now().0 / 1000 >= until_ms;
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.life == life && node.backlog.is_none()) else {
-            return;
-        };
+        let again = NemesisEvent::Stopping { node: id, life, until_ms };
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.life == life) else { return };
+        if node.backlog.is_some() {
+            // A stopped process hears of it when it goes on.
+            return self.later(Duration::from_millis(50), again);
+        }
         let Some(process) = &mut node.process else { return };
         if !process.broker.wants_shutdown(&mut self.fabric) && !overdue {
-            return self.later(Duration::from_millis(50), NemesisEvent::Stopping { node: id, life, until_ms });
+            return self.later(Duration::from_millis(50), again);
         }
         if let Some(process) = node.process.take() {
             let clean = process.broker.stop();

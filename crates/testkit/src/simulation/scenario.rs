@@ -68,6 +68,14 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// The least `min.insync.replicas` of any topic. What is only written is lost with the power, so of `n` replicas that have to
+    /// be in sync `n - 1` may lose theirs: with 1 a single power cut loses data, and may.
+    pub(super) fn min_insync_least(&self) -> i32 {
+        if self.written && self.faults.contains(&Fault::PowerCut) { 2 } else { 1 }
+    }
+}
+
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();

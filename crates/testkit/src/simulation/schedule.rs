@@ -14,7 +14,8 @@ pub(super) struct Schedule<T> {
 struct Entry<T> {
     at: SimTime,
     number: u64,
-    what: T,
+    /// Boxed: what is moved about in the heap is small.
+    what: Box<T>,
 }
 
 impl<T> PartialEq for Entry<T> {
@@ -46,11 +47,11 @@ impl<T> Default for Schedule<T> {
 
 impl<T> Schedule<T> {
     pub fn at(&mut self, at: SimTime, what: T) {
-        self.heap.push(Entry { at, number: self.next, what });
+        self.heap.push(Entry { at, number: self.next, what: Box::new(what) });
         self.next += 1;
     }
 
     pub fn pop(&mut self) -> Option<(SimTime, T)> {
-        self.heap.pop().map(|entry| (entry.at, entry.what))
+        self.heap.pop().map(|entry| (entry.at, *entry.what))
     }
 }

@@ -65,11 +65,12 @@ impl World {
 
     fn add_clients(&mut self) {
         let (brokers, count) = (self.scenario.brokers, self.scenario.topics);
+        let least = self.scenario.min_insync_least();
         let topics: Vec<(Arc<str>, i32, i32)> = (0..count)
-            .map(|n| (format!("t{n}").into(), self.scenario.partitions, if self.fabric.one_in(4) { 1 } else { 2 }))
+            .map(|n| (format!("t{n}").into(), self.scenario.partitions, if self.fabric.one_in(4) { least } else { 2 }))
             .collect();
         let mut next = 1;
-        let admin = Admin::new(next, brokers, topics.clone(), self.scenario.administers, self.scenario.written);
+        let admin = Admin::new(next, topics.clone(), &self.scenario);
         self.clients.insert(next, Client::Admin(admin));
         for _ in 0..self.scenario.producers {
             next += 1;
@@ -207,11 +208,10 @@ impl World {
         self.nodes.iter().map(|(id, node)| format!("\n  broker {id}: {:?}", inspect(node))).collect()
     }
 
-    /// Whether faults may have taken everybody who could lead without loss: failed disks leave ISR and ELR, as do
-    /// replicas that were only written and lost power.
+    /// Whether faults may have taken everybody who could lead. Failed disks leave ISR and ELR, but whoever led last comes back;
+    /// an emptied disk makes the last leader forgotten, too.
     fn may_be_dead(&self) -> bool {
-        let takes = |fault: &Fault| matches!(fault, Fault::DiskFailure | Fault::TornWrite | Fault::Wipe);
-        self.scenario.written || self.scenario.faults.iter().any(takes)
+        self.scenario.faults.contains(&Fault::Wipe)
     }
 
     fn judge(&self) -> Checked {
@@ -239,7 +239,10 @@ impl World {
             Event::Nemesis(event) => {
                 self.nemesis(event);
                 let nodes: Vec<i32> = self.nodes.keys().copied().collect();
-                return nodes.into_iter().try_for_each(|node| self.check(node));
+                return nodes.into_iter().try_for_each(|node| {
+                    self.check_controller(node)?;
+                    self.check_broker(node)
+                });
             }
         }
         Ok(())
@@ -284,7 +287,7 @@ impl World {
             _ => {}
         }
         self.fabric.trace.note(self.fabric.now(), "end", &[id.into(), connection.0 as i64]);
-        self.check(id)
+        if matches!(at, Endpoint::Broker(_)) { self.check_broker(id) } else { self.check_controller(id) }
     }
 
     fn raft_message(&mut self, to: i32, from: i32, message: super::raft::RaftMessage) -> Checked {
@@ -295,7 +298,7 @@ impl World {
         let Some(controller) = &mut process.controller else { return Ok(()) };
         self.fabric.trace.note(self.fabric.now(), message.label, &[from.into(), to.into(), message.mark]);
         controller.raft_message(from, message, &mut self.fabric);
-        self.check(to)
+        self.check_controller(to)
     }
 
     fn timer(&mut self, id: i32, life: u64, what: super::event::Timer) -> Checked {
@@ -318,20 +321,24 @@ impl World {
             let (wait, life) = (self.fabric.millis(50, 500), self.life(id));
             self.later(wait, NemesisEvent::Start { node: id, life });
         }
-        self.check(id)
+        if what.is_controllers() { self.check_controller(id) } else { self.check_broker(id) }
     }
 
-    /// Asks the rules whether they hold on a node.
-    fn check(&mut self, id: i32) -> Checked {
+    /// Asks the rules whether they hold on a node's controller, after it stepped.
+    fn check_controller(&mut self, id: i32) -> Checked {
+        let process = self.nodes.get(&id).and_then(|node| node.process.as_ref());
+        let Some(controller) = process.and_then(|process| process.controller.as_ref()) else { return Ok(()) };
+        self.observer.controller_stepped(id, controller.standing(), controller.image())
+    }
+
+    /// Asks the rules whether they hold on a node's broker, after it stepped.
+    fn check_broker(&mut self, id: i32) -> Checked {
         let Some(process) = self.nodes.get(&id).and_then(|node| node.process.as_ref()) else { return Ok(()) };
-        if let Some(controller) = &process.controller {
-            self.observer.controller_stepped(id, controller.standing())?;
-            self.observer.image_seen("a controller", controller.image())?;
-        }
         self.observer.broker_stepped(id, process.broker.replicas())
     }
 }
 
 fn is_dead(state: &raftsman_metadata::PartitionImage) -> bool {
-    state.leader.is_none() && state.isr.is_empty() && state.elr.is_empty()
+    let nobody = state.leader.is_none() && state.last_known_leader.is_none();
+    nobody && state.isr.is_empty() && state.elr.is_empty()
 }

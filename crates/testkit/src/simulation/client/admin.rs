@@ -10,6 +10,7 @@ use raftsman_types::{BrokerEpoch, BrokerId};
 
 use super::ClientContext;
 use super::links::{Heard, Links};
+use crate::simulation::Scenario;
 use crate::simulation::event::{ClientRequest, ClientResponse, ClientTimer, ConnectionId, EndEvent, Event};
 
 const TIMEOUT: Duration = Duration::from_millis(6000);
@@ -25,13 +26,23 @@ pub(in crate::simulation) struct Admin {
     churns: bool,
     /// Whether `durability` may change, too.
     written: bool,
+    min_insync_least: i32,
     asked: Option<u64>,
 }
 
 impl Admin {
     /// `topics` are names, partitions and `min.insync.replicas`.
-    pub fn new(id: i32, brokers: i32, topics: Vec<(Arc<str>, i32, i32)>, churns: bool, written: bool) -> Admin {
-        Admin { id, brokers, links: Links::new(id, brokers), topics, churns, written, asked: None }
+    pub fn new(id: i32, topics: Vec<(Arc<str>, i32, i32)>, scenario: &Scenario) -> Admin {
+        Admin {
+            id,
+            brokers: scenario.brokers,
+            links: Links::new(id, scenario.brokers),
+            topics,
+            churns: scenario.administers,
+            written: scenario.written,
+            min_insync_least: scenario.min_insync_least(),
+            asked: None,
+        }
     }
 
     pub fn is_done(&self) -> bool {
@@ -105,15 +116,19 @@ impl Admin {
                 Some(configure(ConfigResource::topic(name), "durability", value))
             }
             3 => {
-                let value = (1 + context.fabric.between(0, 3)).to_string();
+                let value = self.min_insync(context);
                 Some(configure(ConfigResource::cluster(), "min.insync.replicas", &value))
             }
             _ if partitions > 0 => {
-                let value = (1 + context.fabric.between(0, 3)).to_string();
+                let value = self.min_insync(context);
                 Some(configure(ConfigResource::topic(name), "min.insync.replicas", &value))
             }
             _ => None,
         }
+    }
+
+    fn min_insync(&self, context: &mut ClientContext<'_>) -> String {
+        (1 + context.fabric.between(0, 3) as i32).max(self.min_insync_least).to_string()
     }
 }
 

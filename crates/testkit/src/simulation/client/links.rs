@@ -18,6 +18,8 @@ pub(super) struct Links {
     /// Which broker each open request went to.
     asked: BTreeMap<u64, i32>,
     pub view: ClusterView,
+    /// The newest leader that was ever told of each partition.
+    leaders: BTreeMap<TopicIdPartition, (LeaderEpoch, Option<BrokerId>)>,
     metadata: Option<u64>,
 }
 
@@ -43,6 +45,7 @@ impl Links {
             connections: BTreeMap::new(),
             asked: BTreeMap::new(),
             view: ClusterView::default(),
+            leaders: BTreeMap::new(),
             metadata: None,
         }
     }
@@ -115,13 +118,30 @@ impl Links {
                     return Heard::Nothing;
                 }
                 if let ClientResponse::Metadata(view) = response {
-                    self.view = *view;
+                    self.take_view(*view);
                     return Heard::GoOn;
                 }
                 Heard::Answer { correlation, response }
             }
             EndEvent::Frame(_) => Heard::Nothing,
         }
+    }
+
+    /// A broker that lags may still name a leader of an older epoch. Clients that know a newer one keep to it (KIP-320; librdkafka,
+    /// Java): the old one, as long as it does not know better, would tell them that their offset is out of range.
+    fn take_view(&mut self, mut view: ClusterView) {
+        for (_, topic_id, partitions) in &mut view.topics {
+            for (partition, leader, epoch) in partitions {
+                let at = TopicIdPartition { topic_id: *topic_id, partition: *partition };
+                let newest = self.leaders.entry(at).or_insert((*epoch, *leader));
+                if *epoch >= newest.0 {
+                    *newest = (*epoch, *leader);
+                } else {
+                    (*epoch, *leader) = *newest;
+                }
+            }
+        }
+        self.view = view;
     }
 
     /// A request was waited for long enough: the connection is given up, as librdkafka does. The requests lost with it.

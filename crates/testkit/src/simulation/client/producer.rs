@@ -134,6 +134,7 @@ impl Producer {
     }
 
     fn give_up_sent(&mut self, context: &mut ClientContext<'_>, also: impl Fn(&Batch) -> bool) {
+        let first_sequence = self.queue.front().map_or(self.next_sequence, |batch| batch.sequence);
         let (kept, ended): (VecDeque<Batch>, VecDeque<Batch>) =
             self.queue.drain(..).partition(|batch| !batch.was_sent && !also(batch));
         let any_sent = ended.iter().any(|batch| batch.was_sent);
@@ -145,14 +146,8 @@ impl Producer {
         if any_sent && self.setup.idempotent {
             (self.producer_id, self.is_known) = (None, false);
         }
-        self.number_anew();
-    }
-
-    fn number_anew(&mut self) {
-        if self.producer_id.is_some() {
-            return;
-        }
-        self.next_sequence = 0;
+        // Nothing of what is kept was sent: it follows on what the log may have, without a gap.
+        self.next_sequence = if self.producer_id.is_none() { 0 } else { first_sequence };
         for batch in &mut self.queue {
             batch.sequence = self.next_sequence;
             self.next_sequence += batch.count as i32;

@@ -15,10 +15,10 @@ pub(super) struct MetadataLogMatching {
 
 impl MetadataLogMatching {
     /// The image before, if this is the first time that this version is seen.
-    pub fn check(&mut self, who: &str, image: &MetadataImage) -> Result<Option<MetadataImage>, Violation> {
+    pub fn check(&mut self, node: i32, image: &MetadataImage) -> Result<Option<MetadataImage>, Violation> {
         if let Some(seen) = self.images.get(&image.version) {
             if seen != image {
-                let what = format!("{who} has another image of version {}", image.version);
+                let what = format!("controller {node} has another image of version {}", image.version);
                 return Err(Violation::new("MetadataLogMatching", what));
             }
             return Ok(None);

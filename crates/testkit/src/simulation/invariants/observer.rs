@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use raftsman_broker::replica::stepped::{ReplicaInspection, SteppedReplicas};
 use raftsman_metadata::{Durability, MetadataImage};
 use raftsman_records::split_batches;
-use raftsman_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicIdPartition};
+use raftsman_types::{BrokerEpoch, LeaderEpoch, Offset, TopicIdPartition};
 
 use super::election_safety::ElectionSafety;
 use super::log_matching::LogMatching;
@@ -29,8 +29,10 @@ struct Seen {
 pub(in crate::simulation) struct Observer {
     pub truth: Truth,
     replicas: BTreeMap<(i32, TopicIdPartition), Seen>,
-    /// The broker epoch that each running broker acts under.
-    broker_epochs: BTreeMap<i32, BrokerEpoch>,
+    /// The version of the image that each running controller has.
+    versions: BTreeMap<i32, u64>,
+    /// Who lost power and did not register since.
+    without_power: BTreeSet<i32>,
     newest_leader_epochs: BTreeMap<TopicIdPartition, LeaderEpoch>,
     matching: LogMatching,
     metadata: MetadataLogMatching,
@@ -41,7 +43,12 @@ impl Observer {
     /// A process is gone: what comes back after it is looked at anew.
     pub fn process_ended(&mut self, node: i32) {
         self.replicas.retain(|(of, _), _| *of != node);
-        self.broker_epochs.remove(&node);
+        self.versions.remove(&node);
+    }
+
+    /// A node lost power: nobody else can know before it registers again.
+    pub fn lost_power(&mut self, node: i32) {
+        self.without_power.insert(node);
     }
 
     /// The newest image that any controller has applied.
@@ -49,12 +56,13 @@ impl Observer {
         self.metadata.newest().cloned().unwrap_or_default()
     }
 
-    /// A controller or broker has this image.
-    pub fn image_seen(&mut self, who: &str, image: &MetadataImage) -> Checked {
-        if image.version == 0 {
+    /// A controller may have changed. An image of one version is the same as long as its controller runs: each is looked at once.
+    pub fn controller_stepped(&mut self, node: i32, standing: RaftStanding, image: &MetadataImage) -> Checked {
+        self.elections.check(node, standing)?;
+        if image.version == 0 || self.versions.insert(node, image.version) == Some(image.version) {
             return Ok(());
         }
-        if let Some(before) = self.metadata.check(who, image)? {
+        if let Some(before) = self.metadata.check(node, image)? {
             image_rules::check(&before, image)?;
             let ats: Vec<TopicIdPartition> = self.truth.partitions().map(|(at, _)| *at).collect();
             for at in ats {
@@ -64,14 +72,11 @@ impl Observer {
         Ok(())
     }
 
-    /// A controller may have changed.
-    pub fn controller_stepped(&mut self, node: i32, standing: RaftStanding) -> Checked {
-        self.elections.check(node, standing)
-    }
-
     /// A broker may have changed.
     pub fn broker_stepped(&mut self, node: i32, replicas: &SteppedReplicas) -> Checked {
-        self.broker_epochs.insert(node, replicas.broker_epoch());
+        if !self.without_power.is_empty() && replicas.broker_epoch() != BrokerEpoch::NONE {
+            self.without_power.remove(&node);
+        }
         for at in replicas.manager().partitions() {
             let Some(now) = replicas.inspect(at) else { continue };
             let before = self.replicas.get(&(node, at));
@@ -160,10 +165,10 @@ impl Observer {
         let Some(image) = self.metadata.newest() else { return Ok(()) };
         let Some(state) = image.partition(at) else { return Ok(()) };
         let end_of = |node: i32| {
-            // What is only written may be lost with the power: then the new registration takes the replica out.
-            let registered = self.broker_epochs.get(&node).copied() == image.broker_epoch(BrokerId(node));
-            let counts = registered || state.durability == Durability::Flushed;
-            self.replicas.get(&(node, at)).filter(|_| counts).map(|seen| seen.inspection.log_end_offset)
+            // What was only written is lost with the power. The controllers learn of it when the broker registers again, and take
+            // the replica out in the same entry: until then it only seems to be a candidate.
+            let seems = state.durability == Durability::Written && self.without_power.contains(&node);
+            self.replicas.get(&(node, at)).filter(|_| !seems).map(|seen| seen.inspection.log_end_offset)
         };
         candidate_completeness::check(at, state, self.truth.partition(at).end(), end_of)
     }
