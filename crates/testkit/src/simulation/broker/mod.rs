@@ -103,8 +103,6 @@ impl BrokerProcess {
             // On every other node all writes wait for the flush.
             defer_from_bytes: if setup.node % 2 == 0 { 0 } else { 1 << 20 },
             credit_bytes: 4000,
-            // One after the other: which of two threads comes first would not follow from the seed.
-            recovery_threads: 1,
             ..ReplicaConfig::new(BrokerId(setup.node))
         };
         let clock: Arc<dyn Clock> = Arc::clone(&setup.clock) as Arc<dyn Clock>;
