@@ -23,6 +23,14 @@ fn a_follower_without_news_learns_the_watermark() {
     check(38);
 }
 
+/// The simulator's own: a commit that a disk failed in the same step as was not seen, and power cuts struck the last replica of
+/// two that must be in sync after the other's disk had failed.
+#[test]
+fn commits_beside_a_failing_disk_are_seen_and_the_last_replica_keeps_its_power() {
+    check(410);
+    check(2_001_889);
+}
+
 /// A leader that had been cut off was fenced, came back and served by the metadata it still had: producers were told of gaps
 /// (`docs/decisions/2026-11-21-stale-leaders.md`).
 #[test]

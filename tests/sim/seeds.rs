@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use raftsman_testkit::simulation::{Report, Scenario, run};
 
 /// How many seeds this test goes through, on all processors; `cargo xtask sim` goes through as many as it is told.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 500;
 
 fn check(seed: u64) -> Report {
     let report = run(&Scenario::from_seed(seed), false);

@@ -163,6 +163,7 @@ impl World {
             node.life += 1;
             node.backlog = None;
         }
+        self.failing_disks.remove(&id);
         self.fabric.network.paused.remove(&id);
         self.fabric.process_ended(id, kernel_lives);
         self.observer.process_ended(id);
@@ -190,9 +191,22 @@ impl World {
     }
 
     /// With `durability=written` as many as `min.insync.replicas` power cuts lose data, and may: one node can have them, for it
-    /// is 2 at least (see `Scenario::min_insync_least`).
+    /// is 2 at least (see `Scenario::min_insync_least`). It must not be the last, either, after disks of the others failed.
     pub(super) fn may_cut_power(&self, id: i32) -> bool {
-        !self.scenario.written || self.power_cuts.is_empty() || self.power_cuts.contains(&id)
+        let is_first = self.power_cuts.iter().all(|cut| *cut == id);
+        let others_are_well = self.failing_disks.iter().all(|failing| *failing == id);
+        !self.scenario.written || is_first && others_are_well && self.others_may_lead(id)
+    }
+
+    /// Whether every partition of a node has somebody else who may lead it.
+    fn others_may_lead(&self, id: i32) -> bool {
+        let me = raftsman_types::BrokerId(id);
+        self.observer
+            .image()
+            .topics
+            .values()
+            .flat_map(|topic| topic.partitions.values())
+            .all(|state| !state.has_replica(me) || state.isr.iter().chain(&state.elr).any(|member| *member != me))
     }
 
     /// Whether every partition has somebody else who may lead, whose disk is not wiped either: losing all of them loses
@@ -204,12 +218,7 @@ impl World {
         if self.scenario.written || self.wiped.iter().any(|wiped| *wiped != id) {
             return false;
         }
-        let me = raftsman_types::BrokerId(id);
-        image
-            .topics
-            .values()
-            .flat_map(|topic| topic.partitions.values())
-            .all(|state| !state.has_replica(me) || state.isr.iter().chain(&state.elr).any(|member| *member != me))
+        self.others_may_lead(id)
     }
 
     /// The broker's log directory is empty when it starts again.
@@ -251,6 +260,7 @@ impl World {
     pub(super) fn inject(&mut self, id: i32, plan: FaultPlan) {
         if let Some(node) = self.nodes.get_mut(&id) {
             node.log_disk.inject(plan);
+            self.failing_disks.insert(id);
         }
     }
 

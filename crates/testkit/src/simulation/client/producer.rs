@@ -272,7 +272,7 @@ impl Producer {
                 let Some(batch) = self.queue.remove(index) else { return Ok(()) };
                 let Some(at) = self.at else { return Ok(()) };
                 self.note(&batch, Outcome::Acked { all: self.setup.acks == Acks::All }, context);
-                if self.setup.acks == Acks::All && context.observer.truth.partition(at).end() <= last_offset {
+                if self.setup.acks == Acks::All && context.observer.committed_end(at) <= last_offset {
                     let what = format!("{at}: {base_offset}..={last_offset} of producer {}", self.setup.id);
                     return Err(Violation::new("acks=all is answered after the commit", what));
                 }

@@ -1,19 +1,18 @@
-use raftsman_broker::replica::stepped::ReplicaInspection;
 use raftsman_types::{Offset, TopicIdPartition};
 
 use super::{BatchMark, Checked, PartitionTruth, Violation};
 
-/// LeaderCompleteness: the leader of the newest epoch has everything that was ever committed.
+/// LeaderCompleteness: the leader of the newest epoch, whose log ends at `end`, has everything that was ever committed.
 pub(super) fn check(
     node: i32,
     at: TopicIdPartition,
-    replica: &ReplicaInspection,
+    end: Offset,
+    committed: Offset,
     batches: &[BatchMark],
     truth: &PartitionTruth,
 ) -> Checked {
-    if replica.log_end_offset < truth.end() {
-        let what =
-            format!("{at}: leader {node} ends at {}, committed is up to {}", replica.log_end_offset, truth.end());
+    if end < committed {
+        let what = format!("{at}: leader {node} ends at {end}, committed is up to {committed}");
         return Err(Violation::new("LeaderCompleteness", what));
     }
     agree("LeaderCompleteness", node, at, batches, truth, 0, truth.end())

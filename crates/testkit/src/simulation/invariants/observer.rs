@@ -34,6 +34,8 @@ pub(in crate::simulation) struct Observer {
     /// Who lost power and did not register since.
     without_power: BTreeSet<i32>,
     newest_leader_epochs: BTreeMap<TopicIdPartition, LeaderEpoch>,
+    /// Up to where leaders had committed whose disk failed in the same step: it could not be read there.
+    unread_commits: BTreeMap<TopicIdPartition, Offset>,
     matching: LogMatching,
     metadata: MetadataLogMatching,
     elections: ElectionSafety,
@@ -49,6 +51,12 @@ impl Observer {
     /// A node lost power: nobody else can know before it registers again.
     pub fn lost_power(&mut self, node: i32) {
         self.without_power.insert(node);
+    }
+
+    /// Up to where a partition is committed.
+    pub fn committed_end(&self, at: TopicIdPartition) -> Offset {
+        let unread = self.unread_commits.get(&at).copied().unwrap_or_default();
+        self.truth.partition(at).end().max(unread)
     }
 
     /// The newest image that any controller has applied.
@@ -99,6 +107,9 @@ impl Observer {
         if now.is_offline {
             // Nobody reads it before it is opened anew.
             self.replicas.remove(&(node, at));
+            if now.leader.is_some() && now.high_watermark > self.committed_end(at) {
+                self.unread_commits.insert(at, now.high_watermark);
+            }
             return Ok(());
         }
         let mut seen = match self.replicas.remove(&(node, at)) {
@@ -118,7 +129,8 @@ impl Observer {
         seen.inspection = now;
         self.committed_by(node, at, &seen, replicas, checked_to, chunks)?;
         if new_leader {
-            leader_completeness::check(node, at, &seen.inspection, &seen.batches, self.truth.partition(at))?;
+            let (end, committed) = (seen.inspection.log_end_offset, self.committed_end(at));
+            leader_completeness::check(node, at, end, committed, &seen.batches, self.truth.partition(at))?;
         }
         if let (Some(leader), Some(state)) =
             (&seen.inspection.leader, self.metadata.newest().and_then(|image| image.partition(at)))
@@ -147,9 +159,10 @@ impl Observer {
         if high_watermark <= end {
             return Ok(());
         }
-        if seen.inspection.leader.is_none() {
+        let committed = self.unread_commits.get(&at).copied().unwrap_or_default().max(end);
+        if seen.inspection.leader.is_none() && high_watermark > committed {
             let what =
-                format!("{at}: follower {node} holds {high_watermark} for committed, and no leader beyond {end}");
+                format!("{at}: follower {node} holds {high_watermark} for committed, and no leader beyond {committed}");
             return Err(Violation::new("followers learn of commits", what));
         }
         let first = seen.batches.partition_point(|batch| batch.last < end);
