@@ -31,6 +31,12 @@ fn commits_beside_a_failing_disk_are_seen_and_the_last_replica_keeps_its_power()
     check(2_001_889);
 }
 
+/// The simulator's own: a producer went more than the five batches that brokers remember beyond one it had to repeat.
+#[test]
+fn a_producer_stays_within_what_brokers_remember() {
+    check(2_014_321);
+}
+
 /// A leader that had been cut off was fenced, came back and served by the metadata it still had: producers were told of gaps
 /// (`docs/decisions/2026-11-21-stale-leaders.md`).
 #[test]

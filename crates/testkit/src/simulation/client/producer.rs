@@ -16,6 +16,8 @@ use crate::simulation::time::SimTime;
 
 const QUEUE_MAX: usize = 10;
 const RECORDS_MAX: u64 = 4;
+/// A broker remembers so many batches of a producer (KIP-98): what is repeated must be among them.
+const REMEMBERED_BATCHES: u64 = 5;
 
 /// What a producer does.
 #[derive(Debug, Clone)]
@@ -46,11 +48,14 @@ pub(in crate::simulation) struct Producer {
     asked_for_id: Option<u64>,
     next_sequence: i32,
     next_value: u64,
+    next_number: u64,
     queue: VecDeque<Batch>,
 }
 
 #[derive(Debug)]
 struct Batch {
+    /// Which batch of its producer it is.
+    number: u64,
     sequence: i32,
     first_value: u64,
     count: u64,
@@ -69,6 +74,7 @@ impl Producer {
             is_known: false,
             asked_for_id: None,
             next_sequence: 0,
+            next_number: 0,
             next_value: 0,
             queue: VecDeque::new(),
         }
@@ -119,10 +125,11 @@ impl Producer {
         }
         let count = 1 + context.fabric.between(0, RECORDS_MAX);
         let expires = context.fabric.now() + self.setup.delivery_timeout;
-        let (sequence, first_value) = (self.next_sequence, self.next_value);
+        let (number, sequence, first_value) = (self.next_number, self.next_sequence, self.next_value);
+        self.next_number += 1;
         self.next_sequence += count as i32;
         self.next_value += count;
-        self.queue.push_back(Batch { sequence, first_value, count, expires, in_flight: None, was_sent: false });
+        self.queue.push_back(Batch { number, sequence, first_value, count, expires, in_flight: None, was_sent: false });
     }
 
     /// Batches whose time is up are given up; what else was sent under the same producer id is as unknown as they are.
@@ -191,7 +198,11 @@ impl Producer {
         if retries && in_flight > 0 {
             return;
         }
+        let unresolved = self.queue.front().map_or(0, |batch| batch.number);
         for index in 0..self.queue.len() {
+            if self.setup.idempotent && self.queue[index].number >= unresolved + REMEMBERED_BATCHES {
+                break;
+            }
             let in_flight = self.queue.iter().filter(|batch| batch.in_flight.is_some()).count();
             if self.queue[index].in_flight.is_some() {
                 continue;
