@@ -20,7 +20,7 @@ mod wait;
 
 pub use binary::{raftsman_binary, use_raftsman_binary};
 pub use clients::{install_client, installed_clients, python};
-pub use load::{Load, LoadOptions, LoadReport};
+pub use load::{Load, LoadOptions, LoadReport, key_of};
 pub use log_reader::read_log;
 pub use node_clock::NodeClock;
 pub use node_network::NodeNetwork;

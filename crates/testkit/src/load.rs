@@ -27,6 +27,8 @@ pub struct LoadOptions {
     pub on_the_way_max: usize,
     /// How long each record is made, in bytes, by blanks behind its name.
     pub value_bytes: usize,
+    /// How many keys the records of a partition take in turn ([`key_of`]); none have a key if 0.
+    pub keys: usize,
     /// How the clients connect.
     pub client: ClientOptions,
     /// How the producers send; idempotent with acks=all unless changed.
@@ -41,6 +43,7 @@ impl LoadOptions {
             partitions,
             on_the_way_max: 50,
             value_bytes: 0,
+            keys: 0,
             client: ClientOptions::default(),
             producer: ProducerOptions::default(),
         }
@@ -104,27 +107,47 @@ impl Load {
         crate::wait_until(&format!("{more} acks"), at_most, || self.acks() >= goal);
     }
 
-    /// Ends the writers once all they sent is acknowledged or given up, and reads back every record of the topic, in
-    /// the order of offsets.
+    /// Ends the writers once all they sent is acknowledged or given up.
     ///
     /// # Panics
-    /// When a writer panicked, or the topic cannot be read.
-    pub fn stop_and_read(self) -> (LoadReport, Vec<Found>) {
+    /// When a writer panicked.
+    pub fn stop(mut self) -> LoadReport {
+        self.end()
+    }
+
+    fn end(&mut self) -> LoadReport {
         self.shared.stop.store(true, Ordering::Relaxed);
-        for writer in self.writers {
+        for writer in self.writers.drain(..) {
             self.runtime.block_on(writer).expect("a writer ends well");
         }
         let take =
             |lines: &Mutex<Vec<String>>| std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
-        let report = LoadReport {
+        LoadReport {
             history: self.shared.history.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             given_up: take(&self.shared.given_up),
             longest_wait: *self.shared.longest_wait.lock().unwrap_or_else(PoisonError::into_inner),
-        };
+        }
+    }
+
+    /// [Ends](Load::stop) the writers, and reads back every record of the topic, in the order of offsets.
+    ///
+    /// # Panics
+    /// When a writer panicked, or the topic cannot be read.
+    pub fn stop_and_read(mut self) -> (LoadReport, Vec<Found>) {
+        let report = self.end();
         let reading = read_all(&self.bootstrap, &self.options, &report.history);
         let found = self.runtime.block_on(reading);
         (report, found)
     }
+}
+
+/// The key that a load with so many keys gives a record of this name.
+///
+/// # Panics
+/// When no load has given a record that name.
+pub fn key_of(name: &str, keys: usize) -> usize {
+    let number = name.split_once('-').and_then(|(_, number)| number.parse::<usize>().ok());
+    number.expect("a load's records are named by partition and number") % keys
 }
 
 /// Writes numbered records to one partition, some of them on the way at any time, and notes the acks in order.
@@ -143,6 +166,7 @@ async fn write_until_stopped(bootstrap: String, partition: i32, options: LoadOpt
             let record = ProducerRecord {
                 topic: options.topic.as_str().into(),
                 partition: Some(partition),
+                key: (options.keys > 0).then(|| key_of(&name, options.keys).to_string().into()),
                 value: Some(value.into()),
                 ..Default::default()
             };

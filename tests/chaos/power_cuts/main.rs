@@ -8,6 +8,8 @@
 //! RAFTSMAN_POWER_CUT_TRIALS=200 cargo test -p raftsman-tests --test power_cuts -- --nocapture one_node
 //! ```
 
+mod leftovers;
+mod living;
 mod metadata_store;
 mod rig;
 mod trials;

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -6,6 +6,8 @@ use raftsman_client::{Client, ClientOptions, NewTopic};
 use raftsman_testkit::power::{Boot, LoopDisk, Shelf, freeze};
 use raftsman_testkit::{ClusterOptions, ProcessCluster, wait_until};
 use tokio::runtime::Runtime;
+
+use super::leftovers::Leftovers;
 
 const DISK_BYTES: u64 = 512 << 20;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,6 +31,9 @@ impl Rig {
             // Small, so that cuts hit rolled segments, checkpoints and the files beside the log as well.
             ("log.segment.bytes", "1048576"),
             ("offsets.topic.num.partitions", "3"),
+            // Cleaner and retention are at work all the time.
+            ("log.cleaner.backoff.ms", "20"),
+            ("log.retention.check.interval.ms", "50"),
         ];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         let mut cluster = ProcessCluster::prepare(&ClusterOptions { settings, ..Default::default() });
@@ -56,18 +61,27 @@ impl Rig {
         nodes.iter().for_each(|at| self.cluster.nodes[*at].kill());
     }
 
-    /// Power is back: the machines boot anew, and their nodes start.
-    pub fn power_on(&mut self, nodes: &[usize]) {
+    /// Power is back: the machines boot anew, and their nodes start. What their disks were found with in between.
+    pub fn power_on(&mut self, nodes: &[usize]) -> Leftovers {
+        let mut leftovers = Leftovers::default();
         for at in nodes {
             self.disks[*at].power_on();
+            leftovers.count(&self.data_of(*at));
             Boot::new(self.shelf.outside()).carries(&mut self.cluster.nodes[*at]);
             self.cluster.nodes[*at].start();
         }
         self.cluster.wait_until_listening(PATIENCE);
+        leftovers
     }
 
-    pub fn create_topic(&self, name: &str, partitions: i32) {
-        let topic = NewTopic { name: name.to_owned(), partitions: Some(partitions), ..Default::default() };
+    /// The log directory of a node, by its place in the cluster.
+    pub fn data_of(&self, at: usize) -> PathBuf {
+        self.disks[at].path().join("data")
+    }
+
+    pub fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+        let configs = configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let topic = NewTopic { name: name.to_owned(), partitions: Some(partitions), configs, ..Default::default() };
         let created = self.runtime.block_on(async { self.client().await?.create_topic(&topic, false).await });
         created.expect("a topic can be created");
     }

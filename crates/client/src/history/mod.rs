@@ -81,6 +81,17 @@ impl History {
         self.acked == 0
     }
 
+    /// The acknowledged records of each partition in the order they were sent in: partition, name, and the offset where
+    /// the broker said one.
+    pub fn acked(&self) -> impl Iterator<Item = (i32, &str, Option<i64>)> {
+        self.sent.iter().flat_map(|(partition, records)| {
+            records.iter().filter_map(|(name, outcome)| match outcome {
+                Outcome::Acked(offset) => Some((*partition, name.as_str(), *offset)),
+                Outcome::Unknown | Outcome::Refused => None,
+            })
+        })
+    }
+
     /// How many records were sent.
     pub fn sent(&self) -> usize {
         self.sent.values().map(Vec::len).sum()
