@@ -8,6 +8,7 @@ use raftsman_testkit::simulation::{Report, Scenario, run, shrink};
 
 const USAGE: &str = "cargo xtask sim
   --seeds N [--from S] [--jobs J]   runs N seeds from S (0) on J threads (1)
+      [--until-failure]             no more of them after the first that breaks a rule
   --seed X [--trace]                runs one seed; --trace prints what happens
   --scenario \"seed=X ...\" [--trace] runs a scenario as printed here
   --shrink X                        looks for a smaller scenario that breaks the same rule";
@@ -49,7 +50,8 @@ fn chore(arguments: &[String]) -> Result<bool, String> {
         return Ok(one(&small, false));
     }
     let seeds = number("--seeds")?.ok_or("say which seeds")?;
-    Ok(many(number("--from")?.unwrap_or(0), seeds, number("--jobs")?.unwrap_or(1)))
+    let stops = arguments.iter().any(|argument| argument == "--until-failure");
+    Ok(many(number("--from")?.unwrap_or(0), seeds, number("--jobs")?.unwrap_or(1), stops))
 }
 
 fn one(scenario: &Scenario, shows: bool) -> bool {
@@ -63,7 +65,7 @@ fn one(scenario: &Scenario, shows: bool) -> bool {
     violation.is_none()
 }
 
-fn many(from: u64, seeds: u64, jobs: u64) -> bool {
+fn many(from: u64, seeds: u64, jobs: u64, stops: bool) -> bool {
     let (next, failed, acked) = (AtomicU64::new(from), AtomicU64::new(0), AtomicU64::new(0));
     let (events, faults) = (AtomicU64::new(0), AtomicU64::new(0));
     let began = Instant::now();
@@ -74,7 +76,7 @@ fn many(from: u64, seeds: u64, jobs: u64) -> bool {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + seeds {
+                    if seed >= from + seeds || stops && failed.load(Ordering::Relaxed) > 0 {
                         return;
                     }
                     let report = run(&Scenario::from_seed(seed), false);

@@ -31,6 +31,14 @@ fn commits_beside_a_failing_disk_are_seen_and_the_last_replica_keeps_its_power()
     check(2_001_889);
 }
 
+/// The simulator's own: what was read of a leader whose disk failed in the same step, and a disk that failed before the
+/// replica that had lost power, with what was only written, was back.
+#[test]
+fn commits_beside_a_failing_disk_are_read_and_disks_wait_for_who_lost_power() {
+    check(2_040_187);
+    check(2_041_940);
+}
+
 /// The simulator's own: a producer went more than the five batches that brokers remember beyond one it had to repeat.
 #[test]
 fn a_producer_stays_within_what_brokers_remember() {

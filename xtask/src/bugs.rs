@@ -27,11 +27,19 @@ enum Outcome {
     Missed,
 }
 
-/// Plants the named bugs, or all. `--list` only names them.
+/// Plants the named bugs, or all. `--list` only names them. `--sim N` asks the simulator instead of the tests: how many seeds
+/// it takes, at most `N`. There a bug that is not seen is no failure, for the simulator does not run all that is shipped.
 ///
 /// # Errors
 /// Names the bugs that were not caught, and patches that fit the sources no longer.
 pub fn run(arguments: &[String]) -> Result<(), String> {
+    let (seeds, arguments) = match arguments {
+        [flag, number, names @ ..] if flag == "--sim" => {
+            let wanted = || format!("--sim {number}: a number of seeds is wanted");
+            (Some(number.parse::<u64>().map_err(|_| wanted())?), names)
+        }
+        names => (None, names),
+    };
     let mut bugs = read_all()?;
     if arguments == ["--list"] {
         bugs.iter().for_each(|bug| println!("{:<36} {}", bug.name, bug.what));
@@ -41,9 +49,17 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         return Err(format!("tests/bugs has no {unknown}.patch; `cargo xtask bugs --list` names what it has"));
     }
     bugs.retain(|bug| arguments.is_empty() || arguments.contains(&bug.name));
+    match seeds {
+        Some(seeds) => simulate(&bugs, seeds),
+        None => test(&bugs),
+    }
+}
+
+/// Runs the tests that should notice each bug.
+fn test(bugs: &[Bug]) -> Result<(), String> {
     let mut failures = Vec::new();
     println!("{:<36} {:>7} {:>6}  noticed by", "bug", "runs", "s");
-    for bug in &bugs {
+    for bug in bugs {
         let copy = fresh_copy()?;
         apply(&copy, &bug.patch)?;
         for catcher in &bug.catchers {
@@ -138,15 +154,47 @@ fn apply(copy: &Path, patch: &Path) -> Result<(), String> {
     }
 }
 
+/// Runs seeds of the simulator against each bug.
+fn simulate(bugs: &[Bug], seeds: u64) -> Result<(), String> {
+    println!("{:<36} {:>7} {:>6}  rule it breaks", "bug", "seeds", "s");
+    let (count, jobs) = (seeds.to_string(), std::thread::available_parallelism().map_or(1, usize::from).to_string());
+    for bug in bugs {
+        let copy = fresh_copy()?;
+        apply(&copy, &bug.patch)?;
+        let simulator = ["--profile", "sim", "-p", "raftsman-tests", "--example", "sim"];
+        let built = cargo(&copy, "build").args(simulator).output().map_err(|error| error.to_string())?;
+        if !built.status.success() {
+            return Err(format!("{} does not compile:\n{}", bug.name, String::from_utf8_lossy(&built.stderr)));
+        }
+        let began = Instant::now();
+        let run = ["--quiet", "--", "--until-failure", "--seeds", &count, "--jobs", &jobs];
+        let output = cargo(&copy, "run").args(simulator).args(run).output().map_err(|error| error.to_string())?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let found = printed.lines().filter_map(|line| line.strip_prefix("seed ")?.split_once(": "));
+        let found = found.filter_map(|(seed, rule)| Some((seed.parse::<u64>().ok()?, rule))).min();
+        let seconds = began.elapsed().as_secs_f64();
+        match found {
+            Some((seed, rule)) => println!("{:<36} {:>7} {seconds:>6.0}  {rule}", bug.name, seed + 1),
+            None if output.status.success() => println!("{:<36} {:>7} {seconds:>6.0}", bug.name, format!(">{seeds}")),
+            None => return Err(format!("{}: {}", bug.name, String::from_utf8_lossy(&output.stderr))),
+        }
+    }
+    Ok(())
+}
+
+/// A cargo command in the copy, with a target directory of its own.
+fn cargo(copy: &Path, what: &str) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(copy).env("CARGO_TARGET_DIR", target().join("bugs/target")).arg(what);
+    // Nobody looks into these programs: without what debuggers need they are built faster.
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_SIM_INCREMENTAL", "true");
+    command.env_remove("CARGO_MANIFEST_DIR");
+    command
+}
+
 fn try_catch(copy: &Path, catcher: &str) -> Result<Outcome, String> {
     let words: Vec<&str> = catcher.split_whitespace().collect();
-    let cargo = || {
-        let mut command = Command::new("cargo");
-        command.current_dir(copy).env("CARGO_TARGET_DIR", target().join("bugs/target")).arg("test");
-        // Nobody looks into these programs: without what debuggers need they are built faster.
-        command.env("CARGO_PROFILE_DEV_DEBUG", "0").env_remove("CARGO_MANIFEST_DIR");
-        command
-    };
+    let cargo = || cargo(copy, "test");
     let before_filter: Vec<&str> = words.iter().copied().take_while(|word| *word != "--").collect();
     let built = cargo().args(&before_filter).arg("--no-run").output().map_err(|error| error.to_string())?;
     if !built.status.success() {

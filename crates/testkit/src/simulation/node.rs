@@ -163,7 +163,6 @@ impl World {
             node.life += 1;
             node.backlog = None;
         }
-        self.failing_disks.remove(&id);
         self.fabric.network.paused.remove(&id);
         self.fabric.process_ended(id, kernel_lives);
         self.observer.process_ended(id);
@@ -192,9 +191,16 @@ impl World {
 
     /// With `durability=written` as many as `min.insync.replicas` power cuts lose data, and may: one node can have them, for it
     /// is 2 at least (see `Scenario::min_insync_least`). It must not be the last, either, after disks of the others failed.
-    pub(super) fn may_cut_power(&self, id: i32) -> bool {
+    pub(super) fn may_cut_power(&mut self, id: i32) -> bool {
         let is_first = self.power_cuts.iter().all(|cut| *cut == id);
-        let others_are_well = self.failing_disks.iter().all(|failing| *failing == id);
+        let image = self.observer.image();
+        let nodes = &self.nodes;
+        self.failing_disks.retain(|failing, life| {
+            let node = nodes.get(failing);
+            node.is_some_and(|node| node.life == *life)
+                || !has_recovered(node, raftsman_types::BrokerId(*failing), &image)
+        });
+        let others_are_well = self.failing_disks.keys().all(|failing| *failing == id);
         !self.scenario.written || is_first && others_are_well && self.others_may_lead(id)
     }
 
@@ -257,10 +263,21 @@ impl World {
         }
     }
 
+    /// With `durability=written` a disk must not fail while what its node has is all there is: until whoever lost power has
+    /// everything again.
+    fn may_fail_disk(&self, id: i32) -> bool {
+        let image = self.observer.image();
+        let is_whole = |cut: &i32| has_recovered(self.nodes.get(cut), raftsman_types::BrokerId(*cut), &image);
+        !self.scenario.written || self.power_cuts.iter().all(|cut| *cut == id || is_whole(cut))
+    }
+
     pub(super) fn inject(&mut self, id: i32, plan: FaultPlan) {
+        if !self.may_fail_disk(id) {
+            return;
+        }
         if let Some(node) = self.nodes.get_mut(&id) {
             node.log_disk.inject(plan);
-            self.failing_disks.insert(id);
+            self.failing_disks.insert(id, node.life);
         }
     }
 
@@ -307,11 +324,15 @@ impl World {
     }
 }
 
-/// Whether a broker runs with an empty directory that the cluster knows of, and has all replicas in it again.
+/// Whether a broker runs with a directory that the cluster knows of, and has all replicas in it again. The image may be
+/// older than what befell the broker, but not than the registration it runs under.
 fn has_recovered(node: Option<&Node>, id: raftsman_types::BrokerId, image: &raftsman_metadata::MetadataImage) -> bool {
     let Some(process) = node.and_then(|node| node.process.as_ref()) else { return false };
     let directory = process.broker.directory();
-    let knows_it = image.broker(id).is_some_and(|broker| broker.directories.contains(&directory));
+    let broker_epoch = process.broker.replicas().broker_epoch();
+    let knows_it = image
+        .broker(id)
+        .is_some_and(|broker| broker.broker_epoch == broker_epoch && broker.directories.contains(&directory));
     let mut replicas = image.topics.values().flat_map(|topic| topic.partitions.values()).filter(|p| p.has_replica(id));
     knows_it && replicas.all(|partition| partition.isr.contains(&id))
 }

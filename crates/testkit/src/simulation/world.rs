@@ -33,8 +33,8 @@ pub(super) struct World {
     pub faults_struck: u32,
     /// Nodes that lost power so far.
     pub power_cuts: BTreeSet<i32>,
-    /// Nodes whose running process has a log disk that fails, or will.
-    pub failing_disks: BTreeSet<i32>,
+    /// Nodes whose log disk fails, or will, in the given life, as long as it is not known that all is well since.
+    pub failing_disks: BTreeMap<i32, u64>,
     /// Nodes whose log directory was emptied and not filled again, as far as was looked.
     pub wiped: BTreeSet<i32>,
 }
@@ -52,7 +52,7 @@ impl World {
             calm: false,
             faults_struck: 0,
             power_cuts: BTreeSet::new(),
-            failing_disks: BTreeSet::new(),
+            failing_disks: BTreeMap::new(),
             wiped: BTreeSet::new(),
             scenario,
         };
