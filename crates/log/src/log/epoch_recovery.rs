@@ -1,5 +1,8 @@
 //! The leader epochs of a log that is opened: what the checkpoint file says, as far as the batches bear it out.
 
+use std::path::PathBuf;
+
+use raftsman_records::BatchHeader;
 use raftsman_types::Offset;
 
 use super::recovery::LoadedSegments;
@@ -7,6 +10,54 @@ use crate::epoch_cache::EpochCache;
 use crate::error::StorageError;
 use crate::place::Place;
 use crate::segment::{FindError, Segment};
+
+/// The batches that were checked, held against the file of the epochs. The epoch of a batch lies outside of its CRC.
+///
+/// A file that is older than the batches, as a power cut may leave it, is contradicted by all that were written since. So one
+/// batch alone, with others behind it that are of the epochs they should be, is not of the epoch it says, or the file names
+/// another beginning of an epoch than it did: damage, either way.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EpochDoubt {
+    contradictions: usize,
+    suspect: Option<Suspect>,
+    /// Whether a batch behind the suspect is of the epoch it should be.
+    is_confirmed: bool,
+}
+
+/// A batch that is not of the epoch it should be.
+#[derive(Debug, Clone)]
+pub(super) struct Suspect {
+    pub(super) segment: PathBuf,
+    pub(super) position: u64,
+    pub(super) base_offset: Offset,
+}
+
+impl EpochDoubt {
+    /// Takes in the next batch; `place` says where it is.
+    pub(super) fn note(&mut self, stored: &EpochCache, header: &BatchHeader, place: impl FnOnce() -> (PathBuf, u64)) {
+        let (first, last) = (stored.epoch_of(header.base_offset), stored.epoch_of(header.last_offset()));
+        match last {
+            None => return,
+            Some(said) if said == header.partition_leader_epoch => {
+                self.is_confirmed |= self.suspect.is_some();
+                return;
+            }
+            Some(_) => {}
+        }
+        // No epoch begins within a batch: then it is the file that is wrong, however many contradict it.
+        self.contradictions += if first.is_some() && first != last { 2 } else { 1 };
+        let base_offset = header.base_offset;
+        self.suspect.get_or_insert_with(|| {
+            let (segment, position) = place();
+            Suspect { segment, position, base_offset }
+        });
+    }
+
+    /// The batch that is damaged, or the file in its place.
+    pub(super) fn damaged(&self) -> Option<&Suspect> {
+        self.suspect.as_ref().filter(|_| self.contradictions == 1 && self.is_confirmed)
+    }
+}
 
 /// The epochs of the checkpoint file, with what the checked batches say in place of what it says about
 /// them. Only an epoch that wrote nothing stands in the file alone, and it is kept. A file that batches contradict is made anew
@@ -25,7 +76,9 @@ pub(super) fn restore_epochs(
     let mut epochs = match agreed {
         Ok(mut epochs) => {
             silent = epochs.latest().filter(|entry| entry.start_offset == end);
-            if loaded.epochs.iter().any(|(epoch, offset)| epochs.epoch_of(*offset) != Some(*epoch)) {
+            let batches_are_right = loaded.epoch_doubt.damaged().is_none();
+            if batches_are_right && loaded.epochs.iter().any(|(epoch, offset)| epochs.epoch_of(*offset) != Some(*epoch))
+            {
                 epochs.truncate_from_end(loaded.scanned_from.unwrap_or(end));
                 for &(epoch, offset) in &loaded.epochs {
                     epochs.assign(epoch, offset);

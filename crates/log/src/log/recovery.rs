@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
 use super::Recovery;
-use super::epoch_recovery::agrees_at;
+use super::epoch_recovery::{EpochDoubt, agrees_at};
 use super::partition_files::read_snapshot;
 use crate::config::LogConfig;
 use crate::epoch_cache::EpochCache;
@@ -32,6 +32,8 @@ struct Scan {
     end: WalkEnd,
     next_offset: Offset,
     epochs: Vec<(LeaderEpoch, Offset)>,
+    /// With that of the segments before.
+    epoch_doubt: EpochDoubt,
     is_transactional: bool,
 }
 
@@ -44,6 +46,8 @@ pub(super) struct LoadedSegments {
     pub(super) scanned_from: Option<Offset>,
     /// Leader epochs of the checked batches and where each begins.
     pub(super) epochs: Vec<(LeaderEpoch, Offset)>,
+    /// How the checked batches and the file of the epochs go together.
+    pub(super) epoch_doubt: EpochDoubt,
     /// Index files that were made anew and not synced.
     pub(super) side_files: Vec<PathBuf>,
     pub(super) recovery: Recovery,
@@ -68,9 +72,13 @@ impl SegmentLoader<'_> {
     fn load_all(&self, files: &BTreeMap<Offset, u64>) -> Result<LoadedSegments, LogError> {
         let mut loaded = LoadedSegments::default();
         let mut rest: Vec<(Offset, u64)> = files.iter().rev().map(|(base, length)| (*base, *length)).collect();
-        let mut cut = None;
+        let (mut cut, mut intruders) = (None, Vec::new());
         while let Some((base_offset, length)) = rest.pop() {
             if !loaded.segments.is_empty() && !self.continues(&loaded, base_offset)? {
+                if rest.iter().any(|(base, _)| *base == loaded.log_end_offset) {
+                    intruders.push((base_offset, length));
+                    continue;
+                }
                 rest.push((base_offset, length));
                 cut = Some(());
                 break;
@@ -85,6 +93,8 @@ impl SegmentLoader<'_> {
         if loaded.log_end_offset < self.recovery_point {
             return Err(self.damage(&loaded, "the log ends here".to_owned()));
         }
+        self.refuse_wrong_epoch(&loaded)?;
+        self.remove_intruders(&mut loaded, &intruders)?;
         if cut.is_some() {
             self.remove_behind_cut(&mut loaded, &rest)?;
         }
@@ -183,8 +193,15 @@ impl SegmentLoader<'_> {
         length: u64,
         next_base: Option<Offset>,
     ) -> Result<bool, LogError> {
-        let Scan { mut segment, end: WalkEnd { position, problem }, next_offset, epochs, is_transactional } =
-            self.scan(loaded, base_offset, length, next_base)?;
+        let Scan {
+            mut segment,
+            end: WalkEnd { position, problem },
+            next_offset,
+            epochs,
+            epoch_doubt,
+            is_transactional,
+        } = self.scan(loaded, base_offset, length, next_base)?;
+        loaded.epoch_doubt = epoch_doubt;
         for (epoch, offset) in epochs {
             if loaded.epochs.last().is_none_or(|(last, _)| *last != epoch) {
                 loaded.epochs.push((epoch, offset));
@@ -202,6 +219,7 @@ impl SegmentLoader<'_> {
                 loaded.segments.push(segment);
                 return Err(self.damage(loaded, problem.to_string()));
             }
+            self.refuse_wrong_epoch(loaded)?;
             tracing::info!(segment = %segment.path(self.place).display(), position, %problem, "cutting off a torn tail");
             segment.cut_tail(self.place, position)?;
             loaded.recovery.truncated_bytes += length - position;
@@ -233,12 +251,16 @@ impl SegmentLoader<'_> {
         let mut first_problem = None;
         loop {
             let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
+            let mut epoch_doubt = loaded.epoch_doubt.clone();
             let mut is_transactional = false;
             let (mut passed, mut expected) = (0, base_offset);
             let unread = Segment::unread(self.place, base_offset, upto, self.now);
             let (segment, end, next_offset) = unread.rebuild(self.place, known, Depth::Crc, interval, |header| {
                 let epoch = header.partition_leader_epoch;
                 is_transactional |= header.is_transactional();
+                if let Some(stored) = self.epochs {
+                    epoch_doubt.note(stored, header, || (Segment::log_path(self.place, base_offset), passed));
+                }
                 passed += header.size_in_bytes() as u64;
                 if epochs.last().is_none_or(|(last, _)| *last != epoch) {
                     // What compaction took away in front of it may have been of this epoch already.
@@ -250,10 +272,21 @@ impl SegmentLoader<'_> {
             let problem = first_problem.take().or(problem);
             if passed <= position {
                 let end = WalkEnd { position, problem };
-                return Ok(Scan { segment, end, next_offset, epochs, is_transactional });
+                return Ok(Scan { segment, end, next_offset, epochs, epoch_doubt, is_transactional });
             }
             (upto, first_problem) = (position, problem);
         }
+    }
+
+    /// Removes segments that overlap with the one in front of them, which another one continues: no log is written so.
+    fn remove_intruders(&self, loaded: &mut LoadedSegments, intruders: &[(Offset, u64)]) -> Result<(), StorageError> {
+        for (base_offset, length) in intruders {
+            let segment = Segment::unread(self.place, *base_offset, *length, self.now);
+            tracing::warn!(segment = %segment.path(self.place).display(), "does not belong to the log; removing it");
+            segment.remove(self.place)?;
+            loaded.recovery.removed_segments += 1;
+        }
+        Ok(())
     }
 
     fn remove_behind_cut(&self, loaded: &mut LoadedSegments, rest: &[(Offset, u64)]) -> Result<(), StorageError> {
@@ -266,6 +299,21 @@ impl SegmentLoader<'_> {
         // A cut that fell between two segments happens with both of them trusted, too.
         loaded.scanned_from.get_or_insert(loaded.log_end_offset);
         Ok(())
+    }
+
+    /// A flushed batch whose leader epoch cannot be is damage like any other. Of one that was not flushed a reader is told.
+    fn refuse_wrong_epoch(&self, loaded: &LoadedSegments) -> Result<(), LogError> {
+        let Some(suspect) = loaded.epoch_doubt.damaged() else { return Ok(()) };
+        let (offset, recovery_point) = (suspect.base_offset, self.recovery_point);
+        if offset >= recovery_point {
+            tracing::error!(segment = %suspect.segment.display(), offset, "a batch is not of the leader epoch it says");
+            return Ok(());
+        }
+        let reason = "the log never had its leader epoch there, says leader-epoch-checkpoint, \
+                      which can be removed if the batch is to be believed"
+            .to_owned();
+        let (path, position) = (suspect.segment.clone(), suspect.position);
+        Err(LogError::DamagedBelowRecoveryPoint { path, position, offset, recovery_point, reason })
     }
 
     fn damage(&self, loaded: &LoadedSegments, reason: String) -> LogError {

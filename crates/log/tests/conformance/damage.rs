@@ -262,3 +262,78 @@ fn a_followers_file_of_epochs_is_written_before_its_batches() {
     rig.open_again(false, 0);
     assert_eq!((rig.log.log_end_offset(), rig.log.latest_epoch()), (4, Some(LeaderEpoch(5))));
 }
+
+/// Four batches of epoch 0 and four of epoch 1 in one segment, one record each, not flushed past `flushed`.
+fn two_epochs(flushed: usize) -> Rig {
+    let mut rig = Rig::new(raftsman_log::LogConfig::default());
+    for i in 0..8 {
+        rig.append(batch(1, i), i32::from(i >= 4));
+        if i as usize + 1 == flushed {
+            rig.log.flush(NOW).expect("flushed");
+            rig.log.recovery_point_checkpointed(rig.log.recovery_point()).expect("noted");
+        }
+    }
+    rig
+}
+
+/// A batch at the border of two epochs that says its neighbour's: neither the batches around it nor its CRC contradict it, but the
+/// file of the epochs does, which is written before any batch of an epoch is.
+#[test]
+fn an_epoch_that_became_its_neighbours_is_noticed_after_a_kill() {
+    for (at, mask) in [(3, 1), (4, 1)] {
+        let rig = two_epochs(6);
+        let position = at * batch_bytes(&rig) + 15;
+        flip(&rig, FIRST, position, mask);
+        rig.fs.kill();
+        let error = rig.try_open(false, 6).expect_err("it was flushed");
+        let offset_then = at as Offset;
+        assert!(
+            matches!(error, LogError::DamagedBelowRecoveryPoint { offset, .. } if offset == offset_then),
+            "{error}"
+        );
+        assert!(error.to_string().contains("leader-epoch-checkpoint"), "{error}");
+
+        // Not flushed, it stays, and so does all behind it: who reads it is told.
+        let mut rig = two_epochs(0);
+        flip(&rig, FIRST, position, mask);
+        rig.fs.kill();
+        rig.open_again(false, 0);
+        assert_eq!(rig.log.log_end_offset(), 8);
+        assert_eq!(rig.log.end_offset_for(LeaderEpoch(0)), Some((LeaderEpoch(0), 4)));
+        for offset in 0..8 {
+            let read = rig.log.read(offset, 1, Offset::MAX, true);
+            assert_eq!(read.is_err(), offset == offset_then, "{offset}: {read:?}");
+        }
+    }
+}
+
+/// What a power cut leaves of the file may be older than the batches. All of an epoch it does not know contradict it.
+#[test]
+fn a_file_of_epochs_that_is_older_than_the_batches_is_not_believed() {
+    let mut rig = two_epochs(4);
+    let older = b"0\n1\n0 0\n";
+    rig.replace("leader-epoch-checkpoint", older);
+    rig.fs.kill();
+    rig.open_again(false, 4);
+    assert_eq!(rig.log.log_end_offset(), 8);
+    assert_eq!(rig.log.end_offset_for(LeaderEpoch(0)), Some((LeaderEpoch(0), 4)));
+    assert_eq!(rig.all().len(), 8);
+}
+
+/// A copy of a segment under a name it cannot have is in the way of what is not flushed: the copy goes, not the log's end.
+#[test]
+fn a_segment_that_does_not_belong_there_takes_nothing_with_it() {
+    for name_off_by in [-1, 1] {
+        let mut rig = Rig::new(small_segments());
+        rig.append_batches(30, 2);
+        let names = rig.file_names(".log");
+        let original = &names[names.len() - 2];
+        let base: Offset = original[..20].parse().expect("an offset");
+        rig.replace(&format!("{:020}.log", base + name_off_by), &rig.content(original));
+        rig.fs.kill();
+        let recovery = rig.open_again(false, 0);
+        assert_eq!((rig.log.log_end_offset(), recovery.removed_segments), (60, 1), "{name_off_by}");
+        assert_eq!(rig.all().len(), 30);
+        assert_eq!(rig.file_names(".log"), names);
+    }
+}
