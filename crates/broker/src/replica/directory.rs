@@ -13,7 +13,8 @@ use super::AppendError;
 use super::core::Core;
 use super::disk_room::{DiskRoom, Room};
 use super::disk_watch::DiskWatch;
-use super::flusher::FlushQueue;
+use super::flush_queue::FlushQueue;
+use super::partition::Partition;
 
 /// One log directory of the broker: online until a write or a flush in it fails.
 pub(super) struct Directory {
@@ -21,7 +22,7 @@ pub(super) struct Directory {
     pub path: PathBuf,
     /// Its files other than the partitions'.
     pub files: LogDirectory,
-    pub flushes: FlushQueue,
+    pub flushes: FlushQueue<Arc<Partition>>,
     pub disk: DiskWatch,
     /// What its checkpoint files say, as far as this process wrote them.
     pub checkpointed: Mutex<Option<CheckpointedOffsets>>,

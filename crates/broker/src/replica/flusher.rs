@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
 use raftsman_log::FlushTicket;
 
 use super::core::Core;
@@ -11,60 +10,6 @@ use super::partition::Partition;
 
 /// Up to so many dirty logs are synced file by file; above, one `syncfs` is faster (500 files: 4 ms instead of 400).
 pub(super) const SINGLE_SYNCS_MAX: usize = 8;
-
-/// Partitions of a directory whose logs have something to flush.
-#[derive(Default)]
-pub(super) struct FlushQueue {
-    state: Mutex<State>,
-    wake: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    dirty: Vec<Arc<Partition>>,
-    sleeping: bool,
-    stop: bool,
-}
-
-impl FlushQueue {
-    pub fn push(&self, partition: Arc<Partition>) {
-        let mut state = self.state.lock();
-        if state.stop {
-            return;
-        }
-        state.dirty.push(partition);
-        let wake = std::mem::take(&mut state.sleeping);
-        drop(state);
-        if wake {
-            self.wake.notify_one();
-        }
-    }
-
-    /// Ends the thread after what is queued now.
-    pub fn stop(&self) {
-        self.state.lock().stop = true;
-        self.wake.notify_one();
-    }
-
-    /// Takes what is dirty now.
-    pub fn take(&self) -> Vec<Arc<Partition>> {
-        std::mem::take(&mut self.state.lock().dirty)
-    }
-
-    fn next(&self) -> Option<Vec<Arc<Partition>>> {
-        let mut state = self.state.lock();
-        loop {
-            if !state.dirty.is_empty() {
-                return Some(std::mem::take(&mut state.dirty));
-            }
-            if state.stop {
-                return None;
-            }
-            state.sleeping = true;
-            self.wake.wait(&mut state);
-        }
-    }
-}
 
 /// One group commit: what a directory's dirty logs had written when it began.
 pub(super) struct FlushRound {
@@ -104,7 +49,7 @@ impl FlushRound {
 
 /// Flushes until the queue is stopped.
 pub(super) fn drive(core: &Arc<Core>, directory: &Arc<Directory>) {
-    while let Some(dirty) = directory.flushes.next() {
+    while let Some(dirty) = directory.flushes.next(|| core.now()) {
         if !directory.is_offline() {
             FlushRound::begin(core, directory, dirty).complete();
         }

@@ -20,6 +20,7 @@ mod disk_room;
 mod disk_watch;
 mod disk_writes;
 mod fetch_stream;
+mod flush_queue;
 mod flusher;
 mod follower_end;
 mod housekeeping;

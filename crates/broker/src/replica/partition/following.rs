@@ -9,6 +9,7 @@ use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch};
 use super::{FollowerRole, Partition, Role, Standing, State};
 use crate::replica::AppendError;
 use crate::replica::fetch_stream::FetchStream;
+use crate::replica::flush_queue::FlushUrgency;
 
 impl Partition {
     /// Follows a leader, or goes on following it.
@@ -79,7 +80,8 @@ impl Partition {
         self.step_follower(&mut state, event, Some(data.records));
         let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
         let now = self.core.wall_time();
-        self.flush_in_time(state, now);
+        // Whether its leader has somebody wait for the ack is not known here.
+        self.flush_in_time(state, now, FlushUrgency::Hurried);
         waits
     }
 

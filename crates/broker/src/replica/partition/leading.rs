@@ -11,6 +11,7 @@ use raftsman_types::{ErrorCode, LeaderEpoch, Offset, PartitionEpoch};
 use tokio::sync::oneshot;
 
 use super::{LeaderRole, Partition, Role, Standing, State};
+use crate::replica::flush_queue::FlushUrgency;
 use crate::replica::session::Session;
 use crate::replica::waiters::CommitOutcome;
 use crate::replica::{Acks, AppendError, AppendOrigin, Appended};
@@ -121,7 +122,9 @@ impl Partition {
                     session.has_data(key.subscription);
                 }
             }
-            self.flush_in_time(state, now);
+            // Whoever waits for a commit waits for the flush.
+            let urgency = if acks == Acks::All { FlushUrgency::Hurried } else { FlushUrgency::Unhurried };
+            self.flush_in_time(state, now, urgency);
         }
         Ok(appended)
     }
@@ -283,7 +286,7 @@ impl Partition {
         }
         if state.log.flushed_offset() < state.log.log_end_offset() {
             let now = self.core.wall_time();
-            self.flush_in_time(state, now);
+            self.flush_in_time(state, now, FlushUrgency::Hurried);
         }
     }
 

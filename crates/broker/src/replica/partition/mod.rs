@@ -21,6 +21,7 @@ use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition, WallTime};
 use super::core::Core;
 use super::directory::Directory;
 use super::fetch_stream::FetchStream;
+use super::flush_queue::FlushUrgency;
 use super::session::Session;
 use super::settings::TopicSettings;
 use super::waiters::{CommitWaiters, ReadWaiters};
@@ -323,17 +324,18 @@ impl Partition {
         let left = flushed_offset < state.log.log_end_offset() && state.wants_flush(self.core.wall_time());
         drop(state);
         if left {
-            self.queue_flush();
+            // Mostly it is queued already, as urgently as it should be.
+            self.queue_flush_with(FlushUrgency::Unhurried);
         }
     }
 
     /// After a write: has it flushed now if that is asked for, or looked at again in time where `flush.ms` is set.
-    fn flush_in_time(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: WallTime) {
+    fn flush_in_time(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: WallTime, urgency: FlushUrgency) {
         let flush = state.wants_flush(now);
         let later = !flush && state.log.config().flush_ms != i64::MAX;
         drop(state);
         if flush {
-            self.queue_flush();
+            self.queue_flush_with(urgency);
         } else if later && !self.attention_queued.swap(true, Ordering::AcqRel) {
             self.core.attention.leader(Arc::clone(self));
         }
@@ -358,8 +360,14 @@ impl Partition {
 
     /// Has the flusher look at this log soon.
     fn queue_flush(self: &Arc<Self>) {
+        self.queue_flush_with(FlushUrgency::Hurried);
+    }
+
+    fn queue_flush_with(self: &Arc<Self>, urgency: FlushUrgency) {
         if !self.flush_queued.swap(true, Ordering::AcqRel) {
-            self.directory.flushes.push(Arc::clone(self));
+            self.directory.flushes.push(Arc::clone(self), urgency);
+        } else if urgency == FlushUrgency::Hurried {
+            self.directory.flushes.hurry();
         }
     }
 
