@@ -15,7 +15,7 @@ use crate::replica::{AppendError, FetchError, ReplicaRole};
 /// Bytes of one read (`offsets.load.buffer.size`).
 const READ_BYTES: usize = 5 << 20;
 /// The pause before a failed load is tried again.
-const RETRY: Duration = Duration::from_millis(200);
+pub(super) const RETRY: Duration = Duration::from_millis(200);
 /// How long the commit of what was there before is waited for at a time.
 const COMMIT_WAIT: Duration = Duration::from_secs(10);
 
@@ -37,45 +37,66 @@ pub(super) enum LoadError {
 }
 
 /// Loads a shard in the background and activates it, unless it is retired before.
-pub(super) fn spawn(shared: &Arc<Shared>, driver: Arc<ShardDriver>) {
-    let shared = Arc::clone(shared);
-    shared.runtime.clone().spawn(async move {
-        let started = Instant::now();
-        while !driver.is_retired() {
-            match load(&shared, driver.at, driver.leader_epoch).await {
-                Ok(state) => {
-                    let (groups, ms) = (state.groups().count(), started.elapsed().as_millis());
-                    // A broker leads dozens of these, most of them empty.
-                    if groups > 0 {
-                        tracing::info!(partition = driver.at.partition, groups, ms, "group coordinator loaded");
-                    }
-                    driver.activate(state);
-                    return;
+pub(super) async fn run(shared: Arc<Shared>, driver: Arc<ShardDriver>) {
+    let started = Instant::now();
+    while !driver.is_retired() {
+        match load(&shared, driver.at, driver.leader_epoch).await {
+            Ok(state) => {
+                let (groups, ms) = (state.groups().count(), started.elapsed().as_millis());
+                // A broker leads dozens of these, most of them empty.
+                if groups > 0 {
+                    tracing::info!(partition = driver.at.partition, groups, ms, "group coordinator loaded");
                 }
-                Err(error) => {
-                    tracing::debug!(partition = driver.at.partition, "group coordinator not loaded: {error}");
-                    tokio::time::sleep(RETRY).await;
-                }
+                driver.activate(state);
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(partition = driver.at.partition, "group coordinator not loaded: {error}");
+                tokio::time::sleep(RETRY).await;
             }
         }
-    });
+    }
 }
 
 async fn load(shared: &Arc<Shared>, at: TopicIdPartition, leader_epoch: LeaderEpoch) -> Result<State, LoadError> {
-    let now = shared.log.state(at).filter(|state| state.role == ReplicaRole::Leader).ok_or(LoadError::NotLeader)?;
-    if now.leader_epoch != leader_epoch {
-        return Err(LoadError::NotLeader);
-    }
-    let end = now.log_end_offset;
-    if end > now.log_start_offset {
-        // Nothing may be served that a later leader would not know.
-        shared.log.committed(at, leader_epoch, end - 1, COMMIT_WAIT).await?;
+    let log = Arc::clone(&shared.log);
+    let plan = Plan::make(&*log, at, leader_epoch)?;
+    if let Some(last_offset) = plan.must_commit() {
+        log.committed(at, leader_epoch, last_offset, COMMIT_WAIT).await?;
     }
     // Reading blocks, and a broker that takes over all partitions of another one has much to read.
     let _place = shared.loads.acquire().await.map_err(|_| LoadError::Stopping)?;
-    let log = Arc::clone(&shared.log);
-    let read = move || read_all(&*log, at, leader_epoch, now.log_start_offset, end);
-    tokio::task::spawn_blocking(read).await.map_err(|_| LoadError::Stopping)?
+    tokio::task::spawn_blocking(move || plan.read(&*log)).await.map_err(|_| LoadError::Stopping)?
+}
+
+/// What a shard is to be made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    at: TopicIdPartition,
+    leader_epoch: LeaderEpoch,
+    start: Offset,
+    end: Offset,
+}
+
+impl Plan {
+    /// Everything in the log of a leader in this epoch: nobody but its shard, which is not there yet, adds to it.
+    pub fn make(log: &dyn OffsetsLog, at: TopicIdPartition, leader_epoch: LeaderEpoch) -> Result<Plan, LoadError> {
+        let now = log.state(at).filter(|state| state.role == ReplicaRole::Leader).ok_or(LoadError::NotLeader)?;
+        if now.leader_epoch != leader_epoch {
+            return Err(LoadError::NotLeader);
+        }
+        Ok(Plan { at, leader_epoch, start: now.log_start_offset, end: now.log_end_offset })
+    }
+
+    /// What has to be committed before it is read: nothing may be served that a later leader would not know.
+    pub fn must_commit(&self) -> Option<Offset> {
+        (self.end > self.start).then_some(self.end - 1)
+    }
+
+    /// Adds up what is in the log.
+    pub fn read(&self, log: &dyn OffsetsLog) -> Result<State, LoadError> {
+        read_all(log, self.at, self.leader_epoch, self.start, self.end)
+    }
 }
 
 /// Replays everything from `start` to `end`.

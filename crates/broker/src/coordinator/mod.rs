@@ -3,13 +3,15 @@
 //! A driver of shape-A and shape-B machines ([`raftsman_coordinator`]); no rule of groups is here. Requests step their
 //! shard inline, under its lock, on whatever thread they came in. Beyond that there is one task for all timers, one for
 //! each shard that is being loaded, and one for each shard while it has uncommitted records: idle groups and partitions
-//! cost nothing.
+//! cost nothing. What begins these tasks is in `shell`; in a simulation [`stepped`] takes its place.
 
 mod batches;
 mod loader;
 mod offsets_log;
 mod service;
 mod shard_driver;
+mod shell;
+pub mod stepped;
 #[cfg(test)]
 mod tests;
 mod timer;

@@ -1,32 +1,38 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use raftsman_coordinator::{CoordinatorConfig, DeletedTopic, Now, Reply, Request, partition_for};
 use raftsman_metadata::{MetadataDelta, MetadataImage, PartitionDelta};
 use raftsman_protocol::Str;
 use raftsman_protocol::messages::list_groups::ListedGroup;
-use raftsman_types::{BrokerId, ErrorCode, MonotonicTime, TopicIdPartition, WallTime};
+use raftsman_types::{BrokerId, ErrorCode, TopicIdPartition};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, Notify, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore, oneshot};
 
-use super::shard_driver::ShardDriver;
+use super::shard_driver::{Answer, ShardDriver};
+use super::shell::Shell;
 use super::timer::Timer;
-use super::{OFFSETS_TOPIC, OffsetsLog, loader, timer};
+use super::{OFFSETS_TOPIC, OffsetsLog, timer};
 use crate::api::Context;
 use crate::config::BrokerConfig;
-use crate::replica::ReplicaManager;
+use crate::replica::{Clock, ReplicaManager, SystemClock};
 
 /// Partitions that are read at a time.
 const LOADS_AT_A_TIME: usize = 2;
 /// Bytes of a batch that are not its records'.
 const BATCH_OVERHEAD: usize = 512;
 
+/// To those whom a driver did not answer. It answers everyone before it goes: for one that is torn down with the process.
+pub(super) const UNANSWERED: ErrorCode = ErrorCode::NotCoordinator;
+/// To those who have waited for long enough: what was written may be committed yet; all of these requests may be repeated.
+pub(super) const LATE: ErrorCode = ErrorCode::CoordinatorNotAvailable;
+
 /// The groups of this broker. Cheap to clone.
 #[derive(Clone)]
 pub struct CoordinatorService {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Who asks, for the coordinator's records of its members.
@@ -55,7 +61,7 @@ impl Asker {
 pub(super) struct Shared {
     pub config: Arc<CoordinatorConfig>,
     pub log: Arc<dyn OffsetsLog>,
-    pub runtime: Handle,
+    pub shell: Shell,
     pub timer: Timer,
     pub stopped: Notify,
     pub loads: Semaphore,
@@ -63,9 +69,9 @@ pub(super) struct Shared {
     pub creation: Mutex<Option<Instant>>,
     broker_id: BrokerId,
     answer_timeout: Duration,
-    clock: Instant,
+    clock: Arc<dyn Clock>,
     image: RwLock<Arc<MetadataImage>>,
-    drivers: RwLock<HashMap<TopicIdPartition, Arc<ShardDriver>>>,
+    drivers: RwLock<BTreeMap<TopicIdPartition, Arc<ShardDriver>>>,
 }
 
 impl CoordinatorService {
@@ -88,6 +94,7 @@ impl CoordinatorService {
         CoordinatorService::over(Arc::new(replicas), pure, config.node_id, answer_timeout, runtime)
     }
 
+    /// A coordinator over any log, on this runtime.
     pub(super) fn over(
         log: Arc<dyn OffsetsLog>,
         config: CoordinatorConfig,
@@ -95,22 +102,36 @@ impl CoordinatorService {
         answer_timeout: Duration,
         runtime: Handle,
     ) -> CoordinatorService {
-        let shared = Arc::new(Shared {
+        let clock = Arc::new(SystemClock::start());
+        let shell = Shell::Running(runtime.clone());
+        let service = CoordinatorService::within(shell, log, config, broker_id, answer_timeout, clock);
+        runtime.spawn(timer::run(Arc::downgrade(&service.shared)));
+        service
+    }
+
+    pub(super) fn within(
+        shell: Shell,
+        log: Arc<dyn OffsetsLog>,
+        config: CoordinatorConfig,
+        broker_id: BrokerId,
+        answer_timeout: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> CoordinatorService {
+        let shared = Shared {
             config: Arc::new(config),
             log,
-            runtime: runtime.clone(),
+            shell,
             timer: Timer::new(),
             stopped: Notify::new(),
             loads: Semaphore::new(LOADS_AT_A_TIME),
             creation: Mutex::new(None),
             broker_id,
             answer_timeout,
-            clock: Instant::now(),
+            clock,
             image: RwLock::default(),
             drivers: RwLock::default(),
-        });
-        runtime.spawn(timer::run(Arc::downgrade(&shared)));
-        CoordinatorService { shared }
+        };
+        CoordinatorService { shared: Arc::new(shared) }
     }
 
     /// Takes a change of the cluster's metadata: loads the partitions that this broker leads now, drops those that it
@@ -132,21 +153,33 @@ impl CoordinatorService {
 
     /// Asks the coordinator of the request's group.
     pub async fn ask(&self, asker: &Asker, request: &Request) -> Reply {
-        if let Err(error) = request.check(&self.shared.config) {
-            return request.refusal(asker.version, error);
-        }
-        let answer = match self.driver_of(request) {
-            Ok(driver) => self.ask_driver(&driver, asker, request).await,
-            Err(error) => Err(error),
+        let answer = match self.put(asker, request) {
+            Ok(answer) => answer,
+            Err(receiver) => self.received(request, receiver).await,
         };
         answer.unwrap_or_else(|error| request.refusal(asker.version, error))
+    }
+
+    /// Puts a request to its shard. The answer is there at once or comes over the receiver.
+    pub(super) fn put(&self, asker: &Asker, request: &Request) -> Result<Answer, oneshot::Receiver<Answer>> {
+        if let Err(error) = request.check(&self.shared.config) {
+            return Ok(Err(error));
+        }
+        match self.driver_of(request) {
+            Ok(driver) => driver.ask(asker, request),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// All groups that this broker coordinates, and the error if some of them are not loaded yet.
     pub async fn list_groups(&self, asker: &Asker) -> (Vec<ListedGroup>, ErrorCode) {
         let (mut groups, mut error) = (Vec::new(), ErrorCode::None);
         for driver in self.shared.drivers() {
-            match self.ask_driver(&driver, asker, &Request::ListGroups).await {
+            let answer = match driver.ask(asker, &Request::ListGroups) {
+                Ok(answer) => answer,
+                Err(receiver) => self.received(&Request::ListGroups, receiver).await,
+            };
+            match answer {
                 Ok(Reply::ListGroups(Ok(listed))) => groups.extend(listed),
                 // Moved away while the list was made: its new coordinator has it.
                 Err(ErrorCode::NotCoordinator) => {}
@@ -164,7 +197,7 @@ impl CoordinatorService {
 
     /// Refuses everyone who waits and stops the tasks.
     pub fn shutdown(&self) {
-        for (_, driver) in self.shared.drivers.write().drain() {
+        for (_, driver) in std::mem::take(&mut *self.shared.drivers.write()) {
             driver.retire();
         }
         self.shared.stopped.notify_one();
@@ -180,38 +213,27 @@ impl CoordinatorService {
         self.shared.drivers.read().get(&at).cloned().ok_or(ErrorCode::NotCoordinator)
     }
 
-    async fn ask_driver(
-        &self,
-        driver: &Arc<ShardDriver>,
-        asker: &Asker,
-        request: &Request,
-    ) -> Result<Reply, ErrorCode> {
-        let receiver = match driver.ask(asker, request) {
-            Ok(answer) => return answer,
-            Err(receiver) => receiver,
-        };
-        let received = if waits_for_others(request) {
-            Ok(receiver.await)
-        } else {
-            tokio::time::timeout(self.shared.answer_timeout, receiver).await
+    async fn received(&self, request: &Request, receiver: oneshot::Receiver<Answer>) -> Answer {
+        let received = match self.shared.patience(request) {
+            None => Ok(receiver.await),
+            Some(patience) => tokio::time::timeout(patience, receiver).await,
         };
         match received {
             Ok(Ok(answer)) => answer,
-            // A driver answers everyone before it goes; this is for one that is torn down with the process.
-            Ok(Err(_)) => Err(ErrorCode::NotCoordinator),
-            // What was written may be committed yet; all of these requests may be repeated.
-            Err(_) => Err(ErrorCode::CoordinatorNotAvailable),
+            Ok(Err(_)) => Err(UNANSWERED),
+            Err(_) => Err(LATE),
         }
     }
 }
 
 impl Shared {
     pub(super) fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            monotonic: MonotonicTime::from_start(self.clock.elapsed()),
-            wall: WallTime(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
-        }
+        Now { monotonic: self.clock.monotonic(), wall: self.clock.wall() }
+    }
+
+    /// How long an answer is waited for; for ever if that is up to other members.
+    pub(super) fn patience(&self, request: &Request) -> Option<Duration> {
+        (!waits_for_others(request)).then_some(self.answer_timeout)
     }
 
     pub(super) fn image(&self) -> Arc<MetadataImage> {
@@ -236,7 +258,7 @@ impl Shared {
         if let Some(epoch) = epoch {
             let driver = ShardDriver::new(Arc::clone(self), changed.at, epoch);
             drivers.insert(changed.at, Arc::clone(&driver));
-            loader::spawn(self, driver);
+            self.shell.load(self, driver);
         }
     }
 }

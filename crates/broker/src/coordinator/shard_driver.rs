@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::batches;
 use super::service::{Asker, Shared};
+use super::shell::Shell;
 use crate::replica::AppendError;
 
 /// How long one wait for a commit lasts before it is looked whether this broker still leads.
@@ -42,11 +43,12 @@ struct Inner {
     incarnation: u64,
 }
 
-#[derive(Clone, Copy)]
-struct Uncommitted {
+/// A write that is in the log and not known to be committed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Uncommitted {
     incarnation: u64,
     write: WriteId,
-    last_offset: Offset,
+    pub last_offset: Offset,
 }
 
 enum Phase {
@@ -133,6 +135,15 @@ impl ShardDriver {
         self.drop_shard(&mut self.inner.lock(), Phase::Retired, ErrorCode::NotCoordinator);
     }
 
+    /// How often its memory was made anew, and what its shard knows of groups, once it is loaded.
+    pub fn inspect<T>(&self, look: impl FnOnce(u64, Option<&State>) -> T) -> T {
+        let inner = self.inner.lock();
+        match &inner.phase {
+            Phase::Active(shard) => look(inner.incarnation, Some(shard.state())),
+            Phase::Loading | Phase::Retired => look(inner.incarnation, None),
+        }
+    }
+
     pub fn is_retired(&self) -> bool {
         matches!(self.inner.lock().phase, Phase::Retired)
     }
@@ -154,7 +165,7 @@ impl ShardDriver {
 
     fn step(self: &Arc<Self>, inner: &mut MutexGuard<'_, Inner>, event: Event<'_>) {
         let now = self.shared.now();
-        let effects = inner.step(now, event);
+        let effects = inner.step(&self.shared.shell, now, event);
         self.carry_out(inner, now, effects);
         self.shared.timer.expect(inner.next_deadline());
     }
@@ -169,12 +180,14 @@ impl ShardDriver {
                 Effect::Reload => self.reload(inner, ErrorCode::CoordinatorNotAvailable),
                 Effect::Append { write, records } => match self.append(now, &records) {
                     Written::All(last_offset) => {
-                        effects.extend(inner.step(now, Event::Appended));
+                        effects.extend(inner.step(&self.shared.shell, now, Event::Appended));
                         let incarnation = inner.incarnation;
                         inner.uncommitted = Some(Uncommitted { incarnation, write, last_offset });
                         self.await_commit(inner);
                     }
-                    Written::Nothing(error) => effects.extend(inner.step(now, Event::NotAppended(error))),
+                    Written::Nothing(error) => {
+                        effects.extend(inner.step(&self.shared.shell, now, Event::NotAppended(error)))
+                    }
                     Written::Unknown => self.reload(inner, ErrorCode::CoordinatorNotAvailable),
                 },
             }
@@ -220,11 +233,11 @@ impl ShardDriver {
     /// Memory may differ from the log: everyone is refused, and the log is read again.
     fn reload(self: &Arc<Self>, inner: &mut MutexGuard<'_, Inner>, error: ErrorCode) {
         self.drop_shard(inner, Phase::Loading, error);
-        super::loader::spawn(&self.shared, Arc::clone(self));
+        self.shared.shell.load(&self.shared, Arc::clone(self));
     }
 
     fn drop_shard(&self, inner: &mut MutexGuard<'_, Inner>, next: Phase, error: ErrorCode) {
-        let effects = inner.step(self.shared.now(), Event::Abandoned(error));
+        let effects = inner.step(&self.shared.shell, self.shared.now(), Event::Abandoned(error));
         inner.phase = next;
         inner.uncommitted = None;
         inner.incarnation += 1;
@@ -242,34 +255,44 @@ impl ShardDriver {
     /// Sees to it that somebody waits for the last write's commit.
     fn await_commit(self: &Arc<Self>, inner: &mut MutexGuard<'_, Inner>) {
         if !std::mem::replace(&mut inner.is_committing, true) {
-            self.shared.runtime.spawn(Arc::clone(self).follow_commits());
+            self.shared.shell.follow_commits(Arc::clone(self));
         }
     }
 
     /// Runs while there are uncommitted writes: waits for the newest, which commits all before it.
-    async fn follow_commits(self: Arc<Self>) {
+    pub async fn follow_commits(self: Arc<Self>) {
         while let Some(newest) = self.next_uncommitted() {
             let log = &self.shared.log;
-            match log.committed(self.at, self.leader_epoch, newest.last_offset, COMMIT_WAIT).await {
-                Ok(()) => self.committed(newest),
-                Err(AppendError::TimedOut | AppendError::NotEnoughReplicasAfterAppend) => {
-                    // It is in this leader's log and may commit yet: whoever waits has a deadline of their own.
-                    self.not_committed_yet(newest);
-                    tokio::time::sleep(COMMIT_RETRY).await;
-                }
-                Err(error) => {
-                    tracing::warn!(partition = %self.at, "group records were not committed: {error}");
-                    self.never_committed(newest);
-                }
+            let outcome = log.committed(self.at, self.leader_epoch, newest.last_offset, COMMIT_WAIT).await;
+            if let Some(pause) = self.commit_ended(newest, outcome) {
+                tokio::time::sleep(pause).await;
             }
         }
     }
 
-    fn next_uncommitted(&self) -> Option<Uncommitted> {
+    /// The newest write, to wait for its commit; `None` if there is nothing to wait for until the shard says so.
+    pub fn next_uncommitted(&self) -> Option<Uncommitted> {
         let mut inner = self.inner.lock();
         let next = inner.uncommitted.take();
         inner.is_committing = next.is_some();
         next
+    }
+
+    /// What came of a wait. The pause to make before the next one, if any.
+    pub fn commit_ended(self: &Arc<Self>, newest: Uncommitted, outcome: Result<(), AppendError>) -> Option<Duration> {
+        match outcome {
+            Ok(()) => self.committed(newest),
+            Err(AppendError::TimedOut | AppendError::NotEnoughReplicasAfterAppend) => {
+                // It is in this leader's log and may commit yet: whoever waits has a deadline of their own.
+                self.not_committed_yet(newest);
+                return Some(COMMIT_RETRY);
+            }
+            Err(error) => {
+                tracing::warn!(partition = %self.at, "group records were not committed: {error}");
+                self.never_committed(newest);
+            }
+        }
+        None
     }
 
     fn committed(self: &Arc<Self>, newest: Uncommitted) {
@@ -295,10 +318,10 @@ impl ShardDriver {
 }
 
 impl Inner {
-    fn step(&mut self, now: Now, event: Event<'_>) -> Vec<Effect> {
+    fn step(&mut self, shell: &Shell, now: Now, event: Event<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Phase::Active(shard) = &mut self.phase {
-            shard.step(now, event, &mut rand::rng(), &mut effects);
+            shell.with_rng(|rng| shard.step(now, event, rng, &mut effects));
         }
         effects
     }
