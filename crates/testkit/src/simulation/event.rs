@@ -5,6 +5,7 @@ use raftsman_controller::actor::NotDecided;
 use raftsman_controller::decide::{Reply, Request};
 use raftsman_controller::heartbeat::{Heartbeat, HeartbeatReply, ProbeId};
 use raftsman_metadata::{MetadataEntry, MetadataImage};
+use raftsman_protocol::Str;
 use raftsman_rpc::replica as pb;
 use raftsman_types::{BrokerId, ErrorCode, LeaderEpoch, Offset, TopicId, TopicIdPartition};
 
@@ -86,6 +87,12 @@ pub(super) enum Timer {
     DialLeader(BrokerId),
     Retry(BrokerId),
     AskGivenUp(u64),
+    /// The group coordinator hears of metadata that was published.
+    TellGroups,
+    /// Logs that groups are loaded from are read.
+    LoadGroups,
+    /// The group coordinator has something due.
+    Groups,
 }
 
 impl Timer {
@@ -150,6 +157,10 @@ pub(super) enum ClientRequest {
         leader_epoch: Option<LeaderEpoch>,
     },
     InitProducerId,
+    /// Which broker coordinates a group.
+    FindCoordinator(Str),
+    /// For the group's coordinator.
+    Group(Box<raftsman_coordinator::Request>),
     /// Forwarded to the active controller.
     Administer(Request),
 }
@@ -161,6 +172,8 @@ pub(super) enum ClientResponse {
     Produced(Result<(Offset, Offset), ErrorCode>),
     Fetched(Result<FetchedData, ErrorCode>),
     ProducerId(Result<i64, ErrorCode>),
+    Coordinator(Option<i32>),
+    Group(Box<raftsman_coordinator::Reply>),
     Administered(Result<Reply, ErrorCode>),
 }
 

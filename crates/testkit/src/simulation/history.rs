@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use raftsman_types::{Offset, TopicIdPartition};
 
-use super::invariants::{Checked, Truth, Violation};
+use super::group_history::GroupHistory;
+use super::invariants::{Checked, OFFSETS_TOPIC, Observer, Violation};
 
 /// What became of a record, as far as its producer was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub(super) struct History {
     records: BTreeMap<(i32, TopicIdPartition), BTreeMap<u64, Option<Outcome>>>,
     idempotent: BTreeMap<i32, bool>,
     reads: u64,
+    pub groups: GroupHistory,
 }
 
 /// A record's value: who wrote it and its number.
@@ -63,9 +65,13 @@ impl History {
 
     /// Holds everything against what is committed in the end, in the terms of Jepsen's Kafka workload: lost, doubled,
     /// out of order, never sent. Records whose outcome is unknown may be there, once.
-    pub fn judge(&self, truth: &Truth) -> Checked {
+    pub fn judge(&self, observer: &Observer) -> Checked {
+        self.groups.judge(observer)?;
+        let internal =
+            observer.newest_image().and_then(|image| image.topic_by_name(OFFSETS_TOPIC)).map(|topic| topic.id);
         let mut places: BTreeMap<(i32, TopicIdPartition, u64), Vec<Offset>> = BTreeMap::new();
-        for (at, partition) in truth.partitions() {
+        let written = |at: &TopicIdPartition| Some(at.topic_id) != internal;
+        for (at, partition) in observer.truth.partitions().filter(|(at, _)| written(at)) {
             for (offset, value) in &partition.values {
                 let Some((producer, number)) = parse(value) else { continue };
                 places.entry((producer, *at, number)).or_default().push(*offset);

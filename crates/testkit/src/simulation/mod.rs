@@ -13,6 +13,7 @@ mod client;
 mod controller;
 mod event;
 mod fabric;
+mod group_history;
 mod history;
 mod invariants;
 mod nemesis;

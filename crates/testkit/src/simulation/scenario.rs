@@ -24,6 +24,10 @@ pub struct Scenario {
     pub producers: usize,
     /// Clients that read.
     pub consumers: usize,
+    /// Consumer groups, each of a topic of its own.
+    pub groups: usize,
+    /// Members of each of them.
+    pub members: usize,
     /// Whether topics come and go and settings change.
     pub administers: bool,
     /// `durability` of the topics: `written` or else `flushed`.
@@ -50,8 +54,13 @@ impl Scenario {
         if written {
             faults.retain(|fault| !matches!(fault, Fault::PowerCutAll));
         }
+        // From numbers of their own: what came later changes nothing of what a seed stood for before.
+        let mut later = StdRng::seed_from_u64(seed ^ 0x5eed_0000_0000_0002);
+        let groups = if later.random_range(0..2) == 0 { later.random_range(1..3) } else { 0 };
         Scenario {
             seed,
+            groups,
+            members: later.random_range(1..4),
             brokers: if rng.random_range(0..4) == 0 { 5 } else { 3 },
             controllers,
             topics: rng.random_range(1..3),
@@ -81,7 +90,7 @@ impl fmt::Display for Scenario {
         let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
         write!(
             f,
-            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} administers={} written={} \
+            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} groups={} members={} administers={} written={} \
              stormy_ms={} fault_interval_ms={} faults_max={} faults={}",
             self.seed,
             self.brokers,
@@ -90,6 +99,8 @@ impl fmt::Display for Scenario {
             self.partitions,
             self.producers,
             self.consumers,
+            self.groups,
+            self.members,
             self.administers,
             self.written,
             self.stormy.as_millis(),
@@ -120,6 +131,8 @@ impl FromStr for Scenario {
                 "partitions" => scenario.partitions = parse(key, value)?,
                 "producers" => scenario.producers = parse(key, value)?,
                 "consumers" => scenario.consumers = parse(key, value)?,
+                "groups" => scenario.groups = parse(key, value)?,
+                "members" => scenario.members = parse(key, value)?,
                 "administers" => scenario.administers = parse(key, value)?,
                 "written" => scenario.written = parse(key, value)?,
                 "stormy_ms" => scenario.stormy = Duration::from_millis(parse(key, value)?),

@@ -41,6 +41,8 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     less(&|s| s.administers = false);
     less(&|s| s.producers = s.producers.saturating_sub(1).max(1));
     less(&|s| s.consumers = s.consumers.saturating_sub(1));
+    less(&|s| s.groups = s.groups.saturating_sub(1));
+    less(&|s| s.members = s.members.saturating_sub(1).max(1));
     less(&|s| s.topics = 1);
     less(&|s| s.partitions = 1);
     less(&|s| s.brokers = 3);

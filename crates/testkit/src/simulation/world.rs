@@ -3,12 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raftsman_broker::replica::Acks;
+use raftsman_protocol::Str;
 
-use super::client::{Admin, Client, ClientContext, Consumer, Producer, ProducerSetup};
+use super::client::{Admin, Client, ClientContext, Consumer, Member, MemberSetup, Producer, ProducerSetup};
 use super::event::{ClientTimer, ConnectionId, EndEvent, Endpoint, Event};
 use super::fabric::Fabric;
 use super::history::History;
-use super::invariants::{Checked, Observer, Violation};
+use super::invariants::{Checked, OFFSETS_TOPIC, Observer, Violation};
 use super::nemesis::{Fault, NemesisEvent};
 use super::node::Node;
 use super::scenario::Scenario;
@@ -73,7 +74,8 @@ impl World {
             .map(|n| (format!("t{n}").into(), self.scenario.partitions, if self.fabric.one_in(4) { least } else { 2 }))
             .collect();
         let mut next = 1;
-        let admin = Admin::new(next, topics.clone(), &self.scenario);
+        let kept = self.topics_of_groups();
+        let admin = Admin::new(next, topics.clone(), kept.clone(), &self.scenario);
         self.clients.insert(next, Client::Admin(admin));
         for _ in 0..self.scenario.producers {
             next += 1;
@@ -86,9 +88,57 @@ impl World {
             let topic = Arc::clone(&topics[n % topics.len()].0);
             self.clients.insert(next, Client::Consumer(Consumer::new(next, brokers, topic)));
         }
+        next = self.add_groups(next, &kept);
         for client in 1..=next {
             let wait = self.fabric.millis(200, 900);
             self.fabric.after(wait, Event::Client { client, what: ClientTimer::Work });
+        }
+    }
+
+    /// The offsets topic and one topic for each group; nothing if there are no groups.
+    fn topics_of_groups(&mut self) -> Vec<(Arc<str>, i32, i32)> {
+        let groups = self.scenario.groups as i32;
+        if groups == 0 {
+            return Vec::new();
+        }
+        let offsets = (OFFSETS_TOPIC.into(), self.fabric.between(1, 3) as i32, 2);
+        let own = (0..groups).map(|n| (format!("g{n}").into(), self.fabric.between(1, 4) as i32, 2));
+        own.collect::<Vec<_>>().into_iter().chain([offsets]).collect()
+    }
+
+    /// Adds the members of the groups, and a producer for each group's topic. The last client's id.
+    fn add_groups(&mut self, mut next: i32, topics: &[(Arc<str>, i32, i32)]) -> i32 {
+        for n in 0..self.scenario.groups {
+            let topic = &topics[n..=n];
+            let group = Str::from(format!("group-{n}"));
+            self.history.groups.group(group.clone(), Arc::clone(&topic[0].0));
+            next += 1;
+            let setup = ProducerSetup {
+                partition: self.fabric.between(0, topic[0].1 as u64) as i32,
+                ..self.producer_setup(next, topic)
+            };
+            self.history.producer(next, setup.idempotent);
+            self.clients.insert(next, Client::Producer(Producer::new(setup)));
+            for _ in 0..self.scenario.members {
+                next += 1;
+                let setup = self.member_setup(next, group.clone(), Arc::clone(&topic[0].0));
+                self.clients.insert(next, Client::Member(Box::new(Member::new(setup))));
+            }
+        }
+        next
+    }
+
+    fn member_setup(&mut self, id: i32, group: Str, topic: Arc<str>) -> MemberSetup {
+        let fabric = &mut self.fabric;
+        MemberSetup {
+            id,
+            brokers: self.scenario.brokers,
+            group,
+            topic,
+            session_timeout: fabric.millis(400, 2500),
+            rebalance_timeout: fabric.millis(500, 2500),
+            commit_interval: fabric.millis(20, 500),
+            stays: fabric.between(30, 400) as u32,
         }
     }
 
@@ -178,7 +228,7 @@ impl World {
         if let Some((id, client)) = self.clients.iter().find(|(_, client)| !client.is_done(&self.observer)) {
             return Some(format!("client {id} waits: {}", client.describe()));
         }
-        None
+        self.history.groups.restlessness(&self.observer)
     }
 
     fn restless_partition(&self, image: &raftsman_metadata::MetadataImage) -> Option<String> {
@@ -218,7 +268,7 @@ impl World {
     }
 
     fn judge(&self) -> Checked {
-        self.history.judge(&self.observer.truth)
+        self.history.judge(&self.observer)
     }
 
     fn dispatch(&mut self, event: Event) -> Checked {
@@ -337,7 +387,8 @@ impl World {
     /// Asks the rules whether they hold on a node's broker, after it stepped.
     fn check_broker(&mut self, id: i32) -> Checked {
         let Some(process) = self.nodes.get(&id).and_then(|node| node.process.as_ref()) else { return Ok(()) };
-        self.observer.broker_stepped(id, process.broker.replicas())
+        self.observer.broker_stepped(id, process.broker.replicas())?;
+        self.observer.coordinator_stepped(id, process.broker.coordinator())
     }
 }
 

@@ -68,10 +68,13 @@ impl BrokerProcess {
         if self.watched.version == self.published.version {
             return;
         }
+        // One after the other: who hears of metadata last has heard of all that was before.
+        self.tell_groups();
         let image = Arc::new(self.watched.clone());
         let delta = MetadataDelta::between(&self.published, &image);
         self.replicas.manager().publish(&delta, &image);
         self.published = image;
+        self.tell_groups_soon(fabric);
         fabric.trace.note(fabric.now(), "published", &[self.setup.node.into(), self.published.version as i64]);
         if !self.lifecycle.unfenced {
             self.beat(fabric);

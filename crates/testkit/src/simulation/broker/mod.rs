@@ -1,6 +1,7 @@
 //! A simulated broker: the shipped replicas and coordinators, and around them what tasks and threads do in a process.
 
 mod asks;
+mod groups;
 mod lifecycle;
 mod link;
 mod metadata;
@@ -20,6 +21,7 @@ use raftsman_metadata::{Durability, MetadataImage};
 use raftsman_types::{BrokerId, DirectoryId, IncarnationId, MonotonicTime};
 
 use self::asks::Asks;
+use self::groups::Groups;
 use self::lifecycle::Lifecycle;
 use self::link::Link;
 use self::requests::PendingProduce;
@@ -68,6 +70,7 @@ pub(super) struct BrokerProcess {
     streams: BTreeMap<BrokerId, Outgoing>,
     accepted: BTreeMap<ConnectionId, AcceptedStream>,
     produces: Vec<PendingProduce>,
+    groups: Groups,
     drain_is_due: bool,
     publish_is_due: bool,
 }
@@ -108,6 +111,7 @@ impl BrokerProcess {
         let clock: Arc<dyn Clock> = Arc::clone(&setup.clock) as Arc<dyn Clock>;
         let replicas = SteppedReplicas::open(config, vec![files], Arc::clone(&link) as Arc<_>, clock)?;
         let lifecycle = Lifecycle::new(replicas.manager().clean_shutdown_epoch(), replicas.manager().damaged());
+        let groups = Groups::new(&setup, &replicas);
         let mut broker = BrokerProcess {
             directory: properties.directory_id.unwrap_or(setup.fresh_directory),
             asks: Asks::new(&setup.controllers),
@@ -124,6 +128,7 @@ impl BrokerProcess {
             streams: BTreeMap::new(),
             accepted: BTreeMap::new(),
             produces: Vec::new(),
+            groups,
             drain_is_due: false,
             publish_is_due: false,
         };
@@ -197,6 +202,9 @@ impl BrokerProcess {
             Timer::Retry(leader) => self.retry(leader, fabric),
             Timer::AskAgain(ask) => self.attempt(ask, fabric),
             Timer::AskGivenUp(ask) => self.give_up(ask, fabric),
+            Timer::TellGroups => self.tell_groups(),
+            Timer::LoadGroups => self.load_groups(),
+            Timer::Groups => self.groups_are_due(),
             _ => {}
         }
         self.drain_soon(fabric);
@@ -221,6 +229,7 @@ impl BrokerProcess {
                 stream.ended();
             }
             self.produces.retain(|produce| produce.connection != connection);
+            self.groups.closed(connection);
         }
         self.drain_soon(fabric);
     }
@@ -248,5 +257,6 @@ impl BrokerProcess {
         self.send_reports(fabric);
         self.tend_streams(fabric);
         self.answer_produces(fabric);
+        self.tend_groups(fabric);
     }
 }

@@ -50,6 +50,8 @@ impl BrokerProcess {
                     None => return,
                 }
             }
+            ClientRequest::FindCoordinator(group) => ClientResponse::Coordinator(self.coordinator_of(&group)),
+            ClientRequest::Group(request) => return self.group_asks(connection, correlation, *request, fabric),
             ClientRequest::InitProducerId => {
                 let request = Request::AllocateProducerIds(self.sender());
                 let purpose = Purpose::Forwarded { connection, correlation };

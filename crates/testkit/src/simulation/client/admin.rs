@@ -23,6 +23,8 @@ pub(in crate::simulation) struct Admin {
     brokers: i32,
     links: Links,
     topics: Vec<(Arc<str>, i32, i32)>,
+    /// How many of them, from the first on, may be deleted and changed.
+    changeable: usize,
     churns: bool,
     /// Whether `durability` may change, too.
     written: bool,
@@ -31,13 +33,21 @@ pub(in crate::simulation) struct Admin {
 }
 
 impl Admin {
-    /// `topics` are names, partitions and `min.insync.replicas`.
-    pub fn new(id: i32, topics: Vec<(Arc<str>, i32, i32)>, scenario: &Scenario) -> Admin {
+    /// `topics` are names, partitions and `min.insync.replicas`; those in `kept` are made and left alone.
+    pub fn new(
+        id: i32,
+        mut topics: Vec<(Arc<str>, i32, i32)>,
+        kept: Vec<(Arc<str>, i32, i32)>,
+        scenario: &Scenario,
+    ) -> Admin {
+        let changeable = topics.len();
+        topics.extend(kept);
         Admin {
             id,
             brokers: scenario.brokers,
             links: Links::new(id, scenario.brokers),
             topics,
+            changeable,
             churns: scenario.administers,
             written: scenario.written,
             min_insync_least: scenario.min_insync_least(),
@@ -101,7 +111,7 @@ impl Admin {
     }
 
     fn churn(&mut self, context: &mut ClientContext<'_>) -> Option<Request> {
-        let (name, partitions, _) = context.fabric.choose(&self.topics).cloned()?;
+        let (name, partitions, _) = context.fabric.choose(&self.topics[..self.changeable]).cloned()?;
         let known = self.links.topics().find(|(known, _, _)| **known == name).map(|(_, _, count)| count)?;
         match context.fabric.between(0, 6) {
             0 => {

@@ -3,6 +3,7 @@
 mod admin;
 mod consumer;
 mod links;
+mod member;
 mod producer;
 
 use super::event::{ClientTimer, ConnectionId, EndEvent};
@@ -12,6 +13,7 @@ use super::invariants::{Checked, Observer};
 
 pub(super) use admin::Admin;
 pub(super) use consumer::Consumer;
+pub(super) use member::{Member, MemberSetup};
 pub(super) use producer::{Producer, ProducerSetup};
 
 /// A client of some kind.
@@ -19,6 +21,7 @@ pub(super) use producer::{Producer, ProducerSetup};
 pub(super) enum Client {
     Producer(Producer),
     Consumer(Consumer),
+    Member(Box<Member>),
     Admin(Admin),
 }
 
@@ -37,6 +40,7 @@ impl Client {
         match self {
             Client::Producer(client) => client.timer(timer, context),
             Client::Consumer(client) => client.timer(timer, context),
+            Client::Member(client) => client.timer(timer, context),
             Client::Admin(client) => client.timer(timer, context),
         }
     }
@@ -45,6 +49,7 @@ impl Client {
         match self {
             Client::Producer(client) => client.end_event(connection, what, context),
             Client::Consumer(client) => client.end_event(connection, what, context),
+            Client::Member(client) => client.end_event(connection, what, context),
             Client::Admin(client) => {
                 client.end_event(connection, what, context);
                 Ok(())
@@ -57,6 +62,8 @@ impl Client {
         match self {
             Client::Producer(client) => client.is_done(),
             Client::Consumer(client) => client.is_done(observer),
+            // Groups are looked at as a whole.
+            Client::Member(_) => true,
             Client::Admin(client) => client.is_done(),
         }
     }

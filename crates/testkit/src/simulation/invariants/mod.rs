@@ -2,6 +2,9 @@
 
 mod candidate_completeness;
 mod election_safety;
+mod generation_fence;
+mod group_rebuilt;
+mod groups;
 mod image_rules;
 mod leader_completeness;
 mod log_matching;
@@ -9,8 +12,10 @@ mod metadata_log_matching;
 mod observer;
 mod offsets_in_order;
 mod quorum_superset;
+mod sole_assignment;
 mod truth;
 
+pub(super) use groups::{LoggedCommit, OFFSETS_TOPIC};
 pub(super) use observer::Observer;
 pub(super) use truth::{PartitionTruth, Truth};
 

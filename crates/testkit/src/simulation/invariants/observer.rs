@@ -1,12 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use raftsman_broker::coordinator::stepped::SteppedCoordinator;
 use raftsman_broker::replica::stepped::{ReplicaInspection, SteppedReplicas};
 use raftsman_metadata::{Durability, MetadataImage};
 use raftsman_records::split_batches;
 use raftsman_types::{BrokerEpoch, LeaderEpoch, Offset, TopicIdPartition};
 
 use super::election_safety::ElectionSafety;
+use super::groups::{GroupTruth, OFFSETS_TOPIC};
 use super::log_matching::LogMatching;
 use super::metadata_log_matching::MetadataLogMatching;
 use super::{
@@ -28,6 +30,7 @@ struct Seen {
 #[derive(Debug, Default)]
 pub(in crate::simulation) struct Observer {
     pub truth: Truth,
+    pub groups: GroupTruth,
     replicas: BTreeMap<(i32, TopicIdPartition), Seen>,
     /// The version of the image that each running controller has.
     versions: BTreeMap<i32, u64>,
@@ -46,6 +49,7 @@ impl Observer {
     pub fn process_ended(&mut self, node: i32) {
         self.replicas.retain(|(of, _), _| *of != node);
         self.versions.remove(&node);
+        self.groups.process_ended(node);
     }
 
     /// A node lost power: nobody else can know before it registers again.
@@ -57,6 +61,16 @@ impl Observer {
     pub fn committed_end(&self, at: TopicIdPartition) -> Offset {
         let unread = self.unread_commits.get(&at).copied().unwrap_or_default();
         self.truth.partition(at).end().max(unread)
+    }
+
+    /// Whether all that is committed of a partition was read: not if the disk of its leader failed in the same step.
+    pub fn is_read(&self, at: TopicIdPartition) -> bool {
+        self.committed_end(at) == self.truth.partition(at).end()
+    }
+
+    /// The newest image that any controller has applied, if there is one.
+    pub fn newest_image(&self) -> Option<&MetadataImage> {
+        self.metadata.newest()
     }
 
     /// The newest image that any controller has applied.
@@ -95,6 +109,14 @@ impl Observer {
             self.replica_changed(node, at, now, replicas)?;
         }
         Ok(())
+    }
+
+    /// A broker's group coordinator may have changed.
+    pub fn coordinator_stepped(&mut self, node: i32, coordinator: &SteppedCoordinator) -> Checked {
+        let Some(image) = self.metadata.newest() else { return Ok(()) };
+        let (truth, unread) = (&self.truth, &self.unread_commits);
+        let is_read = |at| unread.get(&at).copied().unwrap_or_default() <= truth.partition(at).end();
+        self.groups.coordinator_stepped(node, coordinator, image, is_read)
     }
 
     fn replica_changed(
@@ -171,7 +193,12 @@ impl Observer {
         if marks.first().is_some_and(|mark| chunks.is_empty() || first_offset(&chunks) > mark.base) {
             chunks = read(replicas, at, end, high_watermark)?.1;
         }
-        self.truth.extend(at, marks, &chunks)
+        self.truth.extend(at, marks, &chunks)?;
+        let topic = self.metadata.newest().and_then(|image| image.topic(at.topic_id));
+        match topic {
+            Some(topic) if *topic.name == *OFFSETS_TOPIC => self.groups.committed(at, (end, high_watermark), &chunks),
+            _ => Ok(()),
+        }
     }
 
     fn check_candidates(&self, at: TopicIdPartition) -> Checked {
