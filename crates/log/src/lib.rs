@@ -14,6 +14,7 @@
 
 mod atomic_file;
 mod checkpoint;
+mod cold_read;
 mod compaction;
 mod config;
 pub mod dir;
@@ -31,6 +32,7 @@ mod scanner;
 mod segment;
 mod tail_cache;
 
+pub use cold_read::ColdRead;
 pub use compaction::{
     CleanedGroup, Compaction, CompactionError, CompactionLimits, CompactionPlan, CompactionStats, Pace, Stopped,
 };

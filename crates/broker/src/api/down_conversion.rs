@@ -43,7 +43,7 @@ pub(super) fn check(ctx: &Context, at: TopicIdPartition, version: i16) -> Result
 
 /// Converts what was read of a partition, one batch at a time. Where nothing of it is left (control batches only) it
 /// reads on: these fetchers only get past what they are given.
-pub(super) fn convert(
+pub(super) async fn convert(
     ctx: &Context,
     at: TopicIdPartition,
     mut fetched: Fetched,
@@ -65,7 +65,7 @@ pub(super) fn convert(
             at_least_one: true,
             isolation: terms.isolation,
         };
-        let next = ctx.state.replicas.fetch(at, read).map_err(|error| error.error_code())?;
+        let next = ctx.state.replicas.fetched(at, read).await.map_err(|error| error.error_code())?;
         (fetched.chunks, fetched.next_offset) = (next.chunks, next.next_offset);
     }
     fetched.chunks = vec![converter.into_bytes()];

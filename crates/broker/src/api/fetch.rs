@@ -75,7 +75,7 @@ pub async fn handle(ctx: &Context, request: FetchRequest, version: i16) -> Resul
     let places: Vec<TopicIdPartition> = wanted(&topics).filter_map(|w| w.at.ok()).collect();
     let mut waiter = None;
     let mut pass = loop {
-        let pass = read(ctx, &topics, limits);
+        let pass = read(ctx, &topics, limits).await;
         let enough = pass.urgent || pass.bytes >= bytes_min || places.is_empty();
         if enough || Instant::now() >= deadline {
             break pass;
@@ -90,13 +90,13 @@ pub async fn handle(ctx: &Context, request: FetchRequest, version: i16) -> Resul
         }
     };
     if let Some(format) = down_conversion::format_of(version) {
-        convert(ctx, &topics, &mut pass, limits, format);
+        convert(ctx, &topics, &mut pass, limits, format).await;
     }
     Ok(respond(ctx, topics, pass, version))
 }
 
 /// Converts what was read for a fetcher of before v2, within the same limits.
-fn convert(
+async fn convert(
     ctx: &Context,
     topics: &[(FetchableTopicResponse, Vec<Wanted>)],
     pass: &mut Pass,
@@ -112,7 +112,7 @@ fn convert(
             max_bytes: room.min(partition.partition_max_bytes.max(0) as usize),
             isolation: limits.isolation,
         };
-        match down_conversion::convert(ctx, *at, std::mem::take(fetched), terms) {
+        match down_conversion::convert(ctx, *at, std::mem::take(fetched), terms).await {
             Ok(converted) => {
                 room = room.saturating_sub(converted.bytes());
                 *fetched = converted;
@@ -159,24 +159,27 @@ fn wanted(topics: &[(FetchableTopicResponse, Vec<Wanted>)]) -> impl Iterator<Ite
 }
 
 /// Reads every partition once, in the client's order, within the limits.
-fn read(ctx: &Context, topics: &[(FetchableTopicResponse, Vec<Wanted>)], limits: Limits) -> Pass {
+async fn read(ctx: &Context, topics: &[(FetchableTopicResponse, Vec<Wanted>)], limits: Limits) -> Pass {
     let mut pass = Pass { results: Vec::new(), bytes: 0, urgent: false };
     for Wanted { at, partition } in wanted(topics) {
-        let result = at.and_then(|at| {
-            down_conversion::check(ctx, at, limits.version)?;
-            let room = limits.bytes_max.saturating_sub(pass.bytes);
-            let read = FetchRead {
-                fetch_offset: partition.fetch_offset,
-                current_leader_epoch: epoch(partition.current_leader_epoch),
-                last_fetched_epoch: epoch(partition.last_fetched_epoch),
-                max_bytes: room.min(partition.partition_max_bytes.max(0) as usize),
-                // A batch larger than every limit must still get through, or the consumer is stuck (KIP-74). Before that
-                // each partition had a limit of its own, and consumers do not ask for them in turn.
-                at_least_one: pass.bytes == 0 || (limits.version < RESPONSE_LIMIT_FROM && room > 0),
-                isolation: limits.isolation,
-            };
-            ctx.state.replicas.fetch(at, read).map_err(|error| as_known_in(limits.version, error.error_code()))
-        });
+        let room = limits.bytes_max.saturating_sub(pass.bytes);
+        let read = FetchRead {
+            fetch_offset: partition.fetch_offset,
+            current_leader_epoch: epoch(partition.current_leader_epoch),
+            last_fetched_epoch: epoch(partition.last_fetched_epoch),
+            max_bytes: room.min(partition.partition_max_bytes.max(0) as usize),
+            // A batch larger than every limit must still get through, or the consumer is stuck (KIP-74). Before that
+            // each partition had a limit of its own, and consumers do not ask for them in turn.
+            at_least_one: pass.bytes == 0 || (limits.version < RESPONSE_LIMIT_FROM && room > 0),
+            isolation: limits.isolation,
+        };
+        let result = match at.and_then(|at| down_conversion::check(ctx, at, limits.version).map(|()| at)) {
+            Ok(at) => {
+                let fetched = ctx.state.replicas.fetched(at, read).await;
+                fetched.map_err(|error| as_known_in(limits.version, error.error_code()))
+            }
+            Err(error) => Err(error),
+        };
         match &result {
             Ok(fetched) => {
                 pass.bytes += fetched.bytes();

@@ -17,6 +17,9 @@ use super::limits::Place;
 use super::peer_socket::{OpenSockets, PeerSocket};
 use super::prefixed::Prefixed;
 
+/// How many reads of a thread's connections wait for disks at once; others wait for them.
+const DISK_READERS_MAX: usize = 16;
+
 /// A connection on its way to its thread.
 pub(crate) struct Accepted {
     pub(crate) socket: std::net::TcpStream,
@@ -114,7 +117,10 @@ impl NetworkThreads {
 
 impl NetworkThread {
     fn start(index: usize, shared: &Shared) -> io::Result<NetworkThread> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(DISK_READERS_MAX)
+            .build()?;
         let (inbox, sockets) = (Arc::new(Inbox::default()), Arc::new(OpenSockets::default()));
         let serving = serve_arrivals(Arc::clone(&inbox), Arc::clone(&sockets), shared.clone());
         let run = move || LocalSet::new().block_on(&runtime, serving);

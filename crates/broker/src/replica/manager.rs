@@ -263,12 +263,31 @@ impl ReplicaManager {
         }
     }
 
-    /// Reads for a consumer, up to what is committed.
+    /// Reads for a consumer, up to what is committed. May wait for a disk: on a thread that must not,
+    /// [`fetched`](ReplicaManager::fetched).
     ///
     /// # Errors
     /// [`FetchError`].
     pub fn fetch(&self, at: TopicIdPartition, read: FetchRead) -> Result<Fetched, FetchError> {
         self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?.fetch(read)
+    }
+
+    /// As [`fetch`](ReplicaManager::fetch), for a thread with more to do: what is in memory is read at once, the rest on
+    /// another thread of the runtime's.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn fetched(&self, at: TopicIdPartition, read: FetchRead) -> Result<Fetched, FetchError> {
+        let partition = self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?;
+        let cold = match partition.fetch_without_waiting(read)? {
+            Ok(fetched) => return Ok(fetched),
+            Err(cold) => cold,
+        };
+        match tokio::task::spawn_blocking(move || partition.fetch_from_disk(read, cold)).await {
+            Ok(outcome) => outcome,
+            // The broker stops.
+            Err(_) => Err(FetchError::NotLeaderOrFollower),
+        }
     }
 
     /// What the partition's topic says about old fetchers; `None` if there is no replica here.

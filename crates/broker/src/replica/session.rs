@@ -5,13 +5,14 @@ use std::task::{Context, Poll};
 
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
+use raftsman_log::ColdRead;
 use raftsman_replication::SubscriptionKey;
 use raftsman_rpc::replica as pb;
 use raftsman_rpc::replica::subscription_state::State as Said;
 use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, Offset};
 
 use super::core::Core;
-use super::partition::Partition;
+use super::partition::{COLD_READS_MAX, Partition};
 
 /// Small things said in one frame, at most.
 const ANSWERS_MAX: usize = 1000;
@@ -50,8 +51,19 @@ struct State {
 struct Subscription {
     partition: Arc<Partition>,
     next_offset: Offset,
+    /// In line, or about to be because what it reads next is being brought into memory.
     ready: bool,
+    /// How often that was done for the next read.
+    cold_reads: usize,
     stale: bool,
+}
+
+/// A subscription whose turn it is.
+struct Ready {
+    subscription: u32,
+    partition: Arc<Partition>,
+    from: Offset,
+    cold_reads: usize,
 }
 
 impl Session {
@@ -79,7 +91,8 @@ impl Session {
             return false;
         }
         // It may have missed a rise of the watermark while it was away, and have all records already.
-        let accepted = Subscription { partition: Arc::clone(partition), next_offset: from, ready: true, stale: true };
+        let partition = Arc::clone(partition);
+        let accepted = Subscription { partition, next_offset: from, ready: true, cold_reads: 0, stale: true };
         state.subscriptions.insert(subscription, accepted);
         state.ready.push_back(subscription);
         state.stale.push(subscription);
@@ -177,7 +190,7 @@ impl Session {
     }
 
     /// The next frame, once there is something to say; `None` when the stream is over.
-    pub fn poll_frame(&self, cx: &mut Context<'_>, frame_bytes: usize) -> Poll<Option<pb::LeaderFrame>> {
+    pub fn poll_frame(self: &Arc<Self>, cx: &mut Context<'_>, frame_bytes: usize) -> Poll<Option<pb::LeaderFrame>> {
         // Registered first, so that what comes in while the frame is built wakes the task again.
         self.waker.register(cx.waker());
         let mut frame = pb::LeaderFrame::default();
@@ -196,12 +209,21 @@ impl Session {
         !state.closed
     }
 
-    fn take_data(&self, frame: &mut pb::LeaderFrame, frame_bytes: usize) {
+    fn take_data(self: &Arc<Self>, frame: &mut pb::LeaderFrame, frame_bytes: usize) {
         let mut bytes = 0;
         while bytes < frame_bytes && frame.data.len() < PIECES_MAX {
-            let Some((subscription, partition, from)) = self.next_ready() else { break };
-            let key = self.key(subscription);
-            let Some(piece) = partition.read_for_follower(key, from, frame_bytes - bytes) else { continue };
+            let Some(ready) = self.next_ready() else { break };
+            let (subscription, key) = (ready.subscription, self.key(ready.subscription));
+            let room = frame_bytes - bytes;
+            let may_wait = ready.cold_reads >= COLD_READS_MAX;
+            let piece = match ready.partition.read_for_follower(key, ready.from, room, may_wait) {
+                Ok(Some(piece)) => piece,
+                Ok(None) => continue,
+                Err(cold) => {
+                    self.bring_in(subscription, cold);
+                    continue;
+                }
+            };
             bytes += piece.records.len();
             self.sent(subscription, piece.records.len(), piece.next_offset, piece.more);
             frame.data.push(pb::Data {
@@ -215,14 +237,34 @@ impl Session {
         }
     }
 
-    fn next_ready(&self) -> Option<(u32, Arc<Partition>, Offset)> {
+    /// What a subscription is to read next is on the disk alone: another thread has it read, for this one serves others.
+    fn bring_in(self: &Arc<Self>, subscription: u32, cold: ColdRead) {
+        if let Some(entry) = self.state.lock().subscriptions.get_mut(&subscription) {
+            // What is appended meanwhile does not put it in line.
+            entry.ready = true;
+        }
+        let session = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let stays = cold.bring_in();
+            let mut state = session.state.lock();
+            let Some(entry) = state.subscriptions.get_mut(&subscription) else { return };
+            entry.cold_reads = if stays { entry.cold_reads + 1 } else { COLD_READS_MAX };
+            state.ready.push_back(subscription);
+            drop(state);
+            session.waker.wake();
+        });
+    }
+
+    fn next_ready(&self) -> Option<Ready> {
         let mut state = self.state.lock();
         while state.credit > 0 {
             let subscription = state.ready.pop_front()?;
             if let Some(entry) = state.subscriptions.get_mut(&subscription) {
                 // What is appended from now on puts it in line again.
                 entry.ready = false;
-                return Some((subscription, Arc::clone(&entry.partition), entry.next_offset));
+                let partition = Arc::clone(&entry.partition);
+                let (from, cold_reads) = (entry.next_offset, entry.cold_reads);
+                return Some(Ready { subscription, partition, from, cold_reads });
             }
         }
         None
@@ -232,7 +274,7 @@ impl Session {
         let mut state = self.state.lock();
         state.credit -= bytes as i64;
         let Some(entry) = state.subscriptions.get_mut(&subscription) else { return };
-        entry.next_offset = next_offset;
+        (entry.next_offset, entry.cold_reads) = (next_offset, 0);
         entry.stale = false;
         if more && !std::mem::replace(&mut entry.ready, true) {
             state.ready.push_back(subscription);

@@ -145,6 +145,14 @@ pub trait File: Send + Sync + fmt::Debug {
     /// The system's.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// As [`File::read_at`], but of what is in memory: never waits for a disk.
+    ///
+    /// # Errors
+    /// `WouldBlock` if none of it is, `Unsupported` where nobody can tell; else the system's.
+    fn read_at_without_waiting(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buffer, offset)
+    }
+
     /// Writes all of `bytes` at `offset`. After an error any part of them may be there.
     ///
     /// # Errors

@@ -203,6 +203,22 @@ impl File for RealFile {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    fn read_at_without_waiting(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut slices = [io::IoSliceMut::new(buffer)];
+        let read = || rustix::io::preadv2(&self.0, &mut slices, offset, ReadWriteFlags::NOWAIT);
+        match rustix::io::retry_on_intr(read) {
+            // A kernel before 4.14, or a file system that does not say what it has in memory.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Err(ErrorKind::Unsupported.into()),
+            read => Ok(read?),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_at_without_waiting(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_slices(&mut [IoSlice::new(bytes)], offset)
     }

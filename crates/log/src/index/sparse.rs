@@ -73,6 +73,7 @@ impl<E: IndexEntry> SparseIndex<E> {
         }
         let path = Self::path(place, base_offset);
         let Some(file) = open_if_there(&*place.fs, &path)? else { return Ok(None) };
+        let file = place.reader(file);
         let count = partition_point(&*file, self.persisted, |entry: &E| entry.key() <= key).context("read", &path)?;
         match count.checked_sub(1) {
             Some(i) => read_entry(&*file, i).context("read", &path).map(Some),

@@ -75,7 +75,7 @@ impl Log {
         now: WallTime,
     ) -> Result<(Log, Recovery), LogError> {
         let config = config.into();
-        let place = Place { fs, directory: directory.into() };
+        let place = Place::new(fs, directory);
         let existed = place.fs.exists(&place.directory).context("look at", &place.directory)?;
         if !existed {
             return Ok((create(place, topic_id, config, now)?, Recovery::default()));

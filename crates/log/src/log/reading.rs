@@ -4,8 +4,10 @@ use raftsman_types::Offset;
 
 use super::Log;
 use super::stored_batches::StoredBatches;
+use crate::cold_read::ColdRead;
 use crate::error::{IoContext, ReadError};
 use crate::fs::read_full_at;
+use crate::place::Place;
 use crate::segment::{Found, Segment};
 
 /// Whole batches read from a log.
@@ -35,6 +37,8 @@ struct Reading {
     remaining_bytes: usize,
     upto: Offset,
     at_least_one: bool,
+    /// Nothing may be read at all.
+    is_over: bool,
 }
 
 impl Reading {
@@ -88,6 +92,32 @@ impl Log {
         self.read_whatever_happened(from, max_bytes, upto, at_least_one)
     }
 
+    /// As [`Log::read`], on a thread that may not wait for a disk. If something is not in memory nothing is read, and what it is
+    /// comes back: it can be brought there on another thread, without the log, for the same read to be tried again.
+    ///
+    /// # Errors
+    /// As for [`Log::read`].
+    pub fn read_without_waiting(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        at_least_one: bool,
+    ) -> Result<Result<ReadData, ColdRead>, ReadError> {
+        self.check_online()?;
+        let mut reading = self.begin_read(from, max_bytes, upto, at_least_one)?;
+        if reading.is_over || self.read_cached(from, &mut reading) {
+            return Ok(Ok(reading.data));
+        }
+        let (place, lack) = self.place.in_memory();
+        let outcome = self.read_segments(&place, from, &mut reading);
+        // What came of a read that lacked something says nothing.
+        match lack.get() {
+            Some(cold) => Ok(Err(cold.clone())),
+            None => outcome.map(|()| Ok(reading.data)),
+        }
+    }
+
     /// Reads what the log holds even if it is offline: for those who check what must hold, not for serving it.
     ///
     /// # Errors
@@ -103,19 +133,28 @@ impl Log {
         upto: Offset,
         at_least_one: bool,
     ) -> Result<ReadData, ReadError> {
+        let mut reading = self.begin_read(from, max_bytes, upto, at_least_one)?;
+        if !reading.is_over && !self.read_cached(from, &mut reading) {
+            self.read_segments(&self.place, from, &mut reading)?;
+        }
+        Ok(reading.data)
+    }
+
+    fn begin_read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upto: Offset,
+        at_least_one: bool,
+    ) -> Result<Reading, ReadError> {
         let (start, end) = (self.log_start_offset, self.log_end_offset);
         if from < start || from > end {
             return Err(ReadError::OutOfRange { offset: from, start, end });
         }
         let data = ReadData { chunks: Vec::new(), next_offset: from };
-        let mut reading = Reading { data, remaining_bytes: max_bytes, upto: upto.min(end), at_least_one };
-        if from >= reading.upto || (max_bytes == 0 && !at_least_one) {
-            return Ok(reading.data);
-        }
-        if !self.read_cached(from, &mut reading) {
-            self.read_segments(from, &mut reading)?;
-        }
-        Ok(reading.data)
+        let upto = upto.min(end);
+        let is_over = from >= upto || (max_bytes == 0 && !at_least_one);
+        Ok(Reading { data, remaining_bytes: max_bytes, upto, at_least_one, is_over })
     }
 
     /// Reads from the tail cache; false if `from` is not in it.
@@ -135,11 +174,11 @@ impl Log {
         true
     }
 
-    fn read_segments(&self, from: Offset, reading: &mut Reading) -> Result<(), ReadError> {
+    fn read_segments(&self, place: &Place, from: Offset, reading: &mut Reading) -> Result<(), ReadError> {
         let first = self.segments.partition_point(|segment| segment.base_offset <= from).saturating_sub(1);
         for (i, segment) in self.segments.iter().enumerate().skip(first) {
             let end = self.segments.get(i + 1).map_or(self.log_end_offset, |next| next.base_offset);
-            match self.read_segment(segment, end, from, reading) {
+            match self.read_segment(place, segment, end, from, reading) {
                 Ok(false) => {}
                 // What is good in front of the damage is read first.
                 Err(ReadError::Damaged { .. }) if !reading.data.is_empty() => break,
@@ -152,6 +191,7 @@ impl Log {
     /// Reads from one segment, which ends at `end`; true if the read ends there.
     fn read_segment(
         &self,
+        place: &Place,
         segment: &Segment,
         end: Offset,
         from: Offset,
@@ -160,10 +200,10 @@ impl Log {
         if segment.size == 0 {
             return Ok(false);
         }
-        let file = segment.reader(&self.place)?;
-        let found = segment.find(&self.place, &*file, from)?;
+        let file = segment.reader(place)?;
+        let found = segment.find(place, &*file, from)?;
         if from < end && found.as_ref().is_none_or(|found| found.header.base_offset > from) {
-            segment.check_batch_below(&self.place, &*file, from)?;
+            segment.check_batch_below(place, &*file, from)?;
         }
         let Some(Found { mut position, header, is_placed }) = found else { return Ok(false) };
         // One that reaches past the segment is not what was written, and is looked at more closely.
@@ -174,7 +214,7 @@ impl Log {
         if reading.data.is_empty() && reading.at_least_one {
             wanted = wanted.max(header.size_in_bytes());
         }
-        let path = segment.path(&self.place);
+        let path = segment.path(place);
         let mut check = StoredBatches {
             file: &*file,
             path: &path,

@@ -342,6 +342,7 @@ impl Segment {
                 place.fs.open(&path, OpenMode::Read).context("open", &path)?
             }
         };
+        let file = place.reader(file);
         Ok(match &self.pending {
             Some(pending) if !pending.is_empty() => pending.view(file),
             _ => file,

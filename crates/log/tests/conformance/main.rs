@@ -1,5 +1,6 @@
 //! The log from outside, over a file system that forgets what was not synced.
 
+mod cold_reads;
 mod compaction;
 mod crash;
 mod crash_living;

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use raftsman_log::ColdRead;
 use raftsman_replication::{
     Durability, IsrAnswer, Leader, LeaderEffect, LeaderEvent, LeaderSettings, LeadershipView, SubscribeRequest,
     SubscriptionKey,
@@ -221,19 +222,34 @@ impl Partition {
         }
     }
 
-    /// The next records for a follower; `None` if there are none, or the subscription is over.
-    pub fn read_for_follower(self: &Arc<Self>, key: SubscriptionKey, from: Offset, max_bytes: usize) -> Option<Piece> {
+    /// The next records for a follower; `None` if there are none, or the subscription is over. Unless it `may_wait` for the
+    /// disk, what is lacking in memory comes back as an error.
+    pub fn read_for_follower(
+        self: &Arc<Self>,
+        key: SubscriptionKey,
+        from: Offset,
+        max_bytes: usize,
+        may_wait: bool,
+    ) -> Result<Option<Piece>, ColdRead> {
         let state = self.state.lock();
-        let Role::Leader(leader) = &state.role else { return None };
+        let Role::Leader(leader) = &state.role else { return Ok(None) };
         if !leader.subscribers.iter().any(|(other, _)| *other == key) {
-            return None;
+            return Ok(None);
         }
         let end = state.log.log_end_offset();
         if from >= end {
-            return None;
+            return Ok(None);
         }
-        match state.log.read(from, max_bytes, end, true) {
-            Ok(read) => Some(Piece {
+        let read = match may_wait {
+            true => state.log.read(from, max_bytes, end, true),
+            false => match state.log.read_without_waiting(from, max_bytes, end, true) {
+                Ok(Err(cold)) => return Err(cold),
+                Ok(Ok(read)) => Ok(read),
+                Err(error) => Err(error),
+            },
+        };
+        match read {
+            Ok(read) => Ok(Some(Piece {
                 previous_offset: from,
                 previous_epoch: state.epoch_before(from),
                 next_offset: read.next_offset,
@@ -241,7 +257,7 @@ impl Partition {
                 log_start_offset: state.log.log_start_offset(),
                 more: read.next_offset < end,
                 records: join(read.chunks),
-            }),
+            })),
             Err(error) => {
                 let session = leader.subscribers.iter().find(|(other, _)| *other == key).map(|(_, s)| Arc::clone(s));
                 let log_start_offset = state.log.log_start_offset();
@@ -251,7 +267,7 @@ impl Partition {
                     // It asks again, and is told then where the log starts if that is why.
                     session.refuse(key.subscription, error.error_code(), log_start_offset);
                 }
-                None
+                Ok(None)
             }
         }
     }

@@ -18,6 +18,8 @@ use raftsman_log::{FlushTicket, Log, LogError};
 use raftsman_replication::{Durability, Follower, FollowerEvent, Leader, LeaderEvent, LogPosition, SubscriptionKey};
 use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition, WallTime};
 
+pub(super) use self::reading::COLD_READS_MAX;
+
 use super::core::Core;
 use super::directory::Directory;
 use super::fetch_stream::FetchStream;

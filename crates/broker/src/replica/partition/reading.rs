@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use raftsman_log::{ColdRead, ReadData};
 use raftsman_types::{LeaderEpoch, Offset};
 use tokio::sync::Notify;
 
@@ -12,11 +13,64 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 
+/// A read lacks an index entry, a batch's header, its bytes. If it lacks more than so often, what was brought in does not stay, and
+/// it waits for the disk.
+pub(in crate::replica) const COLD_READS_MAX: usize = 6;
+
+impl Fetched {
+    fn with(mut self, data: ReadData) -> Fetched {
+        (self.chunks, self.next_offset) = (data.chunks, data.next_offset);
+        self
+    }
+}
+
 impl Partition {
-    /// Reads for a consumer, up to what is committed.
+    /// Reads for a consumer, up to what is committed. Waits for the disk if need be.
     pub fn fetch(&self, read: FetchRead) -> Result<Fetched, FetchError> {
         let state = self.state.lock();
-        let leader = self.serving_leader(&state, read.current_leader_epoch)?;
+        let (fetched, upto) = self.terms_of(&state, &read)?;
+        let Some(upto) = upto else { return Ok(fetched) };
+        match state.log.read(read.fetch_offset, read.max_bytes, upto, read.at_least_one) {
+            Ok(data) => Ok(fetched.with(data)),
+            Err(error) => {
+                drop(state);
+                Err(self.read_failed(&error))
+            }
+        }
+    }
+
+    /// As [`fetch`](Partition::fetch), but never waits for the disk: what it lacks comes back instead.
+    pub fn fetch_without_waiting(&self, read: FetchRead) -> Result<Result<Fetched, ColdRead>, FetchError> {
+        let state = self.state.lock();
+        let (fetched, upto) = self.terms_of(&state, &read)?;
+        let Some(upto) = upto else { return Ok(Ok(fetched)) };
+        match state.log.read_without_waiting(read.fetch_offset, read.max_bytes, upto, read.at_least_one) {
+            Ok(outcome) => Ok(outcome.map(|data| fetched.with(data))),
+            Err(error) => {
+                drop(state);
+                Err(self.read_failed(&error))
+            }
+        }
+    }
+
+    /// Goes on with a fetch on a thread that may wait. What was lacking is read without the replica's lock first, lest the disk
+    /// hold up those who append.
+    pub fn fetch_from_disk(&self, read: FetchRead, mut cold: ColdRead) -> Result<Fetched, FetchError> {
+        for _ in 0..COLD_READS_MAX {
+            if !cold.bring_in() {
+                break;
+            }
+            match self.fetch_without_waiting(read)? {
+                Ok(fetched) => return Ok(fetched),
+                Err(next) => cold = next,
+            }
+        }
+        self.fetch(read)
+    }
+
+    /// All that is to be said to a fetch but records, and up to where those may go if there may be any.
+    fn terms_of(&self, state: &State, read: &FetchRead) -> Result<(Fetched, Option<Offset>), FetchError> {
+        let leader = self.serving_leader(state, read.current_leader_epoch)?;
         let (start, end) = (state.log.log_start_offset(), state.log.log_end_offset());
         let mut fetched = Fetched {
             next_offset: read.fetch_offset,
@@ -30,7 +84,7 @@ impl Partition {
             let known = state.log.end_offset_for(epoch).ok_or(FetchError::OffsetOutOfRange { start, end })?;
             if known.0 < epoch || known.1 < read.fetch_offset {
                 fetched.diverging = Some(known);
-                return Ok(fetched);
+                return Ok((fetched, None));
             }
         }
         if read.fetch_offset < start || read.fetch_offset > end {
@@ -44,19 +98,9 @@ impl Partition {
             if !leader.machine.high_watermark_is_current() && read.fetch_offset > fetched.high_watermark {
                 return Err(FetchError::OffsetNotAvailable);
             }
-            return Ok(fetched);
+            return Ok((fetched, None));
         }
-        match state.log.read(read.fetch_offset, read.max_bytes, upto, read.at_least_one) {
-            Ok(data) => {
-                fetched.chunks = data.chunks;
-                fetched.next_offset = data.next_offset;
-                Ok(fetched)
-            }
-            Err(error) => {
-                drop(state);
-                Err(self.read_failed(&error))
-            }
-        }
+        Ok((fetched, Some(upto)))
     }
 
     /// A failed read takes the directory offline, as a failed write does: the replica cannot be trusted. A damaged batch says

@@ -1,5 +1,6 @@
 mod cleaning;
 mod cluster;
+mod cold_reads;
 mod deleting;
 mod faults;
 mod full_disk;

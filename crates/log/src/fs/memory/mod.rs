@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 
 use raftsman_types::WallTime;
 
@@ -67,6 +68,23 @@ impl MemoryFs {
     /// does, and fails.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state().capacity = bytes;
+    }
+
+    /// Makes every file that is there cold: until it has been read once, who may not wait for a disk is not given it. Where the
+    /// file system `tells` nothing such a reader never is.
+    pub fn make_cold(&self, tells: bool) {
+        let mut state = self.state();
+        state.tells_cold = tells;
+        for inode in state.inodes.values_mut() {
+            if let Inode::File(content) = inode {
+                content.is_cold = true;
+            }
+        }
+    }
+
+    /// The threads that have waited for a cold file, once for each time.
+    pub fn waited(&self) -> Vec<ThreadId> {
+        self.state().waited.clone()
     }
 
     /// Sets the time that files written from now on show.
@@ -293,11 +311,26 @@ impl MemoryFile {
 impl File for MemoryFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.state()?;
+        if std::mem::take(&mut state.file_mut(self.id)?.is_cold) {
+            state.waited.push(std::thread::current().id());
+        }
         let content = state.file_mut(self.id)?;
         let rest = content.current.get(offset as usize..).unwrap_or_default();
         let length = rest.len().min(buffer.len());
         buffer[..length].copy_from_slice(&rest[..length]);
         Ok(length)
+    }
+
+    fn read_at_without_waiting(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut state = self.state()?;
+        if !state.tells_cold {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        if state.file_mut(self.id)?.is_cold {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        drop(state);
+        self.read_at(buffer, offset)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

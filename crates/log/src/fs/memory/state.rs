@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
+use std::thread::ThreadId;
 
 use raftsman_types::WallTime;
 
@@ -21,6 +22,10 @@ pub(super) struct State {
     pub(super) changes: u64,
     /// How many bytes all files together may have.
     pub(super) capacity: Option<u64>,
+    /// Whether it can tell which files are cold.
+    pub(super) tells_cold: bool,
+    /// Who read what was cold.
+    pub(super) waited: Vec<ThreadId>,
 }
 
 #[derive(Debug)]
@@ -36,6 +41,8 @@ pub(super) struct Content {
     /// Where the first byte lies that differs, or may differ, from `durable`.
     pub(super) dirty_from: usize,
     pub(super) modified: WallTime,
+    /// Who reads it waits for a disk.
+    pub(super) is_cold: bool,
 }
 
 impl Default for State {
@@ -51,6 +58,8 @@ impl Default for State {
             now: WallTime(0),
             changes: 0,
             capacity: None,
+            tells_cold: true,
+            waited: Vec::new(),
         }
     }
 }
