@@ -20,8 +20,7 @@ const VALUE_BYTES: usize = 300;
 const OVERHEAD_BYTES_MAX: usize = 120;
 const RETENTION_BYTES: usize = 30_000;
 /// A few entries, one for each KiB: a segment is full after about six.
-const TINY_SEGMENTS: [(&str, &str); 3] =
-    [("index.interval.bytes", "1024"), ("segment.index.bytes", "48"), ("file.delete.delay.ms", "1000")];
+const TINY_SEGMENTS: [(&str, &str); 2] = [("index.interval.bytes", "1024"), ("segment.index.bytes", "48")];
 
 /// Why old records go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

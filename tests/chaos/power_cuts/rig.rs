@@ -34,6 +34,8 @@ impl Rig {
             // Cleaner and retention are at work all the time.
             ("log.cleaner.backoff.ms", "20"),
             ("log.retention.check.interval.ms", "50"),
+            // The disks are small, and every trial deletes its topics.
+            ("log.segment.delete.delay.ms", "1000"),
         ];
         let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         let mut cluster = ProcessCluster::prepare(&ClusterOptions { settings, ..Default::default() });

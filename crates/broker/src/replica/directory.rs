@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::disk_room::{DiskRoom, Room};
 use super::disk_watch::DiskWatch;
 use super::flush_queue::FlushQueue;
 use super::partition::Partition;
+use super::retired::RetiredReplicas;
 
 /// One log directory of the broker: online until a write or a flush in it fails.
 pub(super) struct Directory {
@@ -28,6 +29,8 @@ pub(super) struct Directory {
     pub checkpointed: Mutex<Option<CheckpointedOffsets>>,
     /// Whether its checkpoint files are to be written at the next tick.
     pub checkpoint_queued: AtomicBool,
+    /// Replicas that were deleted, whose files are still there.
+    pub retired: RetiredReplicas,
     room: DiskRoom,
     offline: AtomicBool,
 }
@@ -52,6 +55,7 @@ impl Directory {
             disk: DiskWatch::new(disk_patience),
             checkpointed: Mutex::default(),
             checkpoint_queued: AtomicBool::new(false),
+            retired: RetiredReplicas::default(),
             room: DiskRoom::new(reserve_bytes),
             offline: AtomicBool::new(false),
         }
@@ -102,6 +106,39 @@ impl Directory {
             self.out_of_space();
         } else {
             self.fail(core, error);
+        }
+    }
+
+    /// Deletes a replica, of which nobody may do anything any more: its files go by themselves after a while. Says whether
+    /// its place is free.
+    pub fn retire(self: &Arc<Self>, core: &Core, replica: &Path, delay: Duration) -> bool {
+        match self.files.retire_partition(replica) {
+            Ok(retired) => {
+                self.retired.add(retired, core.now() + delay);
+                true
+            }
+            Err(error) => {
+                self.fail(core, &error);
+                false
+            }
+        }
+    }
+
+    /// Puts a replica of a topic that nobody knows aside, and keeps it. Says whether its place is free.
+    pub fn set_stray_aside(self: &Arc<Self>, core: &Core, replica: &Path) -> bool {
+        match self.files.set_stray_aside(replica) {
+            Ok(aside) => {
+                tracing::warn!(
+                    replica = %replica.display(),
+                    kept = %aside.display(),
+                    "the cluster knows no topic of the id in its partition.metadata, so it is put aside; remove it if it was deleted"
+                );
+                true
+            }
+            Err(error) => {
+                self.fail(core, &error);
+                false
+            }
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Housekeeping {
     checkpoint_at: MonotonicTime,
     retention_at: MonotonicTime,
+    /// When the next deleted replica is to be removed, by what was known at the last look.
+    removal_at: Option<MonotonicTime>,
     /// Whether leaders' clients might wait for commits when this was last looked at.
     waited: bool,
 }
@@ -27,13 +29,14 @@ impl Housekeeping {
         Housekeeping {
             checkpoint_at: now + core.config.checkpoint_interval,
             retention_at: now + core.config.retention_check_interval,
+            removal_at: None,
             waited: core.may_wait(),
         }
     }
 
     /// When there is something to do even if nobody wants it.
     pub fn next_deadline(&self, core: &Core) -> MonotonicTime {
-        let due = self.checkpoint_at.min(self.retention_at);
+        let due = self.checkpoint_at.min(self.retention_at).min(self.removal_at.unwrap_or(self.checkpoint_at));
         // A millisecond later it is over for certain.
         if self.waited { due.min(core.waits_until() + Duration::from_millis(1)) } else { due }
     }
@@ -79,12 +82,23 @@ impl Housekeeping {
                 write_checkpoints(directory, &replicas, core);
             }
         }
+        self.remove_retired(inner, now);
         if now >= self.retention_at {
             self.retention_at = now + core.config.retention_check_interval;
             for partition in inner.replicas() {
                 partition.clean_up();
             }
         }
+    }
+}
+
+impl Housekeeping {
+    /// Removes deleted replicas that are due, or some of their files; the rest at the next tick.
+    fn remove_retired(&mut self, inner: &Inner, now: MonotonicTime) {
+        let online = || inner.directories.iter().filter(|directory| !directory.is_offline());
+        online().for_each(|directory| directory.retired.remove_due(&directory.files, now));
+        let next = online().filter_map(|directory| directory.retired.next_due()).min();
+        self.removal_at = next.map(|due| due.max(now + TICK));
     }
 }
 

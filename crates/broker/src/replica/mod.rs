@@ -33,6 +33,7 @@ mod opening;
 mod partition;
 mod publish;
 mod read;
+mod retired;
 mod service;
 mod session;
 mod settings;

@@ -1,8 +1,9 @@
 //! The metadata's changes become changes of the replicas on this broker.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use raftsman_log::Log;
 use raftsman_metadata::{BrokerState, ConfigResourceType, Durability, MetadataDelta, MetadataImage, PartitionImage};
@@ -169,8 +170,7 @@ impl ReplicaManager {
         let settings = TopicSettings::of(&topic.name, image, &core.config);
         let fs = Arc::clone(directory.files.file_system());
         let path = directory.files.partition_path(&topic.name, at.partition);
-        if let Err(error) = self.clear_place(&directory, &path, at) {
-            directory.fail(core, &error);
+        if !self.clear_place(&directory, &path, at) {
             return None;
         }
         match Log::open(fs, path, at.topic_id, settings.log.clone(), false, 0, core.wall_time()) {
@@ -216,23 +216,19 @@ impl ReplicaManager {
         if counted || state.leader.is_none() || state.leader == Some(me) {
             return false;
         }
-        if let Err(error) = replica.directory.files.delete_partition(&replica.path) {
-            replica.directory.fail(&self.inner.core, &error);
-            return false;
+        // At once: the copy needs the room.
+        let is_gone = replica.directory.retire(&self.inner.core, &replica.path, Duration::ZERO);
+        if is_gone {
+            damaged.remove(&at);
         }
-        damaged.remove(&at);
-        true
+        is_gone
     }
 
-    /// Another topic's directory of the same name has to go first: its topic was deleted while this broker was away.
-    fn clear_place(
-        &self,
-        directory: &Arc<Directory>,
-        path: &PathBuf,
-        at: TopicIdPartition,
-    ) -> Result<(), raftsman_log::dir::DirectoryError> {
+    /// Another topic's directory of the same name has to go first: its topic was deleted while this broker was away, or it
+    /// says a wrong id. Says whether the place is free.
+    fn clear_place(&self, directory: &Arc<Directory>, path: &Path, at: TopicIdPartition) -> bool {
         if !directory.files.file_system().exists(path).unwrap_or(true) {
-            return Ok(());
+            return true;
         }
         let found: Vec<TopicIdPartition> = self
             .inner
@@ -243,16 +239,14 @@ impl ReplicaManager {
             .filter(|p| directory.files.partition_path(&p.topic, p.at.partition) == *path)
             .map(|p| p.at)
             .collect();
-        for stray in found {
-            self.delete(stray, "its topic was deleted and made anew");
+        if !found.into_iter().all(|stray| self.set_stray_aside(stray)) {
+            return false;
         }
         let mut damaged = self.inner.damaged.lock();
         let in_the_way = damaged.iter().find(|(other, replica)| **other != at && replica.path == *path);
-        if let Some((stray, _)) = in_the_way.map(|(stray, replica)| (*stray, replica.path.clone())) {
-            directory.files.delete_partition(path)?;
-            damaged.remove(&stray);
-        }
-        Ok(())
+        let Some(stray) = in_the_way.map(|(stray, _)| *stray) else { return true };
+        damaged.remove(&stray);
+        directory.set_stray_aside(&self.inner.core, path)
     }
 
     /// The directory the metadata names, else the online one with the fewest replicas.
@@ -278,16 +272,21 @@ impl ReplicaManager {
     fn delete(&self, at: TopicIdPartition, reason: &str) {
         let Some(partition) = self.inner.partitions.write().remove(&at) else { return };
         tracing::info!(partition = %partition.name(), "deletes its replica: {reason}");
+        let delay = partition.file_delete_delay();
         partition.end();
-        let files = &partition.directory.files;
-        let deleted = files.delete_partition(&files.partition_path(&partition.topic, at.partition));
-        if let Err(error) = deleted {
-            partition.directory.fail(&self.inner.core, &error);
-        }
+        partition.directory.retire(&self.inner.core, &partition.path(), delay);
     }
 
-    /// Deletes replicas of topics that were deleted while this broker was away. An image is sure to know every topic
-    /// that was ever here only once it has this broker's registration.
+    /// Says whether the place of a replica that nobody knows is free now.
+    fn set_stray_aside(&self, at: TopicIdPartition) -> bool {
+        let Some(partition) = self.inner.partitions.write().remove(&at) else { return true };
+        partition.end();
+        partition.directory.set_stray_aside(&self.inner.core, &partition.path())
+    }
+
+    /// Looks after replicas that this broker should not have: of topics that were deleted while it was away, or moved to other
+    /// brokers. An image is sure to know every topic that was ever here only once it has this broker's registration. A topic
+    /// that is in no image may be one whose id was damaged on the disk: what is left of it is kept, as Kafka does.
     fn remove_strays(&self, publishing: &mut Publishing, image: &MetadataImage) {
         let core = &self.inner.core;
         let current =
@@ -297,17 +296,21 @@ impl ReplicaManager {
         }
         publishing.strays_removed = true;
         for at in self.partitions() {
-            if image.partition(at).is_none_or(|state| !state.has_replica(core.me())) {
-                self.delete(at, "it is in no topic any more");
+            match image.partition(at) {
+                None => {
+                    self.set_stray_aside(at);
+                }
+                Some(state) if !state.has_replica(core.me()) => self.delete(at, "it was moved to other brokers"),
+                Some(_) => {}
             }
         }
         let mut damaged = self.inner.damaged.lock();
-        damaged.retain(|at, replica| {
-            let stays = image.partition(*at).is_some_and(|state| state.has_replica(core.me()));
-            if !stays && let Err(error) = replica.directory.files.delete_partition(&replica.path) {
-                replica.directory.fail(core, &error);
+        damaged.retain(|at, replica| match image.partition(*at) {
+            None => !replica.directory.set_stray_aside(core, &replica.path),
+            Some(state) if !state.has_replica(core.me()) => {
+                !replica.directory.retire(core, &replica.path, Duration::ZERO)
             }
-            stays
+            Some(_) => true,
         });
     }
 }

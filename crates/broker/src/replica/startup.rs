@@ -46,10 +46,11 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
             high_watermarks: files.read_high_watermarks()?,
             compacted: files.read_compacted_offsets()?,
         };
-        let found = files.partitions()?;
+        let (found, retired) = (files.partitions()?, files.retired_partitions()?);
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
         let began = core.now();
+        retired.into_iter().for_each(|path| directory.retired.add(path, began));
         let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };
         opening.open_all(&found, config.recovery_threads).into_iter().for_each(|replica| opened.take(replica));
         tracing::info!(

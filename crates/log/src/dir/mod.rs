@@ -58,7 +58,7 @@ pub struct LogDirectory {
 }
 
 impl LogDirectory {
-    /// Opens a directory, made if absent, and takes its `.lock`. Finishes deletions a crash interrupted.
+    /// Opens a directory, made if absent, and takes its `.lock`.
     ///
     /// # Errors
     /// `InUse`, or storage.
@@ -76,9 +76,7 @@ impl LogDirectory {
             Err(error) => return Err(StorageError::new("lock", &lock_path, error).into()),
         };
         let volume = fs.open_volume(&path).context("open", &path)?;
-        let directory = LogDirectory { fs, path, checkpoints: Mutex::new(()), volume, _lock: lock };
-        directory.finish_deletions()?;
-        Ok(directory)
+        Ok(LogDirectory { fs, path, checkpoints: Mutex::new(()), volume, _lock: lock })
     }
 
     /// The directory's path.

@@ -1,13 +1,16 @@
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use raftsman_types::{TopicId, TopicPartition, validate_topic_name};
 
 use super::{DirectoryError, LogDirectory};
-use crate::error::{IoContext, StorageError};
+use crate::atomic_file::remove_if_there;
+use crate::error::IoContext;
 use crate::fs::DirectoryEntry;
 use crate::log::read_topic_id;
 
 const DELETE_SUFFIX: &str = "-delete";
+const STRAY_SUFFIX: &str = "-stray";
 /// The longest name of a directory entry on the file systems in use.
 const MAX_NAME_BYTES: usize = 255;
 
@@ -54,38 +57,76 @@ impl LogDirectory {
         self.path.join(format!("{topic}-{partition}"))
     }
 
-    /// Deletes a partition's directory, whose log must be closed or dropped. It vanishes under its name
-    /// in one durable step; a crash in the removal behind that is made up for by the next open.
+    /// Takes the directory of a partition that is to be deleted out of use, in one durable step: it is
+    /// `<topic>-<partition>.<id>-delete` from here on, and nothing else speaks of it. Its log must be closed or dropped. Returns
+    /// the new path, for [`remove_retired`](LogDirectory::remove_retired).
     ///
     /// # Errors
     /// Storage.
-    pub fn delete_partition(&self, directory: &Path) -> Result<(), DirectoryError> {
+    pub fn retire_partition(&self, directory: &Path) -> Result<PathBuf, DirectoryError> {
+        self.set_aside(directory, DELETE_SUFFIX)
+    }
+
+    /// Takes the directory of a partition that nobody knows out of use, as `<topic>-<partition>.<id>-stray`. It stays like that
+    /// until somebody looks after it: it may be that its `partition.metadata` is wrong and it is somebody's only copy.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn set_stray_aside(&self, directory: &Path) -> Result<PathBuf, DirectoryError> {
+        self.set_aside(directory, STRAY_SUFFIX)
+    }
+
+    fn set_aside(&self, directory: &Path, suffix: &str) -> Result<PathBuf, DirectoryError> {
         let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         if let Some(partition) = parse_name(&name) {
             self.forget_offsets(&partition)?;
         }
         let topic_id = read_topic_id(&*self.fs, directory).ok().flatten().unwrap_or(TopicId::ZERO);
-        let unique: String = topic_id.0.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        let suffix = format!(".{unique}{DELETE_SUFFIX}");
-        let kept = name.len().min(MAX_NAME_BYTES - suffix.len());
-        let doomed = self.path.join(format!("{}{suffix}", &name[..kept]));
-        if self.fs.exists(&doomed).context("look at", &doomed)? {
-            self.fs.remove_directory(&doomed).context("remove", &doomed)?;
-        }
-        self.fs.rename(directory, &doomed).context("rename", directory)?;
+        // Kafka's is random. It has to differ only from those that are there.
+        let mut unique = u128::from_be_bytes(topic_id.0.0);
+        let aside = loop {
+            let ending = format!(".{unique:032x}{suffix}");
+            let kept = name.len().min(MAX_NAME_BYTES - ending.len());
+            let aside = self.path.join(format!("{}{ending}", &name[..kept]));
+            if !self.fs.exists(&aside).context("look at", &aside)? {
+                break aside;
+            }
+            unique = unique.wrapping_add(1);
+        };
+        self.fs.rename(directory, &aside).context("rename", directory)?;
         self.fs.sync_directory(&self.path).context("sync", &self.path)?;
-        self.fs.remove_directory(&doomed).context("remove", &doomed)?;
-        Ok(())
+        Ok(aside)
     }
 
-    pub(super) fn finish_deletions(&self) -> Result<(), StorageError> {
-        for entry in self.fs.list(&self.path).context("list", &self.path)? {
-            if entry.is_directory && entry.name.ends_with(DELETE_SUFFIX) {
-                let doomed = self.path.join(&entry.name);
-                self.fs.remove_directory(&doomed).context("remove", &doomed)?;
-            }
+    /// The directories of deleted partitions that are still there.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn retired_partitions(&self) -> Result<Vec<PathBuf>, DirectoryError> {
+        let entries = self.fs.list(&self.path).context("list", &self.path)?;
+        let retired = entries.into_iter().filter(|entry| entry.is_directory && entry.name.ends_with(DELETE_SUFFIX));
+        Ok(retired.map(|entry| self.path.join(entry.name)).collect())
+    }
+
+    /// Removes at most so many files of a deleted partition's directory, and the directory after the last. Says whether it is
+    /// gone.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn remove_retired(&self, retired: &Path, files_max: usize) -> Result<bool, DirectoryError> {
+        let entries = match self.fs.list(retired) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+            listed => listed.context("list", retired)?,
+        };
+        let files: Vec<_> = entries.iter().filter(|entry| !entry.is_directory).collect();
+        for file in files.iter().take(files_max) {
+            remove_if_there(&*self.fs, &retired.join(&file.name))?;
         }
-        Ok(())
+        if files.len() > files_max {
+            return Ok(false);
+        }
+        self.fs.remove_directory(retired).context("remove", retired)?;
+        Ok(true)
     }
 }
 

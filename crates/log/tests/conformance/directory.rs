@@ -163,25 +163,51 @@ fn partitions_are_found_by_their_names() {
 }
 
 #[test]
-fn deletion_is_one_step_and_finished_after_a_crash() {
+fn deletion_is_one_step_and_goes_on_after_a_crash() {
     let fs = MemoryFs::new();
     let dir = directory(&fs);
-    make_log(&fs, &dir, "a", 0, TOPIC_ID);
+    let mut log = make_log(&fs, &dir, "a", 0, TOPIC_ID);
+    log.append_as_leader(super::rig::batch(3, 0), LeaderEpoch(0), NOW).expect("appended");
+    log.close(NOW).expect("closed");
     make_log(&fs, &dir, "a", 1, TOPIC_ID);
     let offsets = BTreeMap::from([(partition("a", 0), 5), (partition("a", 1), 7)]);
     dir.write_recovery_points(&offsets).expect("written");
-    dir.delete_partition(&dir.partition_path("a", 0)).expect("deleted");
+    let retired = dir.retire_partition(&dir.partition_path("a", 0)).expect("retired");
+    assert_eq!(retired, Path::new("/data/a-0.07070707070707070707070707070707-delete"));
     assert_eq!(dir.read_recovery_points().expect("read"), BTreeMap::from([(partition("a", 1), 7)]));
     let names: Vec<String> = dir.partitions().expect("listed").into_iter().map(|p| p.topic).collect();
     assert_eq!(names, ["a"]);
-    // The removal itself was not synced: the renamed directory is back, and goes at the next open.
     fs.crash();
-    let before = fs.list(Path::new("/data")).expect("listed");
-    assert!(before.iter().any(|entry| entry.name.ends_with("-delete")), "{before:?}");
     let dir = directory(&fs);
-    let after = fs.list(Path::new("/data")).expect("listed");
-    assert!(!after.iter().any(|entry| entry.name.ends_with("-delete")), "{after:?}");
+    assert_eq!(dir.retired_partitions().expect("listed"), std::slice::from_ref(&retired));
+    // A few files at a time; the directory goes with the last.
+    let files = fs.list(&retired).expect("listed").len();
+    assert!(files > 1, "{files}");
+    for left in (0..files).rev() {
+        assert_eq!(dir.remove_retired(&retired, 1).expect("removed"), left == 0);
+    }
+    assert!(!fs.exists(&retired).expect("looked at"));
+    assert!(dir.remove_retired(&retired, 1).expect("it is gone"), "to remove it again is no error");
+    assert!(dir.retired_partitions().expect("listed").is_empty());
     assert_eq!(dir.partitions().expect("listed").len(), 1);
+}
+
+#[test]
+fn what_is_set_aside_takes_no_name_that_is_there() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    let mut strays = Vec::new();
+    for _ in 0..3 {
+        make_log(&fs, &dir, "a", 0, TOPIC_ID);
+        strays.push(dir.set_stray_aside(&dir.partition_path("a", 0)).expect("set aside"));
+    }
+    strays.dedup();
+    assert_eq!(strays.len(), 3, "{strays:?}");
+    assert!(strays.iter().all(|stray| stray.to_str().is_some_and(|name| name.ends_with("-stray"))), "{strays:?}");
+    fs.crash();
+    let dir = directory(&fs);
+    assert!(strays.iter().all(|stray| fs.exists(stray).expect("looked at")));
+    assert!(dir.partitions().expect("listed").is_empty() && dir.retired_partitions().expect("listed").is_empty());
 }
 
 #[test]
@@ -190,7 +216,8 @@ fn the_longest_topic_name_can_be_deleted() {
     let dir = directory(&fs);
     let topic = "x".repeat(249);
     make_log(&fs, &dir, &topic, 3, TOPIC_ID);
-    dir.delete_partition(&dir.partition_path(&topic, 3)).expect("deleted");
+    let retired = dir.retire_partition(&dir.partition_path(&topic, 3)).expect("retired");
+    assert_eq!(retired.file_name().map(|name| name.len()), Some(255));
     assert!(dir.partitions().expect("listed").is_empty());
 }
 
@@ -210,7 +237,7 @@ fn a_topic_made_anew_is_not_taken_for_the_old_one() {
     let (log, _) = Log::open(Arc::new(fs.clone()), path, TopicId::ZERO, config, true, 0, NOW).expect("adopted");
     assert_eq!(log.topic_id(), TOPIC_ID);
     // A recovery point left behind by the old topic says nothing about the new one.
-    dir.delete_partition(&dir.partition_path("t", 0)).expect("deleted");
+    dir.retire_partition(&dir.partition_path("t", 0)).expect("retired");
     make_log(&fs, &dir, "t", 0, other);
     fs.kill();
     let path = dir.partition_path("t", 0);

@@ -59,8 +59,10 @@ fn a_life_on_a_real_disk() {
     assert_eq!(log.complete_flush(ticket).expect("completed"), half + 4);
     assert!(log.release_files());
     drop(log);
-    directory.delete_partition(&directory.partition_path("real", 0)).expect("deleted");
+    let retired = directory.retire_partition(&directory.partition_path("real", 0)).expect("retired");
     assert!(directory.partitions().expect("listed").is_empty());
+    assert_eq!(directory.retired_partitions().expect("listed"), std::slice::from_ref(&retired));
+    assert!(directory.remove_retired(&retired, 100).expect("removed") && !retired.exists());
     drop(directory);
     LogDirectory::open(Arc::new(RealFs), place.path().join("logs")).expect("the lock is free again");
 }

@@ -10,8 +10,10 @@ mod inspection;
 mod leading;
 mod reading;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use raftsman_log::{FlushTicket, Log, LogError};
@@ -206,6 +208,16 @@ impl Partition {
         self.leave_role(&mut state, &AppendError::NotLeaderOrFollower);
         state.standing = Standing::Closed;
         state.log.release_files();
+    }
+
+    /// Where its files are.
+    pub fn path(&self) -> PathBuf {
+        self.directory.files.partition_path(&self.topic, self.at.partition)
+    }
+
+    /// How long its files stay when it is deleted (`file.delete.delay.ms`).
+    pub fn file_delete_delay(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.settings.read().log.file_delete_delay_ms).unwrap_or(0))
     }
 
     /// Ends the replica's work because the broker stops. What is left to sync comes back, to be synced together with

@@ -6,3 +6,4 @@ mod faults;
 mod full_disk;
 mod opening;
 mod replication;
+mod set_aside;

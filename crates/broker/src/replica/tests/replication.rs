@@ -281,7 +281,7 @@ fn a_deleted_topic_takes_its_files_along_even_from_a_broker_that_was_away() {
     assert!(!files(&cluster, 1));
     assert_eq!(cluster.manager(1).partition_state(AT), None);
     cluster.boot(2);
-    assert!(!files(&cluster, 2), "a stray of a deleted topic goes once the broker is registered");
+    assert!(!files(&cluster, 2), "a stray of a deleted topic is out of the way once the broker is registered");
 }
 
 #[test]
