@@ -157,3 +157,52 @@ fn keep_newest_of_keys(history: &History, verdict: &mut Verdict) {
     let newest: HashMap<usize, &str> = history.acked().map(|(_, name, _)| (key_of(name, KEYS), name)).collect();
     verdict.lost.retain(|name| newest.get(&key_of(name, KEYS)) == Some(&&**name));
 }
+
+mod tests {
+    use raftsman_testkit::Outcome;
+
+    use super::*;
+
+    /// Records 0 to `count`, each acknowledged at the offset of its number.
+    fn acked(count: usize) -> History {
+        let mut history = History::default();
+        for number in 0..count {
+            history.send(0, format!("0-{number}"));
+            history.settle(&format!("0-{number}"), Outcome::Acked(Some(number as i64)));
+        }
+        history
+    }
+
+    fn found(numbers: impl IntoIterator<Item = usize>) -> Vec<Found> {
+        let record = |number| Found { partition: 0, offset: number as i64, name: format!("0-{number}") };
+        numbers.into_iter().map(record).collect()
+    }
+
+    #[test]
+    fn of_a_compacted_topic_only_the_newest_of_a_key_is_missed() {
+        let history = acked(5 * KEYS);
+        let newest = || 4 * KEYS..5 * KEYS;
+        assert_eq!(judge(Care::Compacted, &history, &found(newest()), 0), Ok(4 * KEYS));
+        assert_eq!(judge(Care::Compacted, &history, &found((3..20).chain(newest())), 0), Ok(4 * KEYS - 17));
+        // An older one of its key stands in for it.
+        let instead = (3 * KEYS + 2..3 * KEYS + 3).chain(newest().filter(|number| *number != 4 * KEYS + 2));
+        let fault = judge(Care::Compacted, &history, &found(instead), 0).expect_err("the newest is gone");
+        assert!(fault.contains("1 lost [0-30]"), "{fault}");
+        let fault = judge(Care::Compacted, &history, &found(4 * KEYS..5 * KEYS - 1), 0).expect_err("the last is gone");
+        assert!(fault.contains("unseen [0-34]"), "{fault}");
+        let mut moved = found(newest());
+        moved[0].offset -= 1;
+        assert!(judge(Care::Compacted, &history, &moved, 0).is_err(), "it was acked at another offset");
+    }
+
+    #[test]
+    fn of_a_topic_with_retention_all_from_its_start_on_is_missed() {
+        let history = acked(1000);
+        assert_eq!(judge(Care::Retained, &history, &found(600..1000), 600), Ok(600));
+        assert!(judge(Care::Retained, &history, &found((600..700).chain(701..1000)), 600).is_err(), "one is missing");
+        assert!(judge(Care::Retained, &history, &found(601..1000), 600).is_err(), "the first one is missing");
+        assert!(judge(Care::Retained, &history, &found(600..999), 600).is_err(), "the last one is missing");
+        assert!(judge(Care::Retained, &history, &found(990..1000), 990).is_err(), "too much is gone");
+        assert!(judge(Care::Retained, &history, &found([]), 0).is_err(), "all is gone");
+    }
+}
