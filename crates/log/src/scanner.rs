@@ -187,6 +187,10 @@ impl<'a> Order<'a> {
                 None => (position, wrong(base_offset, USED_BEFORE)),
             });
         }
+        let has_gap = self.expected.is_some_and(|expected| base_offset > expected);
+        if has_gap && self.known.end_is_certain && base_offset >= self.known.end {
+            return Err((position, wrong(base_offset, TOO_HIGH)));
+        }
         let epoch = header.partition_leader_epoch;
         if self.epoch.is_some_and(|(last, ..)| epoch < last) {
             return Err(self.epoch_too_high().unwrap_or((position, wrong(base_offset, EPOCH_FELL))));
@@ -202,7 +206,6 @@ impl<'a> Order<'a> {
         }
         let is_thinned = i64::from(header.record_count) != i64::from(header.last_offset_delta) + 1;
         self.shows_compaction |= self.behind_gap.is_some() || is_thinned;
-        let has_gap = self.expected.is_some_and(|expected| base_offset > expected);
         self.behind_gap = has_gap.then_some((position, base_offset));
         self.expected = Some(header.next_offset());
         Ok(())

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use raftsman_types::Offset;
 
 use super::open::base_offset_of;
+use super::partition_files::read_snapshot;
 use crate::atomic_file::remove_if_there;
 use crate::compaction::CleanedFiles;
 use crate::error::{IoContext, LogError, StorageError};
@@ -38,8 +39,14 @@ pub(super) fn finish_swaps(place: &Place, recovery_point: Offset) -> Result<Vec<
     }
     // Kafka renames several at once, the newest first: they count only when none is left to be renamed.
     let first_unfinished = bases(".log.cleaned").into_iter().min().unwrap_or(Offset::MAX);
-    for base_offset in bases(".log.swap").into_iter().filter(|base| *base < first_unfinished) {
-        let end = match end_of_swap(place, base_offset)? {
+    let announced = bases(".log.swap");
+    for base_offset in announced.iter().copied().filter(|base| *base < first_unfinished) {
+        let next_base = |end: Offset| logs.keys().chain(&announced).copied().filter(|base| *base >= end).min();
+        let ended = match end_of_swap(place, base_offset)? {
+            Ok(end) => ends_where_another_begins(place, end, next_base(end))?,
+            broken => broken,
+        };
+        let end = match ended {
             Ok(end) => end,
             // It never took the place of the others.
             Err(problem) if logs.contains_key(&base_offset) || base_offset >= recovery_point => {
@@ -90,6 +97,21 @@ fn end_of_swap(place: &Place, base_offset: Offset) -> Result<Result<Offset, Brok
         None => Ok(end),
         Some(problem) => Err(Broken { position: walked.position, offset: end, reason: problem.to_string() }),
     })
+}
+
+/// A compacted segment takes the place of whole ones, of which none is the newest. Ours goes up to the next one; Kafka's,
+/// whose snapshots have no seal, may leave a gap.
+fn ends_where_another_begins(
+    place: &Place,
+    end: Offset,
+    next_base: Option<Offset>,
+) -> Result<Result<Offset, Broken>, StorageError> {
+    let may_end_here = match next_base {
+        Some(next) if next > end => read_snapshot(place, next)?.is_none_or(|snapshot| snapshot.seal.is_none()),
+        next => next.is_some(),
+    };
+    let broken = || Broken { position: 0, offset: end, reason: "no segment begins where it ends".to_owned() };
+    Ok(if may_end_here { Ok(end) } else { Err(broken()) })
 }
 
 /// Removes every file of a swap that is not in its place; whether there was any.

@@ -337,3 +337,45 @@ fn a_segment_that_does_not_belong_there_takes_nothing_with_it() {
         assert_eq!(rig.file_names(".log"), names);
     }
 }
+
+/// Two segments changed places. Each batch by itself is what it was, and follows the one before it.
+#[test]
+fn a_segment_of_batches_that_belong_behind_it_is_damage() {
+    let mut rig = filled();
+    let names = rig.file_names(".log");
+    let (one, other) = (&names[1], names.last().expect("segments"));
+    let (base, last): (Offset, Offset) =
+        (one[..20].parse().expect("an offset"), other[..20].parse().expect("an offset"));
+    let contents = (rig.content(one), rig.content(other));
+    rig.replace(one, &contents.1);
+    rig.replace(other, &contents.0);
+    rig.fs.kill();
+    for recovery_point in [base + 2, last, 60] {
+        let error = rig.try_open(false, recovery_point).expect_err("flushed batches are gone");
+        assert!(matches!(error, LogError::DamagedBelowRecoveryPoint { offset, .. } if offset == base), "{error}");
+    }
+    // Nothing of it was flushed: it is cut where it is wrong.
+    rig.open_again(false, base);
+    assert_eq!(rig.log.log_end_offset(), base);
+}
+
+/// What a compaction puts in the place of others is as long as they are, and never takes the newest one's.
+#[test]
+fn a_swap_that_ends_where_no_segment_begins_takes_nobodys_place() {
+    let mut rig = Rig::new(small_segments());
+    rig.append_batches(30, 2);
+    rig.log.flush(NOW).expect("flushed");
+    rig.log.recovery_point_checkpointed(20).expect("noted");
+    let names = rig.file_names(".log");
+    let size = rig.all()[0].size_in_bytes();
+    for name in [&names[1], &names[names.len() - 2], &names[names.len() - 1]] {
+        let mut prefix = rig.content(name);
+        prefix.truncate(size);
+        rig.replace(&format!("{name}.swap"), &prefix);
+        rig.fs.kill();
+        rig.open_again(false, 20);
+        assert_eq!(rig.log.log_end_offset(), 60, "{name}");
+        assert_eq!(rig.all().len(), 30, "{name}");
+        assert!(rig.file_names(".swap").is_empty());
+    }
+}
