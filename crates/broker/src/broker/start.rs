@@ -21,7 +21,8 @@ use crate::metadata::{ControllerClient, MetadataCache, MetadataSubscriber, Metad
 use crate::net::{Acceptor, ByteBudget, ConnectionLimits, CreationRate, NetworkThreads, Shared};
 use crate::replica::{ReplicaConfig, ReplicaManager};
 
-/// Threads for replication streams, loading groups and timers.
+/// Threads for replication streams, loading groups and timers: at most so many, and half as many as processors. The tasks of a
+/// stream wake each other for every frame, which costs the least on one thread.
 const MOST_BACKGROUND_THREADS: usize = 4;
 
 /// Opens, and with that locks, the log directories of a configuration.
@@ -42,7 +43,7 @@ pub(super) fn start(
     // Heartbeats and requests to the controller have a thread that nothing else can keep busy.
     let lifecycle = runtime("lifecycle", 1)?;
     let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let background = runtime("background", available.clamp(1, MOST_BACKGROUND_THREADS))?;
+    let background = runtime("background", available.div_ceil(2).min(MOST_BACKGROUND_THREADS))?;
     let config = Arc::new(config);
     let incarnation = IncarnationId(Uuid::from_random(rand::random()));
     let identity = Arc::new(BrokerIdentity::new(config.node_id, incarnation, config.cluster_id.clone()));

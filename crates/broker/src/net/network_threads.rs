@@ -120,6 +120,7 @@ impl NetworkThread {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(DISK_READERS_MAX)
+            .thread_name("disk-reader")
             .build()?;
         let (inbox, sockets) = (Arc::new(Inbox::default()), Arc::new(OpenSockets::default()));
         let serving = serve_arrivals(Arc::clone(&inbox), Arc::clone(&sockets), shared.clone());
