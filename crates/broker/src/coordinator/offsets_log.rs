@@ -13,8 +13,9 @@ use crate::replica::{
 
 /// What a coordinator needs of the replicas on this broker. Tests bring their own.
 pub(crate) trait OffsetsLog: Send + Sync + 'static {
-    /// Appends one batch at the end of the log; the in-sync replicas must be enough for acks=all.
-    fn append(&self, at: TopicIdPartition, batch: Bytes) -> Result<Appended, AppendError>;
+    /// Appends one batch at the end of the log, if this broker leads in this epoch; the in-sync replicas must be enough for
+    /// acks=all.
+    fn append(&self, at: TopicIdPartition, leader_epoch: LeaderEpoch, batch: Bytes) -> Result<Appended, AppendError>;
 
     /// Ends once everything up to `last_offset` is committed, or will not be here.
     fn committed(
@@ -43,8 +44,8 @@ pub(crate) trait OffsetsLog: Send + Sync + 'static {
 }
 
 impl OffsetsLog for ReplicaManager {
-    fn append(&self, at: TopicIdPartition, batch: Bytes) -> Result<Appended, AppendError> {
-        ReplicaManager::append(self, at, batch, Acks::All, AppendOrigin::Coordinator)
+    fn append(&self, at: TopicIdPartition, leader_epoch: LeaderEpoch, batch: Bytes) -> Result<Appended, AppendError> {
+        ReplicaManager::append(self, at, batch, Acks::All, AppendOrigin::Coordinator(leader_epoch))
     }
 
     fn committed(

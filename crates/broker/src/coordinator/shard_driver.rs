@@ -204,7 +204,7 @@ impl ShardDriver {
         };
         let mut last_offset = None;
         for batch in batches {
-            match self.shared.log.append(self.at, batch) {
+            match self.shared.log.append(self.at, self.leader_epoch, batch) {
                 Ok(appended) => last_offset = Some(appended.last_offset),
                 Err(error) => return self.not_appended(&error, records, last_offset.is_some()),
             }

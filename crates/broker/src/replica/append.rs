@@ -19,8 +19,8 @@ pub enum AppendOrigin {
     Client,
     /// A produce request of version 0 to 2, whose records may be of formats 0 and 1.
     LegacyClient,
-    /// A coordinator on this broker.
-    Coordinator,
+    /// A coordinator on this broker, which knows the log as of its becoming leader in this epoch.
+    Coordinator(LeaderEpoch),
 }
 
 /// Where records went.

@@ -89,7 +89,9 @@ impl History {
             }
         }
         for ((producer, at), records) in &self.records {
-            self.judge_producer(*producer, *at, records, &places)?;
+            if !is_beyond_reading(observer, *at) {
+                self.judge_producer(*producer, *at, records, &places)?;
+            }
         }
         Ok(())
     }
@@ -121,4 +123,10 @@ impl History {
         }
         Ok(())
     }
+}
+
+/// Whether the topic was deleted before anybody could read all that was committed: its leader's disk had failed in the same step.
+fn is_beyond_reading(observer: &Observer, at: TopicIdPartition) -> bool {
+    let is_deleted = observer.newest_image().is_some_and(|image| image.topic(at.topic_id).is_none());
+    is_deleted && !observer.is_read(at)
 }

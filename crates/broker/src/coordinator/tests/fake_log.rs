@@ -96,8 +96,11 @@ impl FakeLog {
 }
 
 impl OffsetsLog for FakeLog {
-    fn append(&self, _at: TopicIdPartition, batch: Bytes) -> Result<Appended, AppendError> {
+    fn append(&self, _at: TopicIdPartition, leader_epoch: LeaderEpoch, batch: Bytes) -> Result<Appended, AppendError> {
         let mut inner = self.inner.lock();
+        if inner.leader_epoch != leader_epoch {
+            return Err(AppendError::NotLeaderOrFollower);
+        }
         if let Some(error) = inner.failures.pop_front() {
             return Err(error);
         }

@@ -368,6 +368,19 @@ async fn deleted_topics_take_their_offsets_along() {
     assert_eq!(bench.fetch().await, Ok(-1), "another topic has the name now");
 }
 
+/// The replicas hear of metadata first: this broker leads again, after another one that has committed offsets.
+#[tokio::test]
+async fn a_shard_that_another_leader_came_after_writes_nothing() {
+    let mut bench = Bench::new(FakeLog::default());
+    bench.lead().await;
+    assert_eq!(bench.commit(5).await, ErrorCode::None);
+    bench.log.lead(3, true);
+    bench.log.put(batch(&[stored(9)]));
+    let before = bench.log.batch_count();
+    bench.publish(vec![MetadataRecord::DeleteTopic { topic_id: DATA }]);
+    assert_eq!(bench.log.batch_count(), before, "it does not know of what it would delete");
+}
+
 #[test]
 fn many_records_make_several_batches_in_order() {
     let records: Vec<Record> = (0..100).map(stored).collect();

@@ -83,7 +83,7 @@ impl Partition {
         if !self.core.may_serve() {
             return Err(AppendError::NotLeaderOrFollower);
         }
-        if !self.directory.has_room(records.len(), origin != AppendOrigin::Coordinator) {
+        if !self.directory.has_room(records.len(), !matches!(origin, AppendOrigin::Coordinator(_))) {
             return Err(self.directory.no_room());
         }
         let now = self.core.wall_time();
@@ -92,10 +92,16 @@ impl Partition {
                 let settings = Arc::clone(&self.settings.read());
                 settings.validate(records, origin, now)?
             }
-            AppendOrigin::Coordinator => records,
+            AppendOrigin::Coordinator(_) => records,
         };
         let mut state = self.state.lock();
         let epoch = state.writable_epoch(acks)?;
+        if let AppendOrigin::Coordinator(known) = origin
+            && known != epoch
+        {
+            // Others may have led in between: what it decided is not founded on what they wrote.
+            return Err(AppendError::NotLeaderOrFollower);
+        }
         // Any other ack than that for a commit is for what is written, and may not run ahead of that.
         let defers = acks == Acks::All && state.durability() == Durability::Flushed;
         state.log.defer_writes(defers);

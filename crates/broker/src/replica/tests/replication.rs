@@ -203,6 +203,18 @@ fn a_repeated_batch_is_answered_with_its_first_offset() {
 }
 
 #[test]
+fn a_coordinator_of_another_epoch_appends_nothing() {
+    let cluster = Cluster::start(1, 1);
+    let (manager, epoch) = (cluster.manager(1), cluster.state(1).leader_epoch);
+    for other in [LeaderEpoch(epoch.0 - 1), LeaderEpoch(epoch.0 + 1)] {
+        let refused = manager.append(AT, batch(&["a"]), Acks::All, AppendOrigin::Coordinator(other)).unwrap_err();
+        assert_eq!(refused, AppendError::NotLeaderOrFollower);
+    }
+    manager.append(AT, batch(&["b"]), Acks::All, AppendOrigin::Coordinator(epoch)).unwrap();
+    assert_eq!(cluster.state(1).log_end_offset, 1);
+}
+
+#[test]
 fn bad_records_get_kafkas_code_and_write_nothing() {
     let cluster = Cluster::start(1, 1);
     let mut torn = batch(&["a"]).to_vec();
