@@ -20,6 +20,7 @@ mod nemesis;
 mod network;
 mod node;
 mod raft;
+mod reshaping;
 mod scenario;
 mod schedule;
 mod shrink;

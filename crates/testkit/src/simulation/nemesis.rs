@@ -105,6 +105,10 @@ pub(super) enum NemesisEvent {
     DiskWell(i32),
     /// A node that wants to stop is looked at.
     Stopping { node: i32, life: u64, until_ms: u64 },
+    /// A machine that was not there before runs a broker.
+    Join,
+    /// Some broker is unregistered.
+    Unregister,
     /// The next node of a rolling restart.
     Roll { node: i32 },
     /// A process whose disk failed is started anew.
@@ -144,6 +148,8 @@ impl World {
             NemesisEvent::NetworkWell => self.network_well(),
             NemesisEvent::DiskWell(node) => self.stall(node, false),
             NemesisEvent::Stopping { node, life, until_ms } => self.stop_when_allowed(node, life, until_ms),
+            NemesisEvent::Join => self.join_new_broker(),
+            NemesisEvent::Unregister => self.unregister_some_broker(),
             NemesisEvent::Roll { node } => self.roll(node),
             NemesisEvent::Replace { node, life } | NemesisEvent::KillNow { node, life } => {
                 if self.is_up(node) && self.life(node) == life {

@@ -28,6 +28,8 @@ pub struct Scenario {
     pub groups: usize,
     /// Members of each of them.
     pub members: usize,
+    /// Whether a broker joins, and brokers are unregistered.
+    pub reshapes: bool,
     /// Whether topics come and go and settings change.
     pub administers: bool,
     /// `durability` of the topics: `written` or else `flushed`.
@@ -61,6 +63,7 @@ impl Scenario {
             seed,
             groups,
             members: later.random_range(1..4),
+            reshapes: later.random_range(0..4) == 0,
             brokers: if rng.random_range(0..4) == 0 { 5 } else { 3 },
             controllers,
             topics: rng.random_range(1..3),
@@ -90,7 +93,7 @@ impl fmt::Display for Scenario {
         let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
         write!(
             f,
-            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} groups={} members={} administers={} written={} \
+            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} groups={} members={} reshapes={} administers={} written={} \
              stormy_ms={} fault_interval_ms={} faults_max={} faults={}",
             self.seed,
             self.brokers,
@@ -101,6 +104,7 @@ impl fmt::Display for Scenario {
             self.consumers,
             self.groups,
             self.members,
+            self.reshapes,
             self.administers,
             self.written,
             self.stormy.as_millis(),
@@ -133,6 +137,7 @@ impl FromStr for Scenario {
                 "consumers" => scenario.consumers = parse(key, value)?,
                 "groups" => scenario.groups = parse(key, value)?,
                 "members" => scenario.members = parse(key, value)?,
+                "reshapes" => scenario.reshapes = parse(key, value)?,
                 "administers" => scenario.administers = parse(key, value)?,
                 "written" => scenario.written = parse(key, value)?,
                 "stormy_ms" => scenario.stormy = Duration::from_millis(parse(key, value)?),

@@ -64,6 +64,7 @@ impl World {
         }
         world.add_clients();
         world.later(Duration::from_millis(1500), NemesisEvent::Strike);
+        world.reshape_later();
         world
     }
 

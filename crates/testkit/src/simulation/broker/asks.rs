@@ -17,6 +17,7 @@ const REDIAL: Duration = Duration::from_millis(30);
 pub(super) enum Purpose {
     Register,
     AlterPartition,
+    Unregister,
     /// A client's, whose answer goes there.
     Forwarded {
         connection: ConnectionId,
@@ -202,6 +203,7 @@ impl BrokerProcess {
         match purpose {
             Purpose::Register => self.registration_answered(answer, fabric),
             Purpose::AlterPartition => self.isr_answered(answer),
+            Purpose::Unregister => {}
             Purpose::Forwarded { connection, correlation } => self.forwarded(connection, correlation, answer, fabric),
         }
     }

@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use raftsman_broker::replica::stepped::{AcceptedStream, Flush, IsrRequest, SteppedReplicas};
 use raftsman_broker::replica::{Clock, OpenError, ReplicaConfig};
+use raftsman_controller::decide::{BrokerReference, Request};
 use raftsman_log::dir::{LogDirectory, MetaProperties};
 use raftsman_log::fs::{FileSystem, MemoryFs};
 use raftsman_metadata::{Durability, MetadataImage};
 use raftsman_types::{BrokerId, DirectoryId, IncarnationId, MonotonicTime};
 
-use self::asks::Asks;
+use self::asks::{Asks, Purpose};
 use self::groups::Groups;
 use self::lifecycle::Lifecycle;
 use self::link::Link;
@@ -31,6 +32,7 @@ use super::fabric::Fabric;
 use super::time::NodeClock;
 
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
+const UNREGISTER_TIMEOUT: Duration = Duration::from_millis(2000);
 /// Where a node's one log directory is.
 const LOG_DIRECTORY: &str = "/logs";
 
@@ -157,6 +159,12 @@ impl BrokerProcess {
         if std::mem::replace(&mut self.stalled, stalled) && !stalled && self.flush.is_some() {
             self.set_timer(fabric, Duration::from_micros(100), Timer::Flushed);
         }
+    }
+
+    /// Asks the controller to forget a broker, as an administrator would; nobody waits for the answer.
+    pub fn unregister(&mut self, broker: BrokerReference, fabric: &mut Fabric) {
+        let request = Request::UnregisterBroker(broker);
+        self.ask(request, Purpose::Unregister, (UNREGISTER_TIMEOUT, false), fabric);
     }
 
     /// Stops in order: everything is flushed and the directory marked clean.
