@@ -58,3 +58,9 @@ fn a_leader_that_was_fenced_in_its_absence_does_not_serve_before_it_knows() {
     check(1_000_467);
     check(1_001_264);
 }
+
+/// The simulator's own: what was committed beside a failing disk went unread, for its topic was deleted before the leader came back.
+#[test]
+fn what_nobody_could_read_before_its_topic_was_deleted_is_not_missed() {
+    run_well(&Scenario::from_seed(3_001_181));
+}
