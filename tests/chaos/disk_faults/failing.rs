@@ -47,7 +47,7 @@ fn a_full_disk_is_no_loss_and_starts_again_once_there_is_space() {
     });
     let ballast = disk.path().join("ballast");
     fill(&ballast);
-    rig.wait_until_relieved(node);
+    rig.wait_until_relieved_by_new_topics(node);
     rig.wait_for_acks();
 
     std::fs::remove_file(&ballast).expect("the ballast can be removed");

@@ -73,18 +73,29 @@ impl Rig {
 
     /// Waits until a node leads nothing of the topic and nobody counts on it.
     pub fn wait_until_relieved(&self, node: i32) {
+        wait_until(&format!("node {node} to be relieved"), PATIENCE, || self.is_relieved(node));
+    }
+
+    /// The same, while topics are created: a store on a full disk fails when it needs a block more, not before.
+    pub fn wait_until_relieved_by_new_topics(&self, node: i32) {
+        let mut created = 0;
         wait_until(&format!("node {node} to be relieved"), PATIENCE, || {
-            let partitions = |metadata: Metadata| {
-                metadata.topics.get(TOPIC).is_some_and(|topic| {
-                    topic.partitions.len() == PARTITIONS as usize
-                        && topic
-                            .partitions
-                            .iter()
-                            .all(|p| p.leader.is_some_and(|id| id != node) && !p.isr.contains(&node))
-                })
-            };
-            self.described().is_some_and(partitions)
+            self.is_relieved(node) || {
+                self.create_topic(&format!("one-more-{created}"));
+                created += 1;
+                false
+            }
         });
+    }
+
+    fn is_relieved(&self, node: i32) -> bool {
+        let partitions = |metadata: Metadata| {
+            metadata.topics.get(TOPIC).is_some_and(|topic| {
+                topic.partitions.len() == PARTITIONS as usize
+                    && topic.partitions.iter().all(|p| p.leader.is_some_and(|id| id != node) && !p.isr.contains(&node))
+            })
+        };
+        self.described().is_some_and(partitions)
     }
 
     /// Waits until no leader counts on a node, whatever that leads itself.
