@@ -64,3 +64,10 @@ fn a_leader_that_was_fenced_in_its_absence_does_not_serve_before_it_knows() {
 fn what_nobody_could_read_before_its_topic_was_deleted_is_not_missed() {
     run_well(&Scenario::from_seed(3_001_181));
 }
+
+/// The simulator's own: the leader of a group shared out a topic that its last metadata, from a broker that lagged, did not have, and
+/// never looked again.
+#[test]
+fn the_leader_of_a_group_looks_whether_the_topic_is_what_it_shared_out() {
+    run_well(&Scenario::from_seed(2_005_581));
+}

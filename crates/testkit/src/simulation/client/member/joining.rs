@@ -55,6 +55,7 @@ impl Member {
                 self.member_id = joined.member_id.detached();
                 self.generation = joined.generation_id;
                 let leads = joined.leader == joined.member_id;
+                self.assigned_of = leads.then(|| self.partition_count());
                 let assignments = if leads { self.assignments(joined) } else { Vec::new() };
                 let request = SyncGroupRequest {
                     group_id: self.setup.group.clone(),
@@ -79,8 +80,7 @@ impl Member {
 
     /// The leader's part: each member a run of partitions.
     fn assignments(&self, joined: &JoinGroupResponse) -> Vec<SyncGroupRequestAssignment> {
-        let count =
-            self.links.topics().find(|(name, _, _)| **name == self.setup.topic).map_or(0, |(_, _, count)| count);
+        let count = self.partition_count();
         let members = joined.members.len();
         let run = |index: usize| (index * count / members) as i32..((index + 1) * count / members) as i32;
         let given = joined.members.iter().enumerate();
@@ -90,6 +90,17 @@ impl Member {
                 assignment: assignment(run(index)),
             })
             .collect()
+    }
+
+    /// How many partitions the topic has, by the metadata it got last: none when that came from a broker that lags.
+    fn partition_count(&self) -> usize {
+        self.links.topics().find(|(name, _, _)| **name == self.setup.topic).map_or(0, |(_, _, count)| count)
+    }
+
+    /// The leader joins again when the topic is not what it shared out.
+    pub(super) fn look_at_topic(&mut self) {
+        let count = self.partition_count();
+        self.rejoins |= count > 0 && self.assigned_of.is_some_and(|assigned_of| assigned_of != count);
     }
 
     pub(super) fn synced(&mut self, synced: &SyncGroupResponse, context: &mut ClientContext<'_>) -> Checked {

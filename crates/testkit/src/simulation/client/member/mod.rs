@@ -43,6 +43,8 @@ pub(in crate::simulation) struct Member {
     stage: Stage,
     member_id: Str,
     generation: i32,
+    /// Of how many partitions it shared out the topic, if it leads its generation.
+    assigned_of: Option<usize>,
     owned: BTreeMap<i32, Position>,
     asked: BTreeMap<u64, Asked>,
     heartbeat_at: SimTime,
@@ -111,6 +113,7 @@ impl Member {
             stage: Stage::Joining,
             member_id: Str::default(),
             generation: -1,
+            assigned_of: None,
             owned: BTreeMap::new(),
             asked: BTreeMap::new(),
             heartbeat_at: SimTime::default(),
@@ -132,6 +135,9 @@ impl Member {
                 let unknown = !self.links.topics().any(|(name, _, _)| *name == self.setup.topic);
                 if unknown || context.fabric.one_in(20) {
                     self.links.refresh(context.fabric);
+                }
+                if self.stage == Stage::Member {
+                    self.look_at_topic();
                 }
                 if !context.calm && self.stage == Stage::Member && context.fabric.one_in(self.setup.stays) {
                     self.go(context);
