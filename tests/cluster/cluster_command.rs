@@ -49,6 +49,15 @@ fn a_killed_node_comes_back_and_a_stopped_cluster_goes_on_with_its_data() {
     let tools = Tools::at(format!("127.0.0.1:{base_port},127.0.0.1:{}", base_port + 1));
     tools.create_topic("orders", 3, 3).expect("a topic can be created");
 
+    // Who reads has gone before the first line: nothing to say of that, and no failure.
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    drop(reader);
+    let bootstrap = format!("127.0.0.1:{base_port}");
+    let mut describe = Command::new(raftsman_binary());
+    describe.args(["kafka-topics", "--bootstrap-server", &bootstrap, "--describe", "--topic", "orders"]).stdout(writer);
+    let described = describe.output().expect("the binary can be started");
+    assert!(described.status.success() && described.stderr.is_empty(), "{described:?}");
+
     signal_process(nodes[2], Signal::KILL);
     let back: u32 = cluster.wait_for("node 3 to come back", PATIENCE, |printed| {
         printed.lines().find_map(|line| line.strip_prefix("node 3 is started again: pid ")?.parse().ok())

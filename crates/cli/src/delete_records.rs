@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::kafka::{ClientProperties, block_on};
+use crate::output::say;
 
 /// The flags of kafka-delete-records.sh.
 #[derive(Debug, Clone, Args)]
@@ -40,13 +41,13 @@ pub fn run(arguments: &DeleteRecordsArguments, log_level: Option<&str>) -> Resul
     block_on(async {
         let options = properties.client_options("admin")?;
         let client = raftsman_client::Client::connect(&arguments.bootstrap_server, options).await?;
-        println!("Executing records delete operation");
+        say!("Executing records delete operation");
         let outcomes = client.delete_records(&offsets).await;
-        println!("Records delete operation completed:");
+        say!("Records delete operation completed:");
         for (at, outcome) in outcomes {
             match outcome {
-                Ok(low_watermark) => println!("partition: {at}\tlow_watermark: {low_watermark}"),
-                Err(error) => println!("partition: {at}\terror: {error}"),
+                Ok(low_watermark) => say!("partition: {at}\tlow_watermark: {low_watermark}"),
+                Err(error) => say!("partition: {at}\terror: {error}"),
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use raftsman_client::{Client, ClientOptions, ClusterDescription, Metadata};
 use crate::arguments::HealthArguments;
 use crate::failure::Failure;
 use crate::kafka::block_on;
+use crate::output::say;
 
 /// Prints nodes, controller and partitions that miss replicas. Ends with 0 only if nothing is amiss.
 pub fn run(arguments: &HealthArguments, log_level: Option<&str>) -> Result<ExitCode, Failure> {
@@ -29,7 +30,7 @@ pub fn run(arguments: &HealthArguments, log_level: Option<&str>) -> Result<ExitC
         let late = |_| Failure::Said(format!("no answer within {} ms", arguments.timeout_ms));
         let (cluster, topics) = tokio::time::timeout(timeout, asked).await.map_err(late)??;
         let report = Report::of(&cluster, &topics);
-        report.lines(&cluster).iter().for_each(|line| println!("{line}"));
+        report.lines(&cluster).iter().for_each(|line| say!("{line}"));
         let is_well = if arguments.server_only { report.has_controller } else { report.is_well() };
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })

@@ -10,6 +10,7 @@ use raftsman_types::ErrorCode;
 
 use crate::failure::Failure;
 use crate::kafka::{ClientProperties, block_on};
+use crate::output::say;
 
 /// The flags of kafka-log-dirs.sh.
 #[derive(Debug, Clone, Args)]
@@ -64,13 +65,13 @@ pub fn run(arguments: &LogDirsArguments, log_level: Option<&str>) -> Result<Exit
             )));
         }
         let asked = if wanted.is_empty() { present } else { wanted };
-        println!("Querying brokers for log directories information");
+        say!("Querying brokers for log directories information");
         let mut directories = BTreeMap::new();
         for broker in &asked {
             directories.insert(*broker, client.describe_log_dirs(*broker).await?);
         }
-        println!("Received log directory information from brokers {}", list(&asked));
-        println!("{}", json(&directories, &arguments.topics()));
+        say!("Received log directory information from brokers {}", list(&asked));
+        say!("{}", json(&directories, &arguments.topics()));
         Ok(ExitCode::SUCCESS)
     })
 }

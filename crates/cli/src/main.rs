@@ -13,6 +13,7 @@ mod failure;
 mod health;
 mod kafka;
 mod log_dirs;
+mod output;
 mod server;
 mod topics;
 

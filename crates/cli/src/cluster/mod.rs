@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::output::say;
+
 pub use layout::{Place, bootstrap_servers, lay_out};
 pub use node::Node;
 pub use parent::die_with_parent;
@@ -106,9 +108,9 @@ async fn run_nodes(arguments: &Arguments, nodes: &mut [Node], end: &mut EndSigna
             process_id: node.process_id(),
         })
         .collect();
-    println!("{}", guide::text(&program(), &shown, controller, started.elapsed(), &arguments.dir));
+    say!("{}", guide::text(&program(), &shown, controller, started.elapsed(), &arguments.dir));
     supervisor::supervise(nodes, end).await.map_err(|error| format!("watching over the nodes: {error}"))?;
-    println!("\nStopping; `{} cluster` goes on with the same data.", program());
+    say!("\nStopping; `{} cluster` goes on with the same data.", program());
     Ok(())
 }
 

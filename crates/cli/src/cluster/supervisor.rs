@@ -6,6 +6,8 @@ use tokio::time::Instant;
 
 use super::node::Node;
 
+use crate::output::say;
+
 /// How long a node that ended stays away: long enough to watch the others go on.
 pub const RESTART_AFTER: Duration = Duration::from_secs(3);
 /// The longest a node stays away that ends again and again.
@@ -63,7 +65,7 @@ impl Supervised<'_> {
             self.short_runs = if now - self.started < RAN_WELL { self.short_runs + 1 } else { 0 };
             let delay = restart_delay(self.short_runs.saturating_sub(1));
             self.start_at = Some(now + delay);
-            println!("{}", farewell(self.node, process_id, status, delay));
+            say!("{}", farewell(self.node, process_id, status, delay));
         }
         if self.start_at.is_some_and(|at| at <= now) {
             self.start_at = None;
@@ -71,13 +73,13 @@ impl Supervised<'_> {
             match self.node.start() {
                 Ok(()) => {
                     let process_id = self.node.process_id().unwrap_or_default();
-                    println!("node {} is started again: pid {process_id}", self.node.id());
+                    say!("node {} is started again: pid {process_id}", self.node.id());
                 }
                 Err(error) => {
                     self.short_runs += 1;
                     let delay = restart_delay(self.short_runs);
                     self.start_at = Some(now + delay);
-                    println!("{error}; next try in {} s", delay.as_secs());
+                    say!("{error}; next try in {} s", delay.as_secs());
                 }
             }
         }

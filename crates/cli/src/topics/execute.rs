@@ -7,6 +7,7 @@ use super::arguments::{Action, TopicsArguments};
 use super::describe::Described;
 use super::names::{TopicFilter, chosen};
 use crate::failure::Failure;
+use crate::output::say;
 
 /// Does what was asked for and prints what Kafka's tool would.
 pub async fn execute(client: &Client, action: Action, arguments: &TopicsArguments) -> Result<(), Failure> {
@@ -15,7 +16,7 @@ pub async fn execute(client: &Client, action: Action, arguments: &TopicsArgument
         Action::List => {
             let all = client.describe_topics(None).await?;
             for name in find(&all, arguments)? {
-                println!("{name}");
+                say!("{name}");
             }
             Ok(())
         }
@@ -47,7 +48,7 @@ pub async fn execute(client: &Client, action: Action, arguments: &TopicsArgument
 async fn create(client: &Client, arguments: &TopicsArguments) -> Result<(), Failure> {
     let name = arguments.topic.clone().unwrap_or_default();
     if name.contains(['.', '_']) {
-        println!(
+        say!(
             "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. \
              To avoid issues it is best to use either, but not both."
         );
@@ -61,7 +62,7 @@ async fn create(client: &Client, arguments: &TopicsArguments) -> Result<(), Fail
     };
     match client.create_topic(&topic, false).await {
         Ok(()) => {
-            println!("Created topic {name}.");
+            say!("Created topic {name}.");
             Ok(())
         }
         Err(error) if arguments.if_not_exists && error.code() == Some(ErrorCode::TopicAlreadyExists) => Ok(()),
@@ -91,7 +92,7 @@ async fn describe(client: &Client, arguments: &TopicsArguments) -> Result<(), Fa
     for (name, configs) in names.iter().zip(&configs) {
         let Some(topic) = all.topics.get(&Arc::<str>::from(*name)) else { continue };
         for line in (Described { name, topic, configs, eligible: eligible.as_ref() }).lines(arguments) {
-            println!("{line}");
+            say!("{line}");
         }
     }
     Ok(())

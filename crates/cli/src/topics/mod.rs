@@ -12,6 +12,7 @@ pub use names::{TopicFilter, chosen};
 
 use crate::failure::Failure;
 use crate::kafka::{ClientProperties, block_on};
+use crate::output::say;
 
 /// Runs the command. Like Kafka's tool it says what went wrong on standard output and ends with 1.
 pub fn run(arguments: TopicsArguments, log_level: Option<&str>) -> Result<ExitCode, Failure> {
@@ -26,7 +27,7 @@ pub fn run(arguments: TopicsArguments, log_level: Option<&str>) -> Result<ExitCo
     match done {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(failure) => {
-            println!("Error while executing topic command : {failure}");
+            say!("Error while executing topic command : {failure}");
             Ok(ExitCode::FAILURE)
         }
     }
