@@ -71,3 +71,9 @@ fn what_nobody_could_read_before_its_topic_was_deleted_is_not_missed() {
 fn the_leader_of_a_group_looks_whether_the_topic_is_what_it_shared_out() {
     run_well(&Scenario::from_seed(2_005_581));
 }
+
+/// The simulator's own: with `durability=written` a broker was unregistered before the one that had lost power was back.
+#[test]
+fn nobody_is_unregistered_before_who_lost_power_is_back() {
+    run_well(&Scenario::from_seed(2_016_317));
+}

@@ -263,16 +263,16 @@ impl World {
         }
     }
 
-    /// With `durability=written` a disk must not fail while what its node has is all there is: until whoever lost power has
-    /// everything again.
-    fn may_fail_disk(&self, id: i32) -> bool {
+    /// With `durability=written` no disk may fail and no broker be unregistered while what it has is all there is: until
+    /// whoever lost power has everything again.
+    pub(super) fn may_lose_replicas(&self, id: i32) -> bool {
         let image = self.observer.image();
         let is_whole = |cut: &i32| has_recovered(self.nodes.get(cut), raftsman_types::BrokerId(*cut), &image);
         !self.scenario.written || self.power_cuts.iter().all(|cut| *cut == id || is_whole(cut))
     }
 
     pub(super) fn inject(&mut self, id: i32, plan: FaultPlan) {
-        if !self.may_fail_disk(id) {
+        if !self.may_lose_replicas(id) {
             return;
         }
         if let Some(node) = self.nodes.get_mut(&id) {

@@ -37,6 +37,9 @@ impl World {
         let nodes: Vec<i32> = self.nodes.keys().copied().collect();
         let Some(node) = self.fabric.choose(&nodes).copied() else { return };
         let Some(broker_epoch) = self.observer.image().broker_epoch(BrokerId(node)) else { return };
+        if !self.may_lose_replicas(node) {
+            return;
+        }
         if self.is_up(node) && self.fabric.one_in(2) {
             self.kill(node);
             let (wait, life) = (self.fabric.millis(300, 4000), self.life(node));
