@@ -25,6 +25,10 @@ use crate::replica::{ReplicaConfig, ReplicaManager};
 /// stream wake each other for every frame, which costs the least on one thread.
 const MOST_BACKGROUND_THREADS: usize = 4;
 
+/// How many of a runtime's tasks wait for disks at once, each with a block of 256 KiB or a group's log: reads of followers that have
+/// fallen behind, groups that are loaded. Others wait for them.
+const DISK_READERS_MAX: usize = 32;
+
 /// Opens, and with that locks, the log directories of a configuration.
 pub(super) fn open_directories(config: &BrokerConfig) -> Result<Vec<LogDirectory>, StartError> {
     let open = |path: &std::path::PathBuf| {
@@ -98,7 +102,12 @@ fn settle_listeners(config: &mut BrokerConfig, bound: &[BoundListener]) -> Resul
 }
 
 fn runtime(name: &str, threads: usize) -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name(name).enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .max_blocking_threads(DISK_READERS_MAX)
+        .thread_name(name)
+        .enable_all()
+        .build()
 }
 
 fn open_replicas(

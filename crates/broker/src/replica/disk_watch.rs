@@ -86,7 +86,7 @@ impl DiskWatch {
         self.state.lock().waits_since = None;
     }
 
-    /// Whether nobody has looked for so long that this process must have been stopped.
+    /// Notes that nobody has looked for so long that this process must have been stopped.
     fn notice_gap(&self, state: &mut State, now: MonotonicTime) {
         if state.looked_at.is_some_and(|looked_at| now.since(looked_at) >= self.patience) {
             state.resumed_at = Some(now);
