@@ -9,7 +9,7 @@ use raftsman_log::{CompactionError, CompactionLimits, Pace, Stopped};
 use raftsman_types::TopicIdPartition;
 
 use super::manager::Inner;
-use super::partition::Partition;
+use super::partition::{CompactionRun, Partition};
 use crate::config::CleanerConfig;
 
 /// The longest a thread waits without looking whether it is to end.
@@ -72,22 +72,31 @@ impl Cleaner {
 
     /// Cleans the dirtiest log that is due; false if there was none.
     fn clean_one(&self, inner: &Inner) -> bool {
-        let Some(partition) = self.choose(inner) else { return false };
-        let outcome = partition.compact(self.limits, self);
-        let mut state = self.state.lock();
-        state.busy.remove(&partition.at);
-        match outcome {
-            Ok(()) => true,
-            Err(CompactionError::Damaged { .. }) => {
-                state.uncleanable.insert(partition.at);
-                true
+        let Some(mut run) = self.choose(inner) else { return false };
+        let outcome = loop {
+            match run.step(self) {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
             }
-            // To be tried again, but not at once.
-            Err(_) => false,
+        };
+        let is_done = outcome.is_ok() || matches!(outcome, Err(CompactionError::Damaged { .. }));
+        self.ended(&run, outcome);
+        // What failed otherwise is to be tried again, but not at once.
+        is_done
+    }
+
+    /// A compaction that [`choose`](Cleaner::choose) gave is over.
+    pub fn ended(&self, run: &CompactionRun, outcome: Result<(), CompactionError>) {
+        let mut state = self.state.lock();
+        state.busy.remove(&run.partition().at);
+        if let Err(CompactionError::Damaged { .. }) = outcome {
+            state.uncleanable.insert(run.partition().at);
         }
     }
 
-    fn choose(&self, inner: &Inner) -> Option<Arc<Partition>> {
+    /// A compaction of the dirtiest log that is due, and that nobody else compacts.
+    pub fn choose(&self, inner: &Inner) -> Option<CompactionRun> {
         let mut dirtiest: Option<(f64, Arc<Partition>)> = None;
         for partition in inner.replicas() {
             let passed_over = {
@@ -103,7 +112,8 @@ impl Cleaner {
         }
         let (_, partition) = dirtiest?;
         // Another thread may have chosen it, too; it is busy then.
-        self.state.lock().busy.insert(partition.at).then_some(partition)
+        let is_free = self.state.lock().busy.insert(partition.at);
+        is_free.then(|| CompactionRun::new(partition, self.limits))
     }
 
     /// Waits until it is time to look again; false if the thread is to end.

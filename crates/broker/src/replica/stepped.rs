@@ -6,6 +6,7 @@
 //!
 //! - [`begin_flush`](SteppedReplicas::begin_flush) and [`Flush::complete`] stand for the flusher's thread,
 //!   [`keep_house`](SteppedReplicas::keep_house) for the housekeeping's;
+//! - [`begin_cleaning`](SteppedReplicas::begin_cleaning) and [`clean`](SteppedReplicas::clean) stand for the cleaner's thread;
 //! - [`isr_request`](SteppedReplicas::isr_request) and [`IsrRequest::answered`] for the task that talks to the controller, of
 //!   which there is one: it waits for the answer before it asks again;
 //! - [`wanted_streams`](SteppedReplicas::wanted_streams), [`dial`](SteppedReplicas::dial) and [`FollowerStream`] for the
@@ -15,29 +16,32 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use raftsman_log::ReadError;
 use raftsman_log::dir::LogDirectory;
+use raftsman_log::{Pace, ReadError, Stopped};
 use raftsman_rpc::replica as pb;
 use raftsman_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonotonicTime, Offset, PartitionEpoch, TopicIdPartition};
 use tokio::sync::oneshot;
 use tonic::Status;
 
+use super::cleaner::Cleaner;
 use super::flusher::FlushRound;
 use super::follower_end::{FollowerEnd, FollowerFrames};
 use super::housekeeping::Housekeeping;
 use super::isr_queue::IsrBatch;
 use super::leader_end::{LeaderEnd, LeaderFrames};
+use super::partition::{CompactionRun, Partition};
 use super::shell::Shell;
 use super::waiters::CommitOutcome;
 use super::{
-    AppendError, Clock, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult, OpenError, ReplicaConfig,
-    ReplicaManager,
+    AppendError, Clock, ControllerLink, DeleteRecordsError, IsrChange, IsrChangeFailure, IsrChangeResult, OpenError,
+    RecordsDeleted, ReplicaConfig, ReplicaManager,
 };
 
 /// The replicas of a simulated broker.
 pub struct SteppedReplicas {
     manager: ReplicaManager,
     housekeeping: Housekeeping,
+    cleaner: Cleaner,
 }
 
 /// What became of a wait for a commit so far.
@@ -66,6 +70,33 @@ impl CommitWait {
             // The replica went away with all who waited on it.
             Err(oneshot::error::TryRecvError::Closed) => CommitState::Failed(AppendError::NotLeaderOrFollower),
         }
+    }
+}
+
+/// A wait until deleted records are gone from every live replica.
+pub struct DeletionWait {
+    partition: Arc<Partition>,
+    before: Offset,
+    receiver: Option<oneshot::Receiver<CommitOutcome>>,
+}
+
+impl DeletionWait {
+    /// The low watermark once it is there, as [`ReplicaManager::deleted`] answers it; `None` before. Then it is not asked again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn state(&mut self) -> Option<Result<Offset, DeleteRecordsError>> {
+        match self.receiver.as_mut().map(oneshot::Receiver::try_recv) {
+            None | Some(Ok(Ok(()))) => Some(Ok(self.low_watermark().unwrap_or(self.before).max(self.before))),
+            Some(Ok(Err(error))) => Some(Err(error.into())),
+            Some(Err(oneshot::error::TryRecvError::Empty)) => None,
+            Some(Err(oneshot::error::TryRecvError::Closed)) => Some(Err(DeleteRecordsError::NotLeaderOrFollower)),
+        }
+    }
+
+    /// What the leader's machine says now: less than what was answered if a broker that returned has older records.
+    pub fn low_watermark(&self) -> Option<Offset> {
+        self.partition.low_watermark()
     }
 }
 
@@ -101,6 +132,8 @@ pub struct ReplicaInspection {
     pub log_end_offset: Offset,
     /// Rises whenever the log is cut or begun anew.
     pub cuts: u64,
+    /// Rises whenever a compacted segment takes its place.
+    pub swaps: u64,
     /// Its directory failed.
     pub is_offline: bool,
 }
@@ -129,9 +162,11 @@ impl SteppedReplicas {
         link: Arc<dyn ControllerLink>,
         clock: Arc<dyn Clock>,
     ) -> Result<SteppedReplicas, OpenError> {
+        // A key of its own for each run would give the keys' hashes another order in each.
+        let cleaner = Cleaner::new(config.cleaner, [0x5e; 16]);
         let manager = ReplicaManager::open_in(Shell::Stepped, config, directories, link, clock)?;
         let housekeeping = Housekeeping::new(manager.core());
-        Ok(SteppedReplicas { manager, housekeeping })
+        Ok(SteppedReplicas { manager, housekeeping, cleaner })
     }
 
     /// The replicas, as request handlers and the metadata's publisher see them.
@@ -166,6 +201,20 @@ impl SteppedReplicas {
     ) -> Result<CommitWait, AppendError> {
         let partition = self.manager.partition(at).ok_or(AppendError::NotLeaderOrFollower)?;
         partition.wait_for_commit(leader_epoch, last_offset).map(CommitWait)
+    }
+
+    /// Begins to wait until deleted records are gone everywhere.
+    ///
+    /// # Errors
+    /// As [`ReplicaManager::deleted`].
+    pub fn wait_for_deletion(
+        &self,
+        at: TopicIdPartition,
+        deleted: RecordsDeleted,
+    ) -> Result<DeletionWait, DeleteRecordsError> {
+        let partition = self.manager.partition(at).ok_or(DeleteRecordsError::NotLeaderOrFollower)?;
+        let receiver = partition.wait_for_deletion(deleted)?.err();
+        Ok(DeletionWait { partition, before: deleted.before, receiver })
     }
 
     /// A replica as it is; `None` if there is none here.
@@ -207,6 +256,22 @@ impl SteppedReplicas {
         flushes
     }
 
+    /// Begins a compaction of the dirtiest log that is due. The cleaner's thread ends one before it begins the next.
+    pub fn begin_cleaning(&self) -> Option<Cleaning> {
+        self.cleaner.choose(&self.manager.inner).map(Cleaning)
+    }
+
+    /// Takes a compaction one step further; `None` once it is over. Between two steps anything may happen to the log.
+    pub fn clean(&self, mut cleaning: Cleaning) -> Option<Cleaning> {
+        let outcome = match cleaning.0.step(&Unhurried) {
+            Ok(true) => return Some(cleaning),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.cleaner.ended(&cleaning.0, outcome);
+        None
+    }
+
     /// The next request for the controller, if there is something to ask for.
     pub fn isr_request(&self) -> Option<IsrRequest> {
         self.manager.core().isr_queue.take().map(IsrRequest)
@@ -235,6 +300,18 @@ impl SteppedReplicas {
         let end = LeaderEnd::open(&self.manager, first)?;
         let frames = end.frames();
         Ok(AcceptedStream { end, frames })
+    }
+}
+
+/// A compaction under way.
+pub struct Cleaning(CompactionRun);
+
+/// How fast a compaction may be is no matter of a step.
+struct Unhurried;
+
+impl Pace for Unhurried {
+    fn moved(&self, _bytes: u64) -> Result<(), Stopped> {
+        Ok(())
     }
 }
 

@@ -156,11 +156,15 @@ impl Settings {
 /// The known key at an edit distance of at most two, if the name is long enough for that to mean something.
 fn similar_key(key: &str) -> Option<&'static str> {
     let near = keys::KEYS.iter().map(|spec| (edit_distance(key, spec.name), spec.name)).min()?;
-    (near.0 <= 2 && key.len() > 5).then_some(near.1)
+    (near.0 <= NEAR && key.len() > 5).then_some(near.1)
 }
 
+/// How many letters may be other ones, missing or too many.
+const NEAR: usize = 2;
+
+/// The edit distance of two names, or more than [`NEAR`] as soon as it is certain to be.
 fn edit_distance(a: &str, b: &str) -> usize {
-    if a.len().abs_diff(b.len()) > 2 {
+    if a.len().abs_diff(b.len()) > NEAR {
         return usize::MAX;
     }
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -171,6 +175,10 @@ fn edit_distance(a: &str, b: &str) -> usize {
             let above = row[j + 1];
             row[j + 1] = (diagonal + usize::from(left != right)).min(above + 1).min(row[j] + 1);
             diagonal = above;
+        }
+        // It never gets less from one row to the next; most names part in their first letters.
+        if row.iter().all(|distance| *distance > NEAR) {
+            return usize::MAX;
         }
     }
     row[b.len()]
@@ -185,6 +193,8 @@ mod tests {
         assert_eq!(similar_key("num.partition"), Some("num.partitions"));
         assert_eq!(similar_key("log.dri"), Some("log.dir"));
         assert_eq!(similar_key("zookeeper.connect"), None);
+        assert_eq!(similar_key("lig.segmnt.bytes"), Some("log.segment.bytes"));
+        assert_eq!(similar_key("xog.xegment.xytes"), None);
         assert_eq!(similar_key("a"), None);
     }
 }

@@ -82,6 +82,8 @@ pub(super) enum Timer {
     Publish,
     /// The disk has a group commit.
     Flushed,
+    /// The cleaner looks for something to do, or goes on.
+    Clean,
     AskAgain(u64),
     FollowMetadata,
     DialLeader(BrokerId),
@@ -157,6 +159,15 @@ pub(super) enum ClientRequest {
         leader_epoch: Option<LeaderEpoch>,
     },
     InitProducerId,
+    /// Deletes what is below an offset, or below the high watermark for -1.
+    DeleteRecords {
+        at: TopicIdPartition,
+        offset: Offset,
+    },
+    /// Where a partition begins.
+    LogStart {
+        at: TopicIdPartition,
+    },
     /// Which broker coordinates a group.
     FindCoordinator(Str),
     /// For the group's coordinator.
@@ -172,6 +183,9 @@ pub(super) enum ClientResponse {
     Produced(Result<(Offset, Offset), ErrorCode>),
     Fetched(Result<FetchedData, ErrorCode>),
     ProducerId(Result<i64, ErrorCode>),
+    /// The low watermark.
+    RecordsDeleted(Result<Offset, ErrorCode>),
+    LogStart(Result<Offset, ErrorCode>),
     Coordinator(Option<i32>),
     Group(Box<raftsman_coordinator::Reply>),
     Administered(Result<Reply, ErrorCode>),

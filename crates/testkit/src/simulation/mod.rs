@@ -25,6 +25,7 @@ mod scenario;
 mod schedule;
 mod shrink;
 mod time;
+mod topics;
 mod trace;
 mod world;
 

@@ -96,6 +96,7 @@ impl World {
             controllers: controllers.clone(),
             durability: Durability::Flushed,
             sync_us_max: SYNC_US_MAX,
+            living: self.scenario.living,
         };
         node.log_disk.set_now(node.clock.wall());
         let Ok(broker) = BrokerProcess::start(setup, &node.log_disk, &mut self.fabric) else {
@@ -231,6 +232,7 @@ impl World {
     pub(super) fn wipe(&mut self, id: i32) {
         self.kill(id);
         self.wiped.insert(id);
+        self.observer.log_starts.wiped(id);
         if let Some(node) = self.nodes.get_mut(&id) {
             node.log_disk = MemoryFs::new();
         }

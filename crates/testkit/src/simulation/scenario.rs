@@ -32,6 +32,8 @@ pub struct Scenario {
     pub reshapes: bool,
     /// Whether topics come and go and settings change.
     pub administers: bool,
+    /// Whether logs are compacted, retention is busy and records are deleted.
+    pub living: bool,
     /// `durability` of the topics: `written` or else `flushed`.
     pub written: bool,
     /// For how long faults happen.
@@ -64,6 +66,7 @@ impl Scenario {
             groups,
             members: later.random_range(1..4),
             reshapes: later.random_range(0..4) == 0,
+            living: later.random_range(0..3) == 0,
             brokers: if rng.random_range(0..4) == 0 { 5 } else { 3 },
             controllers,
             topics: rng.random_range(1..3),
@@ -93,7 +96,7 @@ impl fmt::Display for Scenario {
         let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
         write!(
             f,
-            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} groups={} members={} reshapes={} administers={} written={} \
+            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} groups={} members={} reshapes={} living={} administers={} written={} \
              stormy_ms={} fault_interval_ms={} faults_max={} faults={}",
             self.seed,
             self.brokers,
@@ -105,6 +108,7 @@ impl fmt::Display for Scenario {
             self.groups,
             self.members,
             self.reshapes,
+            self.living,
             self.administers,
             self.written,
             self.stormy.as_millis(),
@@ -138,6 +142,7 @@ impl FromStr for Scenario {
                 "groups" => scenario.groups = parse(key, value)?,
                 "members" => scenario.members = parse(key, value)?,
                 "reshapes" => scenario.reshapes = parse(key, value)?,
+                "living" => scenario.living = parse(key, value)?,
                 "administers" => scenario.administers = parse(key, value)?,
                 "written" => scenario.written = parse(key, value)?,
                 "stormy_ms" => scenario.stormy = Duration::from_millis(parse(key, value)?),

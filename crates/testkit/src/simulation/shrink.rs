@@ -44,6 +44,7 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     less(&|s| s.groups = s.groups.saturating_sub(1));
     less(&|s| s.members = s.members.saturating_sub(1).max(1));
     less(&|s| s.reshapes = false);
+    less(&|s| s.living = false);
     less(&|s| s.topics = 1);
     less(&|s| s.partitions = 1);
     less(&|s| s.brokers = 3);

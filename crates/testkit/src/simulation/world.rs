@@ -5,7 +5,7 @@ use std::time::Duration;
 use raftsman_broker::replica::Acks;
 use raftsman_protocol::Str;
 
-use super::client::{Admin, Client, ClientContext, Consumer, Member, MemberSetup, Producer, ProducerSetup};
+use super::client::{Admin, Client, ClientContext, Consumer, Deleter, Member, MemberSetup, Producer, ProducerSetup};
 use super::event::{ClientTimer, ConnectionId, EndEvent, Endpoint, Event};
 use super::fabric::Fabric;
 use super::history::History;
@@ -14,6 +14,7 @@ use super::nemesis::{Fault, NemesisEvent};
 use super::node::Node;
 use super::scenario::Scenario;
 use super::time::SimTime;
+use super::topics::{Keeping, TopicPlan};
 use super::trace::Trace;
 
 /// How long everything has to come to rest after the last fault.
@@ -71,11 +72,20 @@ impl World {
     fn add_clients(&mut self) {
         let (brokers, count) = (self.scenario.brokers, self.scenario.topics);
         let least = self.scenario.min_insync_least();
-        let topics: Vec<(Arc<str>, i32, i32)> = (0..count)
-            .map(|n| (format!("t{n}").into(), self.scenario.partitions, if self.fabric.one_in(4) { least } else { 2 }))
-            .collect();
+        let plan = |n| {
+            let min_insync = if self.fabric.one_in(4) { least } else { 2 };
+            let plan = TopicPlan::new(format!("t{n}"), self.scenario.partitions, min_insync);
+            if !self.scenario.living {
+                return plan;
+            }
+            let kinds = [Keeping::All, Keeping::Newest, Keeping::Keys];
+            let keeping = self.fabric.choose(&kinds).copied().unwrap_or(Keeping::All);
+            plan.living(keeping, &mut self.fabric)
+        };
+        let topics: Vec<TopicPlan> = (0..count).map(plan).collect();
         let mut next = 1;
         let kept = self.topics_of_groups();
+        self.observer.expect_topics(topics.iter().chain(&kept));
         let admin = Admin::new(next, topics.clone(), kept.clone(), &self.scenario);
         self.clients.insert(next, Client::Admin(admin));
         for _ in 0..self.scenario.producers {
@@ -86,8 +96,12 @@ impl World {
         }
         for n in 0..self.scenario.consumers {
             next += 1;
-            let topic = Arc::clone(&topics[n % topics.len()].0);
+            let topic = Arc::clone(&topics[n % topics.len()].name);
             self.clients.insert(next, Client::Consumer(Consumer::new(next, brokers, topic)));
+        }
+        if self.scenario.living {
+            next += 1;
+            self.clients.insert(next, Client::Deleter(Deleter::new(next, brokers, &topics)));
         }
         next = self.add_groups(next, &kept);
         for client in 1..=next {
@@ -97,32 +111,36 @@ impl World {
     }
 
     /// The offsets topic and one topic for each group; nothing if there are no groups.
-    fn topics_of_groups(&mut self) -> Vec<(Arc<str>, i32, i32)> {
+    fn topics_of_groups(&mut self) -> Vec<TopicPlan> {
         let groups = self.scenario.groups as i32;
         if groups == 0 {
             return Vec::new();
         }
-        let offsets = (OFFSETS_TOPIC.into(), self.fabric.between(1, 3) as i32, 2);
-        let own = (0..groups).map(|n| (format!("g{n}").into(), self.fabric.between(1, 4) as i32, 2));
-        own.collect::<Vec<_>>().into_iter().chain([offsets]).collect()
+        let mut offsets = TopicPlan::new(OFFSETS_TOPIC, self.fabric.between(1, 3) as i32, 2);
+        let own = (0..groups).map(|n| TopicPlan::new(format!("g{n}"), self.fabric.between(1, 4) as i32, 2));
+        let own: Vec<TopicPlan> = own.collect();
+        if self.scenario.living {
+            offsets = offsets.living(Keeping::Keys, &mut self.fabric);
+        }
+        own.into_iter().chain([offsets]).collect()
     }
 
     /// Adds the members of the groups, and a producer for each group's topic. The last client's id.
-    fn add_groups(&mut self, mut next: i32, topics: &[(Arc<str>, i32, i32)]) -> i32 {
+    fn add_groups(&mut self, mut next: i32, topics: &[TopicPlan]) -> i32 {
         for n in 0..self.scenario.groups {
             let topic = &topics[n..=n];
             let group = Str::from(format!("group-{n}"));
-            self.history.groups.group(group.clone(), Arc::clone(&topic[0].0));
+            self.history.groups.group(group.clone(), Arc::clone(&topic[0].name));
             next += 1;
             let setup = ProducerSetup {
-                partition: self.fabric.between(0, topic[0].1 as u64) as i32,
+                partition: self.fabric.between(0, topic[0].partitions as u64) as i32,
                 ..self.producer_setup(next, topic)
             };
             self.history.producer(next, setup.idempotent);
             self.clients.insert(next, Client::Producer(Producer::new(setup)));
             for _ in 0..self.scenario.members {
                 next += 1;
-                let setup = self.member_setup(next, group.clone(), Arc::clone(&topic[0].0));
+                let setup = self.member_setup(next, group.clone(), Arc::clone(&topic[0].name));
                 self.clients.insert(next, Client::Member(Box::new(Member::new(setup))));
             }
         }
@@ -143,9 +161,11 @@ impl World {
         }
     }
 
-    fn producer_setup(&mut self, id: i32, topics: &[(Arc<str>, i32, i32)]) -> ProducerSetup {
+    fn producer_setup(&mut self, id: i32, topics: &[TopicPlan]) -> ProducerSetup {
         let fabric = &mut self.fabric;
-        let topic = fabric.choose(topics).map_or_else(|| "t0".into(), |(name, _, _)| Arc::clone(name));
+        let plan = fabric.choose(topics);
+        let topic = plan.map_or_else(|| "t0".into(), |plan| Arc::clone(&plan.name));
+        let keyed = plan.is_some_and(|plan| plan.keeping == Keeping::Keys);
         let acks = match fabric.between(0, 8) {
             0 => Acks::None,
             1 => Acks::Leader,
@@ -155,6 +175,7 @@ impl World {
             id,
             brokers: self.scenario.brokers,
             topic,
+            keyed,
             partition: fabric.between(0, self.scenario.partitions as u64) as i32,
             acks,
             idempotent: acks == Acks::All && !fabric.one_in(4),
@@ -387,8 +408,15 @@ impl World {
 
     /// Asks the rules whether they hold on a node's broker, after it stepped.
     fn check_broker(&mut self, id: i32) -> Checked {
-        let Some(process) = self.nodes.get(&id).and_then(|node| node.process.as_ref()) else { return Ok(()) };
+        let Some(process) = self.nodes.get_mut(&id).and_then(|node| node.process.as_mut()) else { return Ok(()) };
+        let news = process.broker.take_deletion_news();
+        for news in &news {
+            self.observer.deletion_begun(news);
+        }
         self.observer.broker_stepped(id, process.broker.replicas())?;
+        for news in &news {
+            self.observer.deletion_done(news)?;
+        }
         self.observer.coordinator_stepped(id, process.broker.coordinator())
     }
 }

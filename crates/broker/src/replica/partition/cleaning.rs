@@ -1,9 +1,85 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use raftsman_log::{CleanedGroup, CompactionError, CompactionLimits, LogError, Pace};
+use raftsman_log::{CleanedGroup, Compaction, CompactionError, CompactionLimits, LogError, Pace};
 
 use super::{Partition, Standing};
+
+/// A compaction of one replica. Between its steps others get to the log, and a crash finds what is there then.
+pub(in crate::replica) struct CompactionRun {
+    partition: Arc<Partition>,
+    limits: CompactionLimits,
+    stage: Stage,
+}
+
+/// What was done last.
+enum Stage {
+    Chosen,
+    Begun(Box<Compaction>),
+    /// The keys are read, and all groups so far are in their places.
+    Swapped(Box<Compaction>),
+    /// A group is written beside the log.
+    Written(Box<Compaction>, CleanedGroup),
+    /// From here on a crash lets it win over what it replaces.
+    Announced(Box<Compaction>, CleanedGroup),
+    /// The names that say so are on the disk.
+    Synced(Box<Compaction>, CleanedGroup),
+    Over,
+}
+
+impl CompactionRun {
+    pub fn new(partition: Arc<Partition>, limits: CompactionLimits) -> CompactionRun {
+        CompactionRun { partition, limits, stage: Stage::Chosen }
+    }
+
+    pub fn partition(&self) -> &Arc<Partition> {
+        &self.partition
+    }
+
+    /// Takes the next step; false once there is none. The log's lock is held only to begin, to announce and to swap.
+    ///
+    /// # Errors
+    /// [`CompactionError`]: it is over, and what is worth telling was told.
+    pub fn step(&mut self, pace: &dyn Pace) -> Result<bool, CompactionError> {
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        self.stage = self.after(stage, pace).inspect_err(|error| self.partition.compaction_failed(error))?;
+        Ok(!matches!(self.stage, Stage::Over))
+    }
+
+    fn after(&self, stage: Stage, pace: &dyn Pace) -> Result<Stage, CompactionError> {
+        let partition = &self.partition;
+        Ok(match stage {
+            Stage::Chosen => {
+                let begun = partition.begin_compaction(self.limits)?;
+                begun.map_or(Stage::Over, |compaction| Stage::Begun(Box::new(compaction)))
+            }
+            Stage::Begun(mut compaction) => {
+                compaction.read_keys(pace)?;
+                Stage::Swapped(compaction)
+            }
+            Stage::Swapped(mut compaction) => match compaction.next_group(pace)? {
+                Some(group) => Stage::Written(compaction, group),
+                None => {
+                    partition.compaction_finished(&compaction);
+                    Stage::Over
+                }
+            },
+            Stage::Written(compaction, group) => {
+                partition.announce_swap(&group)?;
+                Stage::Announced(compaction, group)
+            }
+            Stage::Announced(compaction, group) => {
+                group.sync_names()?;
+                Stage::Synced(compaction, group)
+            }
+            Stage::Synced(compaction, group) => {
+                partition.swap(group)?;
+                Stage::Swapped(compaction)
+            }
+            Stage::Over => Stage::Over,
+        })
+    }
+}
 
 impl Partition {
     /// How dirty the log is, 0 to 1, if its topic's settings want it compacted now.
@@ -24,48 +100,38 @@ impl Partition {
         }
     }
 
-    /// Compacts the log, but for what is not committed yet. The lock is held only to begin and to swap what was written
-    /// beside the log.
-    ///
-    /// # Errors
-    /// [`CompactionError`]; the log is as good as before. Everything worth telling was told.
-    pub fn compact(self: &Arc<Self>, limits: CompactionLimits, pace: &dyn Pace) -> Result<(), CompactionError> {
-        let done = self.run_compaction(limits, pace);
-        match &done {
-            Ok(()) => {}
-            Err(error @ CompactionError::Damaged { .. }) => tracing::error!(partition = %self.name(), "{error}"),
-            Err(CompactionError::Storage(error)) => match error.source.kind() {
-                // The topic was deleted.
-                ErrorKind::NotFound => {}
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                    tracing::warn!(partition = %self.name(), "is not compacted while the disk is full: {error}");
-                }
-                _ => self.directory.fail(&self.core, error),
-            },
-            Err(CompactionError::Stopped(_) | CompactionError::Superseded) => {
-                tracing::debug!(partition = %self.name(), "its compaction ended early");
-            }
+    /// Begins a compaction of the log, but for what is not committed yet. `None` if there is nothing to compact.
+    fn begin_compaction(&self, limits: CompactionLimits) -> Result<Option<Compaction>, CompactionError> {
+        let mut state = self.state.lock();
+        if state.standing != Standing::Online {
+            return Err(CompactionError::Superseded);
         }
-        done
+        let (high_watermark, now) = (state.high_watermark, self.core.wall_time());
+        state.log.begin_compaction(high_watermark, limits, now).map_err(|error| self.of_log(error))
     }
 
-    fn run_compaction(self: &Arc<Self>, limits: CompactionLimits, pace: &dyn Pace) -> Result<(), CompactionError> {
-        let begun = {
-            let mut state = self.state.lock();
-            if state.standing != Standing::Online {
-                return Err(CompactionError::Superseded);
-            }
-            let (high_watermark, now) = (state.high_watermark, self.core.wall_time());
-            state.log.begin_compaction(high_watermark, limits, now).map_err(|error| self.of_log(error))?
-        };
-        let Some(mut compaction) = begun else { return Ok(()) };
-        compaction.read_keys(pace)?;
-        while let Some(group) = compaction.next_group(pace)? {
-            self.swap(group)?;
-        }
+    fn announce_swap(&self, group: &CleanedGroup) -> Result<(), CompactionError> {
         let mut state = self.state.lock();
-        state.log.compaction_finished(&compaction);
-        drop(state);
+        let announced =
+            state.standing == Standing::Online && state.log.announce_swap(group).map_err(|error| self.of_log(error))?;
+        if announced { Ok(()) } else { Err(CompactionError::Superseded) }
+    }
+
+    fn swap(self: &Arc<Self>, group: CleanedGroup) -> Result<(), CompactionError> {
+        let mut state = self.state.lock();
+        let now = self.core.wall_time();
+        if state.standing == Standing::Online && state.log.swap(group, now).map_err(|error| self.of_log(error))? {
+            state.swaps += 1;
+            drop(state);
+            // The names of the files in their places are to be synced, too.
+            self.queue_flush();
+            return Ok(());
+        }
+        Err(CompactionError::Superseded)
+    }
+
+    fn compaction_finished(self: &Arc<Self>, compaction: &Compaction) {
+        self.state.lock().log.compaction_finished(compaction);
         self.queue_flush();
         let (plan, stats) = (compaction.plan(), compaction.stats());
         tracing::info!(
@@ -77,27 +143,24 @@ impl Partition {
             bytes_after = stats.bytes_after,
             "compacted"
         );
-        Ok(())
     }
 
-    fn swap(self: &Arc<Self>, group: CleanedGroup) -> Result<(), CompactionError> {
-        let announced = {
-            let mut state = self.state.lock();
-            state.standing == Standing::Online && state.log.announce_swap(&group).map_err(|error| self.of_log(error))?
-        };
-        if !announced {
-            return Err(CompactionError::Superseded);
+    /// A compaction ended early: tells what is worth telling. The log is as good as before, or its directory offline.
+    fn compaction_failed(&self, error: &CompactionError) {
+        match error {
+            CompactionError::Damaged { .. } => tracing::error!(partition = %self.name(), "{error}"),
+            CompactionError::Storage(error) => match error.source.kind() {
+                // The topic was deleted.
+                ErrorKind::NotFound => {}
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    tracing::warn!(partition = %self.name(), "is not compacted while the disk is full: {error}");
+                }
+                _ => self.directory.fail(&self.core, error),
+            },
+            CompactionError::Stopped(_) | CompactionError::Superseded => {
+                tracing::debug!(partition = %self.name(), "its compaction ended early");
+            }
         }
-        group.sync_names()?;
-        let mut state = self.state.lock();
-        let now = self.core.wall_time();
-        if state.standing == Standing::Online && state.log.swap(group, now).map_err(|error| self.of_log(error))? {
-            drop(state);
-            // The names of the files in their places are to be synced, too.
-            self.queue_flush();
-            return Ok(());
-        }
-        Err(CompactionError::Superseded)
     }
 
     /// A failed change of the log's own files: the directory is offline then.

@@ -43,6 +43,7 @@ impl Partition {
             flushed_offset: state.log.flushed_offset(),
             log_end_offset: state.log.log_end_offset(),
             cuts: state.cuts,
+            swaps: state.swaps,
             is_offline: state.standing == Standing::Offline || self.directory.is_offline(),
         }
     }

@@ -20,6 +20,7 @@ use raftsman_log::{FlushTicket, Log, LogError};
 use raftsman_replication::{Durability, Follower, FollowerEvent, Leader, LeaderEvent, LogPosition, SubscriptionKey};
 use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition, WallTime};
 
+pub(super) use self::cleaning::CompactionRun;
 pub(super) use self::reading::COLD_READS_MAX;
 
 use super::core::Core;
@@ -61,6 +62,8 @@ struct State {
     standing: Standing,
     /// How often the log was cut or begun anew.
     cuts: u64,
+    /// How often compacted segments were swapped in.
+    swaps: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +123,7 @@ impl Partition {
                 kept_log_start,
                 standing: Standing::Online,
                 cuts: 0,
+                swaps: 0,
             }),
             commits: Mutex::default(),
             flush_queued: AtomicBool::new(false),

@@ -1,6 +1,7 @@
 //! A simulated broker: the shipped replicas and coordinators, and around them what tasks and threads do in a process.
 
 mod asks;
+mod deletions;
 mod groups;
 mod lifecycle;
 mod link;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raftsman_broker::replica::stepped::{AcceptedStream, Flush, IsrRequest, SteppedReplicas};
+use raftsman_broker::replica::stepped::{AcceptedStream, Cleaning, Flush, IsrRequest, SteppedReplicas};
 use raftsman_broker::replica::{Clock, OpenError, ReplicaConfig};
 use raftsman_controller::decide::{BrokerReference, Request};
 use raftsman_log::dir::{LogDirectory, MetaProperties};
@@ -22,6 +23,7 @@ use raftsman_metadata::{Durability, MetadataImage};
 use raftsman_types::{BrokerId, DirectoryId, IncarnationId, MonotonicTime};
 
 use self::asks::{Asks, Purpose};
+use self::deletions::Deletions;
 use self::groups::Groups;
 use self::lifecycle::Lifecycle;
 use self::link::Link;
@@ -30,6 +32,8 @@ use self::streams::Outgoing;
 use super::event::{ConnectionId, EndEvent, Endpoint, Event, Frame, Timer};
 use super::fabric::Fabric;
 use super::time::NodeClock;
+
+pub(super) use self::deletions::DeletionNews;
 
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
 const UNREGISTER_TIMEOUT: Duration = Duration::from_millis(2000);
@@ -52,6 +56,8 @@ pub(super) struct BrokerSetup {
     pub durability: Durability,
     /// How slow the disk is to sync, in microseconds at most.
     pub sync_us_max: u64,
+    /// Whether logs are compacted, and retention is busy.
+    pub living: bool,
 }
 
 /// A broker's process.
@@ -68,10 +74,12 @@ pub(super) struct BrokerProcess {
     asks: Asks,
     isr: Option<IsrRequest>,
     flush: Option<Flush>,
+    cleaning: Option<Cleaning>,
     stalled: bool,
     streams: BTreeMap<BrokerId, Outgoing>,
     accepted: BTreeMap<ConnectionId, AcceptedStream>,
     produces: Vec<PendingProduce>,
+    deletions: Deletions,
     groups: Groups,
     drain_is_due: bool,
     publish_is_due: bool,
@@ -99,8 +107,8 @@ impl BrokerProcess {
         let config = ReplicaConfig {
             session_timeout: setup.session_timeout,
             replica_lag_time_max: setup.replica_lag_time_max,
-            checkpoint_interval: Duration::from_secs(2),
-            retention_check_interval: Duration::from_secs(7),
+            checkpoint_interval: if setup.living { Duration::from_millis(300) } else { Duration::from_secs(2) },
+            retention_check_interval: if setup.living { Duration::from_millis(700) } else { Duration::from_secs(7) },
             tail_cache_bytes: 1 << 20,
             // More would take turns that no seed repeats.
             recovery_threads: 1,
@@ -126,15 +134,20 @@ impl BrokerProcess {
             lifecycle,
             isr: None,
             flush: None,
+            cleaning: None,
             stalled: false,
             streams: BTreeMap::new(),
             accepted: BTreeMap::new(),
             produces: Vec::new(),
+            deletions: Deletions::default(),
             groups,
             drain_is_due: false,
             publish_is_due: false,
         };
         broker.set_timer(fabric, HOUSEKEEPING, Timer::Housekeeping);
+        if broker.setup.living {
+            broker.clean(fabric);
+        }
         broker.follow_metadata(fabric);
         broker.register(fabric);
         Ok(broker)
@@ -202,6 +215,7 @@ impl BrokerProcess {
                     flush.complete();
                 }
             }
+            Timer::Clean => self.clean(fabric),
             Timer::Heartbeat => self.heartbeat_is_due(fabric),
             Timer::Register => self.register(fabric),
             Timer::Publish => self.publish(fabric),
@@ -238,8 +252,23 @@ impl BrokerProcess {
             }
             self.produces.retain(|produce| produce.connection != connection);
             self.groups.closed(connection);
+            self.deletions.closed(connection);
         }
         self.drain_soon(fabric);
+    }
+
+    /// One step of the cleaner: what it moves takes a while, so that others come between two of them.
+    fn clean(&mut self, fabric: &mut Fabric) {
+        // While the disk completes no sync a compaction waits, too.
+        if !self.stalled {
+            self.cleaning = match self.cleaning.take() {
+                Some(cleaning) => self.replicas.clean(cleaning),
+                None => self.replicas.begin_cleaning(),
+            };
+        }
+        let works = self.cleaning.is_some() && !fabric.one_in(12);
+        let wait = if works { Duration::from_micros(fabric.between(50, 5000)) } else { fabric.millis(30, 300) };
+        self.set_timer(fabric, wait, Timer::Clean);
     }
 
     /// What the parts of the broker have put in line is looked at in a moment, as other threads would.
@@ -265,6 +294,7 @@ impl BrokerProcess {
         self.send_reports(fabric);
         self.tend_streams(fabric);
         self.answer_produces(fabric);
+        self.answer_deletions(fabric);
         self.tend_groups(fabric);
     }
 }

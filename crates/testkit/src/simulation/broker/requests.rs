@@ -11,6 +11,8 @@ use crate::simulation::event::{ClientRequest, ClientResponse, ClusterView, Conne
 use crate::simulation::fabric::Fabric;
 
 const FETCH_BYTES: usize = 4000;
+/// In ListOffsets it stands for the log's start.
+const EARLIEST: i64 = -2;
 const ADMINISTER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A produce request that waits for its commit.
@@ -49,6 +51,16 @@ impl BrokerProcess {
                     Some(response) => response,
                     None => return,
                 }
+            }
+            ClientRequest::DeleteRecords { at, offset } => {
+                match self.delete_records(connection, correlation, at, offset) {
+                    Some(response) => response,
+                    None => return,
+                }
+            }
+            ClientRequest::LogStart { at } => {
+                let listed = self.replicas.manager().list_offset(at, EARLIEST, Isolation::ReadUncommitted, None);
+                ClientResponse::LogStart(listed.map(|listed| listed.offset).map_err(|error| error.error_code()))
             }
             ClientRequest::FindCoordinator(group) => ClientResponse::Coordinator(self.coordinator_of(&group)),
             ClientRequest::Group(request) => return self.group_asks(connection, correlation, *request, fabric),

@@ -12,6 +12,7 @@ use super::ClientContext;
 use super::links::{Heard, Links};
 use crate::simulation::Scenario;
 use crate::simulation::event::{ClientRequest, ClientResponse, ClientTimer, ConnectionId, EndEvent, Event};
+use crate::simulation::topics::TopicPlan;
 
 const TIMEOUT: Duration = Duration::from_millis(6000);
 const PARTITIONS_MAX: usize = 5;
@@ -22,7 +23,7 @@ pub(in crate::simulation) struct Admin {
     id: i32,
     brokers: i32,
     links: Links,
-    topics: Vec<(Arc<str>, i32, i32)>,
+    topics: Vec<TopicPlan>,
     /// How many of them, from the first on, may be deleted and changed.
     changeable: usize,
     churns: bool,
@@ -33,13 +34,8 @@ pub(in crate::simulation) struct Admin {
 }
 
 impl Admin {
-    /// `topics` are names, partitions and `min.insync.replicas`; those in `kept` are made and left alone.
-    pub fn new(
-        id: i32,
-        mut topics: Vec<(Arc<str>, i32, i32)>,
-        kept: Vec<(Arc<str>, i32, i32)>,
-        scenario: &Scenario,
-    ) -> Admin {
+    /// The topics in `kept` are made and left alone.
+    pub fn new(id: i32, mut topics: Vec<TopicPlan>, kept: Vec<TopicPlan>, scenario: &Scenario) -> Admin {
         let changeable = topics.len();
         topics.extend(kept);
         Admin {
@@ -56,7 +52,7 @@ impl Admin {
     }
 
     pub fn is_done(&self) -> bool {
-        self.topics.iter().all(|(name, _, _)| self.links.topics().any(|(known, _, _)| known == name))
+        self.topics.iter().all(|plan| self.links.topics().any(|(known, _, _)| *known == plan.name))
     }
 
     pub fn timer(&mut self, timer: ClientTimer, context: &mut ClientContext<'_>) {
@@ -97,7 +93,7 @@ impl Admin {
 
     fn work(&mut self, context: &mut ClientContext<'_>) {
         let missing =
-            self.topics.iter().find(|(name, _, _)| !self.links.topics().any(|(known, _, _)| known == name)).cloned();
+            self.topics.iter().find(|plan| !self.links.topics().any(|(known, _, _)| *known == plan.name)).cloned();
         let request = match missing {
             Some(topic) if !self.links.view.brokers.is_empty() => create(topic, self.written),
             None if self.churns && !context.calm && context.fabric.one_in(3) => match self.churn(context) {
@@ -111,7 +107,7 @@ impl Admin {
     }
 
     fn churn(&mut self, context: &mut ClientContext<'_>) -> Option<Request> {
-        let (name, partitions, _) = context.fabric.choose(&self.topics[..self.changeable]).cloned()?;
+        let TopicPlan { name, partitions, .. } = context.fabric.choose(&self.topics[..self.changeable]).cloned()?;
         let known = self.links.topics().find(|(known, _, _)| **known == name).map(|(_, _, count)| count)?;
         match context.fabric.between(0, 6) {
             0 => {
@@ -147,11 +143,11 @@ fn nobody() -> BrokerReference {
     BrokerReference { broker: BrokerId(-1), broker_epoch: BrokerEpoch::NONE }
 }
 
-fn create((name, partition_count, min_insync): (Arc<str>, i32, i32), written: bool) -> Request {
-    let mut configs: Vec<(Arc<str>, Option<Arc<str>>)> = vec![
-        ("min.insync.replicas".into(), Some(min_insync.to_string().into())),
-        ("segment.bytes".into(), Some("1048576".into())),
-    ];
+fn create(plan: TopicPlan, written: bool) -> Request {
+    let TopicPlan { name, partitions: partition_count, min_insync, settings, .. } = plan;
+    let mut configs: Vec<(Arc<str>, Option<Arc<str>>)> =
+        vec![("min.insync.replicas".into(), Some(min_insync.to_string().into()))];
+    configs.extend(settings.into_iter().map(|(key, value)| (key, Some(value))));
     if written {
         configs.push(("durability".into(), Some("written".into())));
     }

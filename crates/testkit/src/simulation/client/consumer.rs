@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::links::{Heard, Links};
 use crate::simulation::event::{
     ClientRequest, ClientResponse, ClientTimer, ConnectionId, EndEvent, Event, FetchedData,
 };
-use crate::simulation::invariants::{Checked, Observer, Violation};
+use crate::simulation::invariants::{Checked, Observer, Violation, known_by};
 
 const TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -22,11 +22,14 @@ pub(in crate::simulation) struct Consumer {
     links: Links,
     positions: BTreeMap<TopicIdPartition, Offset>,
     asked: BTreeMap<u64, TopicIdPartition>,
+    /// Partitions in which it is out of range, and looks where they begin: `auto.offset.reset=earliest`.
+    lost_place: BTreeSet<TopicIdPartition>,
 }
 
 impl Consumer {
     pub fn new(id: i32, brokers: i32, topic: Arc<str>) -> Consumer {
-        Consumer { id, topic, links: Links::new(id, brokers), positions: BTreeMap::new(), asked: BTreeMap::new() }
+        let (positions, asked, lost_place) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Consumer { id, topic, links: Links::new(id, brokers), positions, asked, lost_place }
     }
 
     /// It has read everything there is in the topic as it is now.
@@ -68,7 +71,14 @@ impl Consumer {
             Heard::Lost(lost) => self.lost(&lost),
             Heard::Answer { correlation, response } => {
                 let Some(at) = self.asked.remove(&correlation) else { return Ok(()) };
-                let ClientResponse::Fetched(result) = response else { return Ok(()) };
+                let result = match response {
+                    ClientResponse::Fetched(result) => result,
+                    ClientResponse::LogStart(start) => {
+                        self.told_start(at, start, context);
+                        return Ok(());
+                    }
+                    _ => return Ok(()),
+                };
                 match result {
                     Ok(data) => {
                         let more = !data.chunks.is_empty();
@@ -79,6 +89,11 @@ impl Consumer {
                     }
                     Err(ErrorCode::OffsetOutOfRange) => {
                         let position = self.positions.get(&at).copied().unwrap_or(0);
+                        if position < context.observer.log_starts.furthest(at) {
+                            self.lost_place.insert(at);
+                            self.fetch(context);
+                            return Ok(());
+                        }
                         let what = format!("{at}: consumer {} at {position} is out of range", self.id);
                         return Err(Violation::new("ConsistentRead", what));
                     }
@@ -101,14 +116,25 @@ impl Consumer {
             }
             let offset = self.positions.get(&at).copied().unwrap_or(0);
             let leader_epoch: Option<LeaderEpoch> = context.fabric.one_in(2).then_some(epoch);
-            let request = ClientRequest::Fetch { at, offset, leader_epoch };
+            let request = match self.lost_place.contains(&at) {
+                true => ClientRequest::LogStart { at },
+                false => ClientRequest::Fetch { at, offset, leader_epoch },
+            };
             if let Some(correlation) = self.links.ask(leader.0, request, TIMEOUT, context.fabric) {
                 self.asked.insert(correlation, at);
             }
         }
     }
 
-    /// ConsistentRead: what is read was committed, and stays.
+    fn told_start(&mut self, at: TopicIdPartition, start: Result<Offset, ErrorCode>, context: &mut ClientContext<'_>) {
+        let Ok(start) = start else { return self.links.refresh(context.fabric) };
+        let position = self.positions.entry(at).or_insert(0);
+        *position = start.max(*position);
+        self.lost_place.remove(&at);
+        self.fetch(context);
+    }
+
+    /// ConsistentRead: what is read was committed, and stays; nothing is passed over but what compaction may take.
     fn read(&mut self, at: TopicIdPartition, data: &FetchedData, context: &mut ClientContext<'_>) -> Checked {
         let broken = |what: String| Err(Violation::new("ConsistentRead", format!("{at}: {what}")));
         let position = self.positions.entry(at).or_insert(0);
@@ -126,7 +152,11 @@ impl Consumer {
                 if record.offset < *position {
                     continue;
                 }
-                let value = record.value.unwrap_or_default();
+                let mut passed_over = *position..record.offset;
+                if let Some(missed) = passed_over.find(|offset| !truth.may_be_compacted_away(*offset)) {
+                    return broken(format!("consumer {} gets {} after {missed} is due", self.id, record.offset));
+                }
+                let value = known_by(&record);
                 let is_committed = match truth.values.get(&record.offset) {
                     Some(committed) => committed[..] == value[..],
                     // The leader's disk failed as it committed this: what it was could be read by clients only.
@@ -138,6 +168,11 @@ impl Consumer {
                 context.history.read(self.id, at, record.offset);
                 *position = record.offset + 1;
             }
+            let mut passed_over = *position..batch.last_offset() + 1;
+            if let Some(missed) = passed_over.find(|offset| !truth.may_be_compacted_away(*offset)) {
+                return broken(format!("consumer {} gets a batch without {missed}", self.id));
+            }
+            *position = (*position).max(batch.last_offset() + 1);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod consumer;
+mod deleter;
 mod links;
 mod member;
 mod producer;
@@ -13,6 +14,7 @@ use super::invariants::{Checked, Observer};
 
 pub(super) use admin::Admin;
 pub(super) use consumer::Consumer;
+pub(super) use deleter::Deleter;
 pub(super) use member::{Member, MemberSetup};
 pub(super) use producer::{Producer, ProducerSetup};
 
@@ -23,6 +25,7 @@ pub(super) enum Client {
     Consumer(Consumer),
     Member(Box<Member>),
     Admin(Admin),
+    Deleter(Deleter),
 }
 
 /// What clients see of the rest when something happens to them.
@@ -42,6 +45,7 @@ impl Client {
             Client::Consumer(client) => client.timer(timer, context),
             Client::Member(client) => client.timer(timer, context),
             Client::Admin(client) => client.timer(timer, context),
+            Client::Deleter(client) => client.timer(timer, context),
         }
     }
 
@@ -54,6 +58,10 @@ impl Client {
                 client.end_event(connection, what, context);
                 Ok(())
             }
+            Client::Deleter(client) => {
+                client.end_event(connection, what, context);
+                Ok(())
+            }
         }
     }
 
@@ -63,7 +71,7 @@ impl Client {
             Client::Producer(client) => client.is_done(),
             Client::Consumer(client) => client.is_done(observer),
             // Groups are looked at as a whole.
-            Client::Member(_) => true,
+            Client::Member(_) | Client::Deleter(_) => true,
             Client::Admin(client) => client.is_done(),
         }
     }

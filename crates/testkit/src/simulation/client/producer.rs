@@ -16,6 +16,10 @@ use crate::simulation::time::SimTime;
 
 const QUEUE_MAX: usize = 10;
 const RECORDS_MAX: u64 = 4;
+/// How many keys there are.
+const KEYS: u64 = 5;
+/// With keys, one record in so many is a tombstone.
+const TOMBSTONE_EACH: u64 = 7;
 /// A broker remembers so many batches of a producer (KIP-98): what is repeated must be among them.
 const REMEMBERED_BATCHES: u64 = 5;
 
@@ -28,6 +32,8 @@ pub(in crate::simulation) struct ProducerSetup {
     pub partition: i32,
     pub acks: Acks,
     pub idempotent: bool,
+    /// Whether records have keys, and some are tombstones: the topic is compacted.
+    pub keyed: bool,
     pub in_flight_max: usize,
     pub request_timeout: Duration,
     pub delivery_timeout: Duration,
@@ -246,8 +252,13 @@ impl Producer {
         let timestamp = 1_767_225_600_000 + (context.fabric.now().0 / 1000) as i64;
         for value in batch.first_value..batch.first_value + batch.count {
             let mut bytes = crate::simulation::history::value(self.setup.id, value);
+            let key = format!("key {}", value % KEYS);
+            if self.setup.keyed && value % TOMBSTONE_EACH == 0 {
+                builder.append(timestamp, Some(key.as_bytes()), None, &[("id", Some(&bytes))]);
+                continue;
+            }
             bytes.resize(bytes.len() + padding, 0);
-            builder.append(timestamp, None, Some(&bytes), &[]);
+            builder.append(timestamp, self.setup.keyed.then_some(key.as_bytes()), Some(&bytes), &[]);
         }
         builder.build(0, LeaderEpoch(0))
     }

@@ -1,6 +1,7 @@
 //! What must hold after every step, one rule in each file. [`Observer`] sees what changed and asks them.
 
 mod candidate_completeness;
+mod compaction;
 mod election_safety;
 mod generation_fence;
 mod group_rebuilt;
@@ -8,6 +9,7 @@ mod groups;
 mod image_rules;
 mod leader_completeness;
 mod log_matching;
+mod log_starts;
 mod metadata_log_matching;
 mod observer;
 mod offsets_in_order;
@@ -16,8 +18,9 @@ mod sole_assignment;
 mod truth;
 
 pub(super) use groups::{LoggedCommit, OFFSETS_TOPIC};
+pub(super) use log_starts::LogStarts;
 pub(super) use observer::Observer;
-pub(super) use truth::{PartitionTruth, Truth};
+pub(super) use truth::{PartitionTruth, Truth, known_by};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,17 +5,21 @@ use raftsman_broker::coordinator::stepped::SteppedCoordinator;
 use raftsman_broker::replica::stepped::{ReplicaInspection, SteppedReplicas};
 use raftsman_metadata::{Durability, MetadataImage};
 use raftsman_records::split_batches;
-use raftsman_types::{BrokerEpoch, LeaderEpoch, Offset, TopicIdPartition};
+use raftsman_types::{BrokerEpoch, LeaderEpoch, Offset, TopicId, TopicIdPartition};
 
+use super::compaction::{self, KeyedRecord, records_of};
 use super::election_safety::ElectionSafety;
 use super::groups::{GroupTruth, OFFSETS_TOPIC};
 use super::log_matching::LogMatching;
+use super::log_starts::LogStarts;
 use super::metadata_log_matching::MetadataLogMatching;
 use super::{
     BatchMark, Checked, Truth, Violation, candidate_completeness, image_rules, leader_completeness, offsets_in_order,
     quorum_superset,
 };
+use crate::simulation::broker::DeletionNews;
 use crate::simulation::raft::RaftStanding;
+use crate::simulation::topics::{Keeping, TopicPlan};
 
 const READ_BYTES: usize = 1 << 20;
 
@@ -24,6 +28,8 @@ const READ_BYTES: usize = 1 << 20;
 struct Seen {
     inspection: ReplicaInspection,
     batches: Vec<BatchMark>,
+    /// Its records, if its topic is compacted.
+    held: BTreeMap<Offset, KeyedRecord>,
 }
 
 /// Looks at nodes after each step, and at what changed there asks the rules.
@@ -31,6 +37,10 @@ struct Seen {
 pub(in crate::simulation) struct Observer {
     pub truth: Truth,
     pub groups: GroupTruth,
+    pub log_starts: LogStarts,
+    /// What topics keep that do not keep all, by name, and by id once they are there.
+    plans: BTreeMap<String, Keeping>,
+    keeping: BTreeMap<TopicId, Keeping>,
     replicas: BTreeMap<(i32, TopicIdPartition), Seen>,
     /// The version of the image that each running controller has.
     versions: BTreeMap<i32, u64>,
@@ -45,6 +55,16 @@ pub(in crate::simulation) struct Observer {
 }
 
 impl Observer {
+    /// Clients are going to make these topics.
+    pub fn expect_topics<'a>(&mut self, plans: impl Iterator<Item = &'a TopicPlan>) {
+        self.plans.extend(plans.map(|plan| (plan.name.to_string(), plan.keeping)));
+    }
+
+    /// What a partition's topic keeps of its records.
+    pub fn keeping(&self, at: TopicIdPartition) -> Keeping {
+        self.keeping.get(&at.topic_id).copied().unwrap_or(Keeping::All)
+    }
+
     /// A process is gone: what comes back after it is looked at anew.
     pub fn process_ended(&mut self, node: i32) {
         self.replicas.retain(|(of, _), _| *of != node);
@@ -84,6 +104,10 @@ impl Observer {
         if image.version == 0 || self.versions.insert(node, image.version) == Some(image.version) {
             return Ok(());
         }
+        for topic in image.topics.values().filter(|topic| !self.keeping.contains_key(&topic.id)) {
+            let keeping = self.plans.get(&*topic.name).copied().unwrap_or(Keeping::All);
+            self.keeping.insert(topic.id, keeping);
+        }
         if let Some(before) = self.metadata.check(node, image)? {
             image_rules::check(&before, image)?;
             let ats: Vec<TopicIdPartition> = self.truth.partitions().map(|(at, _)| *at).collect();
@@ -106,6 +130,7 @@ impl Observer {
                 continue;
             }
             offsets_in_order::check(node, at, before.map(|seen| &seen.inspection), &now)?;
+            self.log_starts.check(node, at, self.keeping.get(&at.topic_id).copied().unwrap_or(Keeping::All), &now)?;
             self.replica_changed(node, at, now, replicas)?;
         }
         Ok(())
@@ -135,13 +160,18 @@ impl Observer {
             return Ok(());
         }
         let mut seen = match self.replicas.remove(&(node, at)) {
-            Some(seen) if seen.inspection.cuts == now.cuts => seen,
-            _ => Seen { inspection: now.clone(), batches: Vec::new() },
+            Some(seen) if (seen.inspection.cuts, seen.inspection.swaps) == (now.cuts, now.swaps) => seen,
+            _ => Seen { inspection: now.clone(), batches: Vec::new(), held: BTreeMap::new() },
         };
+        let keeping = self.keeping(at);
         let from = seen.batches.last().map_or(now.log_start_offset, |batch| batch.last + 1);
         let (marks, chunks) = read(replicas, at, from, now.log_end_offset)?;
-        self.matching.check(node, at, &marks)?;
+        let compacted_upto = if keeping == Keeping::Keys { self.committed_end(at) } else { 0 };
+        self.matching.check(node, at, &marks, compacted_upto)?;
         seen.batches.extend_from_slice(&marks);
+        if keeping == Keeping::Keys {
+            seen.held.append(&mut records_of(at, &chunks)?);
+        }
         let checked_to = if marks.is_empty() { seen.inspection.high_watermark } else { from.min(now.high_watermark) };
         let checked_to = checked_to.min(seen.inspection.high_watermark);
         let new_leader = now.leader.as_ref().is_some_and(|leader| {
@@ -152,7 +182,8 @@ impl Observer {
         self.committed_by(node, at, &seen, replicas, checked_to, chunks)?;
         if new_leader {
             let (end, committed) = (seen.inspection.log_end_offset, self.committed_end(at));
-            leader_completeness::check(node, at, end, committed, &seen.batches, self.truth.partition(at))?;
+            leader_completeness::is_long_enough(node, at, end, committed)?;
+            self.agree("LeaderCompleteness", (node, at), &seen, (0, self.truth.partition(at).end()))?;
         }
         if let (Some(leader), Some(state)) =
             (&seen.inspection.leader, self.metadata.newest().and_then(|image| image.partition(at)))
@@ -174,10 +205,8 @@ impl Observer {
         mut chunks: Vec<Bytes>,
     ) -> Checked {
         let high_watermark = seen.inspection.high_watermark;
-        let truth = self.truth.partition(at);
-        let end = truth.end();
-        let upto = high_watermark.min(end);
-        leader_completeness::agree("NoCommittedRecordLost", node, at, &seen.batches, truth, checked_to, upto)?;
+        let end = self.truth.partition(at).end();
+        self.agree("NoCommittedRecordLost", (node, at), seen, (checked_to, high_watermark.min(end)))?;
         if high_watermark <= end {
             return Ok(());
         }
@@ -193,12 +222,43 @@ impl Observer {
         if marks.first().is_some_and(|mark| chunks.is_empty() || first_offset(&chunks) > mark.base) {
             chunks = read(replicas, at, end, high_watermark)?.1;
         }
-        self.truth.extend(at, marks, &chunks)?;
+        self.truth.extend(at, marks, &chunks, self.keeping(at) == Keeping::Keys)?;
         let topic = self.metadata.newest().and_then(|image| image.topic(at.topic_id));
         match topic {
             Some(topic) if *topic.name == *OFFSETS_TOPIC => self.groups.committed(at, (end, high_watermark), &chunks),
             _ => Ok(()),
         }
+    }
+
+    /// What a replica holds between two offsets are the committed records: all of them from its log's start on, or what compaction has
+    /// to leave of them.
+    fn agree(
+        &self,
+        rule: &'static str,
+        (node, at): (i32, TopicIdPartition),
+        seen: &Seen,
+        (from, upto): (Offset, Offset),
+    ) -> Checked {
+        let truth = self.truth.partition(at);
+        match self.keeping(at) {
+            Keeping::Keys => compaction::check(node, at, (&seen.batches, &seen.held), truth, (from, upto)),
+            _ => leader_completeness::agree(rule, node, at, &seen.batches, truth, from, upto),
+        }
+    }
+
+    /// A leader may have moved a log's start: that it may is known before its log is looked at.
+    pub fn deletion_begun(&mut self, news: &DeletionNews) {
+        if let DeletionNews::Begun { at, before } = news {
+            self.log_starts.asked(*at, *before);
+        }
+    }
+
+    /// A leader may have said that records are gone everywhere.
+    pub fn deletion_done(&mut self, news: &DeletionNews) -> Checked {
+        let DeletionNews::Done { at, low_watermark, live } = news else { return Ok(()) };
+        let seen = |node: &i32| Some((*node, self.replicas.get(&(*node, *at))?.inspection.log_start_offset));
+        let starts: Vec<(i32, Offset)> = live.iter().filter_map(seen).collect();
+        self.log_starts.deleted(*at, *low_watermark, &starts)
     }
 
     fn check_candidates(&self, at: TopicIdPartition) -> Checked {

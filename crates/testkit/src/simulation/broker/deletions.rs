@@ -1,0 +1,87 @@
+use raftsman_broker::replica::DeleteRecordsError;
+use raftsman_broker::replica::stepped::DeletionWait;
+use raftsman_types::{ErrorCode, Offset, TopicIdPartition};
+
+use super::BrokerProcess;
+use crate::simulation::event::{ClientResponse, ConnectionId, Frame};
+use crate::simulation::fabric::Fabric;
+
+/// Requests that wait until deleted records are gone everywhere, and what there is to tell whoever checks them.
+#[derive(Default)]
+pub(super) struct Deletions {
+    waiting: Vec<PendingDeletion>,
+    news: Vec<DeletionNews>,
+}
+
+struct PendingDeletion {
+    connection: ConnectionId,
+    correlation: u64,
+    at: TopicIdPartition,
+    wait: DeletionWait,
+}
+
+/// What a leader did or said about deleted records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::simulation) enum DeletionNews {
+    /// It has moved its log's start up to this offset, or found it there.
+    Begun { at: TopicIdPartition, before: Offset },
+    /// It says that nothing below is left on these brokers.
+    Done { at: TopicIdPartition, low_watermark: Offset, live: Vec<i32> },
+}
+
+impl Deletions {
+    /// Nobody waits for answers on this connection any more.
+    pub fn closed(&mut self, connection: ConnectionId) {
+        self.waiting.retain(|pending| pending.connection != connection);
+    }
+}
+
+impl BrokerProcess {
+    /// What became known of deletions since this was asked last.
+    pub fn take_deletion_news(&mut self) -> Vec<DeletionNews> {
+        std::mem::take(&mut self.deletions.news)
+    }
+
+    /// Deletes records as a client asks. The answer, unless it has to wait for others.
+    pub(super) fn delete_records(
+        &mut self,
+        connection: ConnectionId,
+        correlation: u64,
+        at: TopicIdPartition,
+        offset: Offset,
+    ) -> Option<ClientResponse> {
+        match self.begin_deletion(at, offset) {
+            Ok(wait) => {
+                self.deletions.waiting.push(PendingDeletion { connection, correlation, at, wait });
+                None
+            }
+            Err(error) => Some(ClientResponse::RecordsDeleted(Err(error))),
+        }
+    }
+
+    fn begin_deletion(&mut self, at: TopicIdPartition, offset: Offset) -> Result<DeletionWait, ErrorCode> {
+        let code = |error: DeleteRecordsError| error.error_code();
+        let deleted = self.replicas.manager().delete_records(at, offset).map_err(code)?;
+        self.deletions.news.push(DeletionNews::Begun { at, before: deleted.before });
+        self.replicas.wait_for_deletion(at, deleted).map_err(code)
+    }
+
+    pub(super) fn answer_deletions(&mut self, fabric: &mut Fabric) {
+        let (me, image) = (self.me(), &self.published);
+        let Deletions { waiting, news } = &mut self.deletions;
+        waiting.retain_mut(|pending| {
+            let Some(result) = pending.wait.state() else { return true };
+            // A broker that has just returned may have what was deleted in its absence: it is not counted on until then.
+            if let (Ok(_), Some(low_watermark)) = (&result, pending.wait.low_watermark()) {
+                let at = pending.at;
+                let replicas = image.partition(at).map(|state| state.replicas.clone()).unwrap_or_default();
+                let live = replicas.into_iter().filter(|id| image.is_active(*id)).map(|id| id.0).collect();
+                news.push(DeletionNews::Done { at, low_watermark, live });
+            }
+            let response = ClientResponse::RecordsDeleted(result.map_err(|error| error.error_code()));
+            let correlation = pending.correlation;
+            fabric.send(pending.connection, me, Frame::Response { correlation, response });
+            false
+        });
+    }
+}
