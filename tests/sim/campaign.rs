@@ -55,6 +55,11 @@ fn chore(arguments: &[String]) -> Result<bool, String> {
 }
 
 fn one(scenario: &Scenario, shows: bool) -> bool {
+    if shows {
+        // What the shipped code says stands between what the simulation does.
+        let level = tracing_subscriber::filter::LevelFilter::DEBUG;
+        tracing_subscriber::fmt().without_time().with_ansi(false).with_max_level(level).init();
+    }
     let report = run(scenario, shows);
     println!("{scenario}");
     let Report { trace_hash, events, faults, acked, read, violation } = report;

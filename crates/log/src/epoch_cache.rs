@@ -89,6 +89,11 @@ impl EpochCache {
         Some(self.entries[after.checked_sub(1)?].epoch)
     }
 
+    /// The oldest epoch that is known.
+    pub(crate) fn oldest(&self) -> Option<LeaderEpoch> {
+        self.entries.first().map(|entry| entry.epoch)
+    }
+
     /// The largest epoch at or below `requested`, and where it ends (KIP-279). For an epoch older than
     /// all of them the requested one with the start of the log: that data is gone, and a replica that
     /// still has it must begin there.

@@ -6,9 +6,11 @@
 
 use raftsman_types::{LeaderEpoch, Offset};
 
-/// The end of a follower's log, as it says when it subscribes.
+/// A follower's log, as it says when it subscribes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogEnd {
+    /// Its first offset, as a crash would leave it.
+    pub start: Offset,
     /// The offset after its last record.
     pub end: Offset,
     /// The last epoch its log knows; [`LeaderEpoch::NONE`] if it knows none.
@@ -22,7 +24,8 @@ pub struct LeaderLog {
     pub start: Offset,
     /// The offset after the last record.
     pub end: Offset,
-    /// The largest epoch the leader's log knows that is at most the follower's last one, and where that epoch ends.
+    /// The largest epoch the leader's log knows that is at most the follower's last one, and where that epoch ends. `None` if
+    /// all it knows are later: it has deleted what it had of the earlier ones.
     pub epoch_end: Option<(LeaderEpoch, Offset)>,
 }
 
@@ -38,7 +41,8 @@ pub enum Verdict {
         /// Where that epoch ends in the leader's log.
         end: Offset,
     },
-    /// Nothing of the follower's log is in the leader's: it must start anew at the leader's log start.
+    /// Nothing of the follower's log is in the leader's, or nothing that the leader could compare: what is below the leader's log
+    /// start may be what an earlier leader wrote and nobody else has. It must start at the leader's log start.
     OutOfRange,
 }
 
@@ -52,6 +56,8 @@ pub fn compare(follower: LogEnd, leader: LeaderLog) -> Verdict {
         return if follower.end <= leader.end { Verdict::Agree } else { Verdict::OutOfRange };
     }
     match leader.epoch_end {
+        // Both have deleted all there was.
+        None if follower.start == follower.end && follower.end == leader.start => Verdict::Agree,
         None => Verdict::OutOfRange,
         Some((epoch, end)) if epoch == follower.last_epoch && end >= follower.end => Verdict::Agree,
         Some((epoch, end)) => Verdict::Diverging { epoch, end },
@@ -73,7 +79,7 @@ mod tests {
     use super::*;
 
     fn follower(end: Offset, last_epoch: i32) -> LogEnd {
-        LogEnd { end, last_epoch: LeaderEpoch(last_epoch) }
+        LogEnd { start: 0, end, last_epoch: LeaderEpoch(last_epoch) }
     }
 
     fn leader(start: Offset, end: Offset, epoch_end: Option<(i32, Offset)>) -> LeaderLog {
@@ -102,6 +108,8 @@ mod tests {
             ("an epoch the leader never had", follower(8, 4), leader(0, 20, Some((2, 6))), diverging(2, 6)),
             ("that epoch, and below its end", follower(5, 4), leader(0, 20, Some((2, 6))), diverging(2, 6)),
             ("older than all the leader has kept", follower(8, 1), leader(8, 20, None), Verdict::OutOfRange),
+            ("and emptied there", LogEnd { start: 8, ..follower(8, 1) }, leader(8, 20, None), Verdict::Agree),
+            ("and emptied elsewhere", LogEnd { start: 9, ..follower(9, 1) }, leader(8, 20, None), Verdict::OutOfRange),
             ("the leader lost its log", follower(8, 1), leader(0, 0, None), Verdict::OutOfRange),
             ("emptied beyond the leader's end", follower(30, -1), leader(0, 20, None), Verdict::OutOfRange),
         ] {

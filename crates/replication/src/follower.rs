@@ -191,6 +191,8 @@ pub struct Follower {
     leaders_log_start: Offset,
     /// Where this log starts, as a crash would leave it.
     kept_start: Offset,
+    /// Whether records came under the present subscription.
+    has_data: bool,
     state: State,
 }
 
@@ -215,6 +217,7 @@ impl Follower {
             leaders_high_watermark: 0,
             leaders_log_start: 0,
             kept_start: 0,
+            has_data: false,
             state: State::Disconnected,
         }
     }
@@ -266,6 +269,7 @@ impl Follower {
             FollowerEvent::Named { subscription } => {
                 if self.state == State::Subscribing {
                     self.state = State::Subscribed(subscription);
+                    self.has_data = false;
                 }
             }
             FollowerEvent::Data { subscription, previous_offset, previous_epoch, high_watermark, log_start_offset } => {
@@ -358,8 +362,13 @@ impl Follower {
         effects: &mut Vec<FollowerEffect>,
     ) {
         let known = |epoch: LeaderEpoch| epoch != LeaderEpoch::NONE;
-        let follows_on = previous_offset == self.log.end
-            && (previous_epoch == self.last_record_epoch || !known(previous_epoch) || !known(self.last_record_epoch));
+        // That the first ones follow on is what the leader found when it took the subscription. Which epoch the record before
+        // them is of need not be known alike: where compaction left a gap, each log knows where the epochs of its own batches begin.
+        let same_epoch = !std::mem::replace(&mut self.has_data, true)
+            || previous_epoch == self.last_record_epoch
+            || !known(previous_epoch)
+            || !known(self.last_record_epoch);
+        let follows_on = previous_offset == self.log.end && same_epoch;
         if !follows_on {
             // The leader's idea of this log is wrong: tell it where the log stands and begin again.
             return self.subscribe(effects);
@@ -433,10 +442,26 @@ impl Follower {
         effects: &mut Vec<FollowerEffect>,
     ) {
         match error {
-            ErrorCode::OffsetOutOfRange => effects.push(FollowerEffect::Restart { at: log_start_offset }),
+            ErrorCode::OffsetOutOfRange => self.begin_at(now, log_start_offset, effects),
             ErrorCode::FencedLeaderEpoch => self.state = State::Fenced,
             _ => self.back_off(now),
         }
+    }
+
+    /// The leader has no records below `start`, and cannot compare what this log has of them. As far as that is known to be
+    /// committed it is what all had: then it goes like other deleted records, so that what is known of its producers stays. Else
+    /// it may be what nobody else has, and goes with all that was learnt from it.
+    fn begin_at(&mut self, now: MonotonicTime, start: Offset, effects: &mut Vec<FollowerEffect>) {
+        if self.high_watermark < start || self.log.start > start {
+            return effects.push(FollowerEffect::Restart { at: start });
+        }
+        self.leaders_log_start = start;
+        self.follow_log_start(effects);
+        if self.log.end > start {
+            return effects.push(FollowerEffect::Truncate { to: start });
+        }
+        // The leader agrees once a crash would leave no other start.
+        self.back_off(now);
     }
 
     fn cut(&mut self, log: LogPosition, last_epoch: LeaderEpoch, last_record_epoch: LeaderEpoch) {

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use raftsman_types::{LeaderEpoch, Offset, TopicId, WallTime};
 
+use self::partition_files::Caps;
 use crate::config::LogConfig;
 use crate::epoch_cache::EpochCache;
 use crate::epoch_file::EpochFile;
@@ -70,8 +71,8 @@ pub struct Log {
     /// Whether appends may wait for the next flush to be written, and what bounds the memory that takes.
     defers_writes: bool,
     deferral_budget: Option<Arc<CacheBudget>>,
-    /// Whether a note on disk caps the recovery point (see `partition_files`).
-    recovery_point_is_capped: bool,
+    /// The note on disk on what of the checkpoint files is to be believed, if there is one (see `partition_files`).
+    caps: Option<Caps>,
     /// What the directory's checkpoint file says of the recovery point: a recovery checks nothing below.
     checkpointed_recovery_point: Offset,
     /// Up to where it was compacted.
@@ -113,10 +114,11 @@ impl Log {
         self.generation
     }
 
-    /// Whether [`Log::restore_log_start_offset`] would heed the directory's checkpoint if the log were opened now. Not
-    /// between a truncation, or the log's making, and [`Log::recovery_point_checkpointed`].
-    pub fn heeds_checkpointed_start(&self) -> bool {
-        !self.recovery_point_is_capped
+    /// Whether [`Log::restore_log_start_offset`] would heed the directory's checkpoint, if that says `checkpointed` and the log
+    /// were opened now. Between a truncation, or the log's making, and [`Log::recovery_point_checkpointed`] only as far as the
+    /// records below are what they were.
+    pub fn heeds_checkpointed_start(&self, checkpointed: Offset) -> bool {
+        self.caps.is_none_or(|caps| checkpointed <= caps.log_start)
     }
 
     /// The offset the next record gets.
@@ -185,6 +187,12 @@ impl Log {
     /// older than all known ones: that epoch and the first offset known. `None` without any epoch.
     pub fn end_offset_for(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         self.epochs.end_offset_for(epoch, self.log_end_offset)
+    }
+
+    /// As [`end_offset_for`](Log::end_offset_for), but `None` for an epoch older than all known ones: what the log had of it
+    /// is deleted, and nothing here tells what it was.
+    pub fn known_end_offset_for(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        self.epochs.oldest().filter(|oldest| epoch >= *oldest).and_then(|_| self.end_offset_for(epoch))
     }
 
     /// Notes that `epoch` starts at `start`, which must be the log's end: what a new leader does first,

@@ -6,7 +6,7 @@ use raftsman_types::{Offset, TopicId, WallTime};
 
 use super::epoch_recovery::restore_epochs;
 use super::partition_files::{
-    cap_path, read_recovery_point_cap, read_topic_id, topic_id_path, write_first_recovery_point_cap, write_topic_id,
+    Caps, cap_path, read_caps, read_topic_id, topic_id_path, write_first_caps, write_topic_id,
 };
 use super::recovery::{LoadedSegments, SegmentLoader};
 use super::swap_recovery::finish_swaps;
@@ -80,9 +80,9 @@ impl Log {
         if !existed {
             return Ok((create(place, topic_id, config, now)?, Recovery::default()));
         }
-        let cap = read_recovery_point_cap(&place)?;
+        let caps = read_caps(&place)?;
         let checkpointed = recovery_point;
-        let recovery_point = recovery_point.min(cap.unwrap_or(Offset::MAX));
+        let recovery_point = recovery_point.min(caps.map_or(Offset::MAX, |caps| caps.recovery_point));
         let files = survey(&place, &finish_swaps(&place, recovery_point)?, recovery_point)?;
         let stored_id = read_topic_id(&*place.fs, &place.directory)?;
         if stored_id.is_none() && files.values().all(|length| *length == 0) {
@@ -102,7 +102,7 @@ impl Log {
         }
         let recovery = loaded.recovery;
         let log = Log::of_segments(place, loaded, stored_epochs, recovery_point, now)?;
-        let mut log = Log { topic_id, config, recovery_point_is_capped: cap.is_some(), ..log };
+        let mut log = Log { topic_id, config, caps, ..log };
         if adopted_now || log.is_new {
             log.unsynced_side_files.extend([topic_id_path(&log.place), cap_path(&log.place)]);
             log.names_changed = 1;
@@ -169,7 +169,7 @@ impl Log {
             tail: TailCache::default(),
             defers_writes: false,
             deferral_budget: None,
-            recovery_point_is_capped: false,
+            caps: None,
             checkpointed_recovery_point: 0,
             compacted_upto: 0,
             compactions: 0,
@@ -185,7 +185,7 @@ impl Log {
 fn create(place: Place, topic_id: TopicId, config: Arc<LogConfig>, now: WallTime) -> Result<Log, LogError> {
     let directory = Arc::clone(&place.directory);
     place.fs.create_directories(&directory).context("create", &directory)?;
-    write_first_recovery_point_cap(&place)?;
+    write_first_caps(&place)?;
     let mut segment = Segment::create(&place, 0, now, &config)?;
     segment.close_file();
     write_topic_id(&place, topic_id)?;
@@ -193,7 +193,7 @@ fn create(place: Place, topic_id: TopicId, config: Arc<LogConfig>, now: WallTime
         topic_id,
         config,
         segments: vec![segment],
-        recovery_point_is_capped: true,
+        caps: Some(Caps::default()),
         names_changed: 1,
         is_new: true,
         unsynced_side_files: vec![topic_id_path(&place), cap_path(&place)],

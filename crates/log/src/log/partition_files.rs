@@ -4,8 +4,10 @@
 //! Why a cap: the recovery point stands in a file of the log directory, written now and then. A
 //! truncation below it would make that file claim more than the log has, and a torn tail above the
 //! truncation would look like damage to flushed data. So the truncation first leaves a note of its own,
-//! `recovery-point-cap`, which holds until the directory's file has been written again.
+//! `recovery-point-cap`, which holds until the directory's file has been written again. A second line of it says up to where
+//! that goes for the log start, which stands in another such file.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use raftsman_types::{Offset, TopicId};
@@ -52,8 +54,18 @@ pub(super) fn cap_path(place: &Place) -> PathBuf {
     place.directory.join("recovery-point-cap")
 }
 
-/// The cap left by a truncation; 0 if it is not readable, which only costs checks.
-pub(super) fn read_recovery_point_cap(place: &Place) -> Result<Option<Offset>, StorageError> {
+/// How far the directory's checkpoint files are to be believed of a log that was cut or made since they were written: a note of the
+/// log's own, until they are written again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Caps {
+    /// The recovery point is no further.
+    pub recovery_point: Offset,
+    /// A log start is believed up to here: the records below are still those it was of.
+    pub log_start: Offset,
+}
+
+/// The note, if there is one; all 0 if it is not readable, which only costs checks.
+pub(super) fn read_caps(place: &Place) -> Result<Option<Caps>, StorageError> {
     let path = cap_path(place);
     let Some(bytes) = read_small(&*place.fs, &path)? else { return Ok(None) };
     let offsets = parse_checkpoint(&path, &bytes, |words| match words {
@@ -61,19 +73,27 @@ pub(super) fn read_recovery_point_cap(place: &Place) -> Result<Option<Offset>, S
         _ => None,
     });
     match offsets.as_deref() {
-        Ok([offset]) => Ok(Some(*offset)),
-        _ => Ok(Some(0)),
+        Ok([recovery_point, log_start]) => Ok(Some(Caps { recovery_point: *recovery_point, log_start: *log_start })),
+        // Notes did not speak of the log start once.
+        Ok([recovery_point]) => Ok(Some(Caps { recovery_point: *recovery_point, log_start: 0 })),
+        _ => Ok(Some(Caps::default())),
     }
 }
 
 /// Leaves the note of a new log; the next flush has to sync it.
-pub(super) fn write_first_recovery_point_cap(place: &Place) -> Result<(), StorageError> {
-    write_renamed(&*place.fs, &cap_path(place), format_checkpoint([0].into_iter()).as_bytes(), false)
+pub(super) fn write_first_caps(place: &Place) -> Result<(), StorageError> {
+    write_renamed(&*place.fs, &cap_path(place), Caps::default().to_string().as_bytes(), false)
 }
 
 /// Leaves the note; it is durable when this returns.
-pub(super) fn write_recovery_point_cap(place: &Place, cap: Offset) -> Result<(), StorageError> {
-    write_atomically(&*place.fs, &cap_path(place), format_checkpoint([cap].into_iter()).as_bytes())
+pub(super) fn write_caps(place: &Place, caps: Caps) -> Result<(), StorageError> {
+    write_atomically(&*place.fs, &cap_path(place), caps.to_string().as_bytes())
+}
+
+impl fmt::Display for Caps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_checkpoint([self.recovery_point, self.log_start].into_iter()))
+    }
 }
 
 pub(super) fn snapshot_path(place: &Place, offset: Offset) -> PathBuf {
@@ -140,14 +160,14 @@ impl Log {
             return Ok(());
         }
         self.checkpointed_recovery_point = self.checkpointed_recovery_point.max(recovery_point);
-        if !self.recovery_point_is_capped {
+        if self.caps.is_none() {
             return Ok(());
         }
         let removed = remove_if_there(&*self.place.fs, &cap_path(&self.place));
         self.latch(removed)?;
         // Durable with the next flush; a note that comes back until then costs a longer check only.
         self.names_changed += 1;
-        self.recovery_point_is_capped = false;
+        self.caps = None;
         Ok(())
     }
 }

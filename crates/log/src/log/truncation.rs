@@ -1,7 +1,7 @@
 use raftsman_types::{Offset, WallTime};
 
 use super::Log;
-use super::partition_files::{list_snapshots, remove_snapshot, write_recovery_point_cap};
+use super::partition_files::{Caps, list_snapshots, remove_snapshot, write_caps};
 use super::swap_recovery::remove_unfinished_swaps;
 use crate::error::{LogError, ReadError, StorageError};
 use crate::segment::Segment;
@@ -56,13 +56,13 @@ impl Log {
     }
 
     /// Right after the log was opened: moves its start up to what `log-start-offset-checkpoint` says. Not if the log was
-    /// cut or made since that file was written, as the note that caps the recovery point tells: the file may speak of an
+    /// cut below that, or made, since that file was written, as a note tells: the file may speak of an
     /// earlier partition of the name, or of records that came in other batches.
     ///
     /// # Errors
     /// Storage; the log is then offline.
     pub fn restore_log_start_offset(&mut self, checkpointed: Offset, now: WallTime) -> Result<(), LogError> {
-        match self.heeds_checkpointed_start() {
+        match self.heeds_checkpointed_start(checkpointed) {
             true => self.advance_log_start_offset(checkpointed.min(self.log_end_offset), now),
             false => Ok(()),
         }
@@ -126,9 +126,12 @@ impl Log {
     /// so that no crash leaves a claim without its ground.
     fn forget_past(&mut self, new_end: Offset) -> Result<(), StorageError> {
         self.generation += 1;
-        if new_end < self.flushed_offset {
-            write_recovery_point_cap(&self.place, new_end.max(0))?;
-            self.recovery_point_is_capped = true;
+        if new_end < self.flushed_offset || new_end < self.log_start_offset {
+            let end = new_end.max(0);
+            let caps =
+                Caps { recovery_point: end, log_start: self.caps.map_or(end, |earlier| earlier.log_start.min(end)) };
+            write_caps(&self.place, caps)?;
+            self.caps = Some(caps);
         }
         let mut any = false;
         for snapshot in list_snapshots(&self.place)?.into_iter().filter(|snapshot| *snapshot > new_end) {

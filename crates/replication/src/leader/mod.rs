@@ -237,7 +237,8 @@ impl Leader {
         if let Err(error) = self.check_subscriber(&request) {
             return effects.push(LeaderEffect::Refuse { key, error, log_start_offset });
         }
-        let follower = LogEnd { end: request.log_end_offset, last_epoch: request.last_epoch };
+        let (start, end, last_epoch) = (request.log_start_offset, request.log_end_offset, request.last_epoch);
+        let follower = LogEnd { start, end, last_epoch };
         let log = LeaderLog { start: self.log.start, end: self.log.end, epoch_end };
         match epochs::compare(follower, log) {
             Verdict::Agree => {}

@@ -105,9 +105,11 @@ impl Partition {
         Some(state.log_start_event())
     }
 
-    /// The log was cut or begun anew: what the checkpoint file says of its start holds no longer.
+    /// The log was cut or begun anew: what the checkpoint file says of its start may hold no longer.
     pub(super) fn log_start_uncertain(self: &Arc<Self>, state: &mut State) -> FollowerEvent {
-        state.kept_log_start = 0;
+        if !state.log.heeds_checkpointed_start(state.kept_log_start) {
+            state.kept_log_start = 0;
+        }
         if state.log.log_start_offset() > 0 {
             self.directory.queue_checkpoint(&self.core);
         }

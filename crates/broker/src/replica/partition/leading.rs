@@ -193,7 +193,7 @@ impl Partition {
             return;
         }
         leader.subscribers.push((request.key, Arc::clone(session)));
-        let epoch_end = state.log.end_offset_for(request.last_epoch);
+        let epoch_end = state.log.known_end_offset_for(request.last_epoch);
         self.step_leader(&mut state, LeaderEvent::Subscribed { request, log_start_offset, epoch_end });
     }
 

@@ -105,7 +105,8 @@ impl Partition {
     ) -> Arc<Partition> {
         let high_watermark = high_watermark.clamp(log.log_start_offset(), log.log_end_offset());
         // What was just read from the disk; but a note may stand in the way of what the file says next time.
-        let kept_log_start = if log.heeds_checkpointed_start() { log.log_start_offset() } else { 0 };
+        let kept_log_start =
+            if log.heeds_checkpointed_start(log.log_start_offset()) { log.log_start_offset() } else { 0 };
         Arc::new(Partition {
             at,
             topic,
@@ -286,16 +287,17 @@ impl Partition {
         if state.standing == Standing::Offline || state.log.generation() != checkpoint.generation {
             return;
         }
-        let heeded = state.log.heeds_checkpointed_start();
+        let start = checkpoint.log_start_offset;
+        let heeded = state.log.heeds_checkpointed_start(start);
         if let Err(error) = state.log.recovery_point_checkpointed(checkpoint.recovery_point) {
             return self.directory.log_failed(&self.core, &error);
         }
-        if !heeded && checkpoint.log_start_offset > 0 {
+        if !heeded && start > 0 {
             // The note that kept the file from being heeded is gone, and a power cut must not bring it back.
             self.queue_flush();
         }
-        if state.log.heeds_checkpointed_start() && state.kept_log_start != checkpoint.log_start_offset {
-            state.kept_log_start = checkpoint.log_start_offset;
+        if state.log.heeds_checkpointed_start(start) && state.kept_log_start != start {
+            state.kept_log_start = start;
             self.log_start_moved(&mut state);
         }
     }

@@ -61,9 +61,18 @@ impl BrokerProcess {
 
     fn begin_deletion(&mut self, at: TopicIdPartition, offset: Offset) -> Result<DeletionWait, ErrorCode> {
         let code = |error: DeleteRecordsError| error.error_code();
-        let deleted = self.replicas.manager().delete_records(at, offset).map_err(code)?;
-        self.deletions.news.push(DeletionNews::Begun { at, before: deleted.before });
-        self.replicas.wait_for_deletion(at, deleted).map_err(code)
+        let high_watermark = self.replicas.inspect(at).map_or(0, |replica| replica.high_watermark);
+        let deleted = self.replicas.manager().delete_records(at, offset);
+        match &deleted {
+            Ok(deleted) => self.deletions.news.push(DeletionNews::Begun { at, before: deleted.before }),
+            // The disk failed after the start had moved, or before.
+            Err(DeleteRecordsError::Storage) => {
+                let before = if offset < 0 { high_watermark } else { offset.min(high_watermark) };
+                self.deletions.news.push(DeletionNews::Begun { at, before });
+            }
+            Err(_) => {}
+        }
+        self.replicas.wait_for_deletion(at, deleted.map_err(code)?).map_err(code)
     }
 
     pub(super) fn answer_deletions(&mut self, fabric: &mut Fabric) {

@@ -261,10 +261,15 @@ impl BrokerProcess {
     fn clean(&mut self, fabric: &mut Fabric) {
         // While the disk completes no sync a compaction waits, too.
         if !self.stalled {
+            let began = self.cleaning.is_some();
             self.cleaning = match self.cleaning.take() {
                 Some(cleaning) => self.replicas.clean(cleaning),
                 None => self.replicas.begin_cleaning(),
             };
+            if began && self.cleaning.is_none() {
+                let node = self.setup.node;
+                fabric.trace.say(fabric.now(), || format!("broker {node} ends a compaction"));
+            }
         }
         let works = self.cleaning.is_some() && !fabric.one_in(12);
         let wait = if works { Duration::from_micros(fabric.between(50, 5000)) } else { fabric.millis(30, 300) };

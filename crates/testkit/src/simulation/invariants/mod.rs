@@ -18,7 +18,6 @@ mod sole_assignment;
 mod truth;
 
 pub(super) use groups::{LoggedCommit, OFFSETS_TOPIC};
-pub(super) use log_starts::LogStarts;
 pub(super) use observer::Observer;
 pub(super) use truth::{PartitionTruth, Truth, known_by};
 

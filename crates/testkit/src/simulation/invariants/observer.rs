@@ -104,9 +104,9 @@ impl Observer {
         if image.version == 0 || self.versions.insert(node, image.version) == Some(image.version) {
             return Ok(());
         }
-        for topic in image.topics.values().filter(|topic| !self.keeping.contains_key(&topic.id)) {
-            let keeping = self.plans.get(&*topic.name).copied().unwrap_or(Keeping::All);
-            self.keeping.insert(topic.id, keeping);
+        for topic in image.topics.values() {
+            let planned = || self.plans.get(&*topic.name).copied().unwrap_or(Keeping::All);
+            self.keeping.entry(topic.id).or_insert_with(planned);
         }
         if let Some(before) = self.metadata.check(node, image)? {
             image_rules::check(&before, image)?;
@@ -240,6 +240,8 @@ impl Observer {
         (from, upto): (Offset, Offset),
     ) -> Checked {
         let truth = self.truth.partition(at);
+        // What is below its start nobody reads, whatever it was.
+        let from = from.max(seen.inspection.log_start_offset);
         match self.keeping(at) {
             Keeping::Keys => compaction::check(node, at, (&seen.batches, &seen.held), truth, (from, upto)),
             _ => leader_completeness::agree(rule, node, at, &seen.batches, truth, from, upto),
