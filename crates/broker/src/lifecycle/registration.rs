@@ -15,8 +15,10 @@ pub(crate) struct Registration {
     pub(crate) inter_broker_listener: Arc<str>,
     /// Its rack.
     pub(crate) rack: Option<Arc<str>>,
-    /// The ids of its log directories.
+    /// The ids of the log directories that were online when it started.
     pub(crate) directories: Vec<DirectoryId>,
+    /// How many were not.
+    pub(crate) offline_directories: usize,
     /// The kernel's boot id.
     pub(crate) boot_id: String,
     /// The epoch in the clean-shutdown marker; `BrokerEpoch::NONE` after an unclean stop.
@@ -35,7 +37,9 @@ impl Registration {
         let last_epoch = identity.broker_epoch();
         let again = last_epoch != BrokerEpoch::NONE;
         let offline = identity.offline_directories();
-        let online = self.directories.iter().filter(|directory| !offline.contains(directory));
+        let is_offline = |directory: &&DirectoryId| offline.contains(directory);
+        let failed = self.offline_directories + self.directories.iter().filter(is_offline).count();
+        let online = self.directories.iter().filter(|directory| !is_offline(directory));
         RegisterBrokerRequest {
             sender: Some(sender),
             incarnation: id_bytes(identity.incarnation.0),
@@ -43,6 +47,7 @@ impl Registration {
             inter_broker_listener: self.inter_broker_listener.to_string(),
             rack: self.rack.as_deref().map(str::to_owned),
             directories: online.map(|directory| id_bytes(directory.0)).collect(),
+            offline_directories: u32::try_from(failed).unwrap_or(u32::MAX),
             features: features::SUPPORTED
                 .iter()
                 .map(|(name, min, max)| pb::SupportedFeature {

@@ -6,6 +6,7 @@
 //! roles), `isr_queue`, `housekeeping` and `cleaner` (what goes on in the background). All of that is synchronous. Threads, tasks
 //! and the transport are around it, in `shell`, `service` and `dialer`; in a simulation [`stepped`] takes their place.
 
+mod absent;
 mod append;
 mod cleaner;
 mod clock;

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,26 +20,56 @@ use super::partition::Partition;
 /// What was found.
 pub(super) struct Opened {
     pub directories: Vec<Arc<Directory>>,
+    /// Where the directories are that could not be opened, those included that the configuration says could not be before.
+    pub unusable: Vec<PathBuf>,
     pub partitions: HashMap<TopicIdPartition, Arc<Partition>>,
     pub damaged: BTreeMap<TopicIdPartition, DamagedReplica>,
     pub clean_shutdown_epoch: BrokerEpoch,
 }
 
-/// Opens every replica in the directories.
+/// Opens every replica in the directories. One directory that cannot be opened does not keep the others from being used.
 pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &LogMemory) -> Result<Opened, OpenError> {
     let mut opened = Opened {
         directories: Vec::new(),
+        unusable: core.config.unusable_directories.clone(),
         partitions: HashMap::new(),
         damaged: BTreeMap::new(),
         clean_shutdown_epoch: BrokerEpoch::NONE,
     };
-    let mut clean_epochs = Vec::new();
+    let (mut clean_epochs, mut failures) = (Vec::new(), Vec::new());
     for files in directories {
+        let path = files.path().to_owned();
+        match opened.add(core, files, memory) {
+            Ok(mark) => clean_epochs.push(mark.map_or(BrokerEpoch::NONE, |mark| mark.broker_epoch)),
+            Err(error) => failures.push((path, error)),
+        }
+    }
+    if opened.directories.iter().all(|directory| directory.is_offline()) {
+        return Err(failures.pop().map_or(OpenError::NoDirectory, |(_, error)| error));
+    }
+    for (path, error) in failures {
+        tracing::error!(directory = %path.display(), "the log directory is offline until the broker restarts: {error}");
+        opened.unusable.push(path);
+    }
+    let first = clean_epochs.first().copied().unwrap_or(BrokerEpoch::NONE);
+    if clean_epochs.iter().all(|epoch| *epoch == first) {
+        opened.clean_shutdown_epoch = first;
+    }
+    Ok(opened)
+}
+
+impl Opened {
+    /// Opens the replicas of one directory.
+    fn add(
+        &mut self,
+        core: &Arc<Core>,
+        files: LogDirectory,
+        memory: &LogMemory,
+    ) -> Result<Option<CleanShutdown>, OpenError> {
         let not_formatted = || OpenError::NotFormatted(files.path().display().to_string());
         let properties = files.read_meta_properties()?.ok_or_else(not_formatted)?;
         let id = properties.directory_id.ok_or_else(not_formatted)?;
         let mark = files.take_clean_shutdown()?;
-        clean_epochs.push(mark.map_or(BrokerEpoch::NONE, |mark| mark.broker_epoch));
         let checkpoints = Checkpoints {
             clean: mark.is_some(),
             recovery_points: files.read_recovery_points()?,
@@ -52,7 +83,7 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
         let began = core.now();
         retired.into_iter().for_each(|path| directory.retired.add(path, began));
         let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };
-        opening.open_all(&found, config.recovery_threads).into_iter().for_each(|replica| opened.take(replica));
+        opening.open_all(&found, config.recovery_threads).into_iter().for_each(|replica| self.take(replica));
         tracing::info!(
             directory = %directory.path.display(),
             replicas = found.len(),
@@ -60,16 +91,10 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
             "opened in {:?}",
             core.now().since(began)
         );
-        opened.directories.push(directory);
+        self.directories.push(directory);
+        Ok(mark)
     }
-    let first = *clean_epochs.first().ok_or(OpenError::NoDirectory)?;
-    if clean_epochs.iter().all(|epoch| *epoch == first) {
-        opened.clean_shutdown_epoch = first;
-    }
-    Ok(opened)
-}
 
-impl Opened {
     fn take(&mut self, replica: OpenedReplica) {
         match replica {
             OpenedReplica::Damaged(at, damaged) => {

@@ -21,7 +21,7 @@ const MAX_NAME_BYTES: usize = 1024;
 enum Place {
     /// It has everything it ever acknowledged.
     Kept,
-    /// It may miss the tail.
+    /// It may miss the tail, or cannot be reached.
     Unsure,
     /// It misses data.
     Lost,
@@ -38,7 +38,7 @@ pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> O
     }
     let present = image.broker(request.broker);
     if let Some(present) = present
-        && *registration(request, present.broker_epoch, present.state) == **present
+        && *registration(request, Some(present), present.broker_epoch, present.state) == **present
     {
         // The same start asks again: its first answer was lost.
         let reply = Registered { broker_epoch: present.broker_epoch, cluster_id };
@@ -46,13 +46,20 @@ pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> O
     }
     let mut draft = Draft::new(image);
     first_min_insync_replicas(&mut draft, request);
-    take_out(situation, &mut draft, request, present.map(|p| &**p));
+    let present = present.map(|p| &**p);
+    take_out(situation, &mut draft, request, present);
     let broker_epoch = BrokerEpoch(draft.next_version() as i64);
-    draft.push(MetadataRecord::RegisterBroker(registration(request, broker_epoch, BrokerState::Fenced)));
+    let registration = registration(request, present, broker_epoch, BrokerState::Fenced);
+    draft.push(MetadataRecord::RegisterBroker(registration));
     draft.with_reply(Reply::RegisterBroker(Ok(Registered { broker_epoch, cluster_id })))
 }
 
-fn registration(request: &RegisterBroker, broker_epoch: BrokerEpoch, state: BrokerState) -> Arc<BrokerRegistration> {
+fn registration(
+    request: &RegisterBroker,
+    present: Option<&BrokerRegistration>,
+    broker_epoch: BrokerEpoch,
+    state: BrokerState,
+) -> Arc<BrokerRegistration> {
     Arc::new(BrokerRegistration {
         id: request.broker,
         broker_epoch,
@@ -61,11 +68,22 @@ fn registration(request: &RegisterBroker, broker_epoch: BrokerEpoch, state: Brok
         inter_broker_listener: request.inter_broker_listener.clone(),
         rack: request.rack.clone(),
         directories: request.directories.clone(),
+        offline_directories: missing_directories(request, present),
         state,
         features: request.features.clone(),
         boot_id: request.boot_id.clone(),
         log_durability: request.log_durability,
     })
+}
+
+/// Directories that the broker had, that are not online now and need not be lost: it says that some have failed, not which.
+fn missing_directories(request: &RegisterBroker, present: Option<&BrokerRegistration>) -> Vec<DirectoryId> {
+    let Some(present) = present.filter(|_| request.offline_directories > 0) else { return Vec::new() };
+    known_directories(present).filter(|directory| !request.directories.contains(directory)).copied().collect()
+}
+
+fn known_directories(present: &BrokerRegistration) -> impl Iterator<Item = &DirectoryId> {
+    present.directories.iter().chain(&present.offline_directories)
 }
 
 fn check(situation: &Situation<'_>, request: &RegisterBroker) -> Result<(), RequestError> {
@@ -99,7 +117,7 @@ fn check(situation: &Situation<'_>, request: &RegisterBroker) -> Result<(), Requ
     let texts = texts.chain(request.features.iter().map(|(name, _, _)| name));
     let mut texts = texts.chain([&request.boot_id]).chain(&request.rack);
     if request.listeners.len() > MAX_LISTENERS
-        || directories.len() > MAX_DIRECTORIES
+        || directories.len().saturating_add(request.offline_directories) > MAX_DIRECTORIES
         || request.features.len() > MAX_FEATURES
         || texts.any(|text| text.len() > MAX_NAME_BYTES)
     {
@@ -196,14 +214,18 @@ fn place(
 ) -> Place {
     let known = directory_of(partition, request.broker).unwrap_or(DirectoryId::ZERO);
     let is_there = |directory: &DirectoryId| request.directories.contains(directory);
+    let some_failed = request.offline_directories > 0;
     let directory_is_gone = if known == DirectoryId::ZERO {
         // Where the replica lies is not known: it may be in any directory that is gone.
-        present.is_some_and(|present| !present.directories.iter().all(is_there))
+        some_failed || present.is_some_and(|present| !known_directories(present).all(is_there))
     } else {
         !is_there(&known)
     };
-    if directory_is_gone || request.damaged.contains(&at) {
+    if request.damaged.contains(&at) || (directory_is_gone && !some_failed) {
         return Place::Lost;
+    }
+    if directory_is_gone {
+        return Place::Unsure;
     }
     let Some(present) = present else {
         return if partition.durability == Durability::Flushed { Place::Kept } else { Place::Unsure };
@@ -218,8 +240,12 @@ fn place(
     }
 }
 
-/// Notes in which directory the broker's replica is, where that is certain.
+/// Notes in which directory the broker's replica is, where that is certain. A directory that may only have failed is not
+/// forgotten, so that nobody makes the replica anew elsewhere.
 fn record_directory(partition: &mut PartitionImage, request: &RegisterBroker) {
+    if request.offline_directories > 0 {
+        return;
+    }
     let Some(at) = partition.replicas.iter().position(|id| *id == request.broker) else { return };
     let Some(directory) = partition.directories.get_mut(at) else { return };
     if !request.directories.contains(directory) {

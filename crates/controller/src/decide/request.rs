@@ -69,6 +69,9 @@ pub struct RegisterBroker {
     pub rack: Option<Arc<str>>,
     /// Its online log directories.
     pub directories: Vec<DirectoryId>,
+    /// How many more it has that cannot be used: while there is one, a directory that is not among the online ones has failed,
+    /// and is not lost.
+    pub offline_directories: usize,
     /// The features it supports, with the lowest and highest level of each.
     pub features: Vec<(Arc<str>, i16, i16)>,
     /// The kernel's boot id.

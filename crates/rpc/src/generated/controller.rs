@@ -21,6 +21,7 @@ pub struct RegisterBrokerRequest {
     pub inter_broker_listener: ::prost::alloc::string::String,
     #[prost(string, optional, tag = "5")]
     pub rack: ::core::option::Option<::prost::alloc::string::String>,
+    /// Those that are online.
     #[prost(bytes = "bytes", repeated, tag = "6")]
     pub directories: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
     #[prost(message, repeated, tag = "7")]
@@ -39,6 +40,10 @@ pub struct RegisterBrokerRequest {
     /// This broker's log.durability: 0 written, 1 flushed.
     #[prost(enumeration = "super::super::metadata::v1::Durability", tag = "12")]
     pub durability: i32,
+    /// How many of the configured directories cannot be used, whose ids may not be readable: while there is one, a directory
+    /// that is not among those above has failed, and is not lost.
+    #[prost(uint32, tag = "13")]
+    pub offline_directories: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterBrokerReply {

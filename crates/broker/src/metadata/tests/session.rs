@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use raftsman_metadata::{Durability, MetadataImage};
-use raftsman_rpc::controller::{BrokerHeartbeatReply, RegisterBrokerReply};
-use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, IncarnationId};
+use raftsman_rpc::controller::{BrokerHeartbeatReply, RegisterBrokerReply, RegisterBrokerRequest};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, IncarnationId, Uuid};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -64,7 +64,8 @@ fn run(controller: &FakeController) -> Running {
             listeners: Vec::new(),
             inter_broker_listener: "PLAINTEXT".into(),
             rack: None,
-            directories: Vec::new(),
+            directories: [2, 3].map(|id| DirectoryId(Uuid([id; 16]))).into(),
+            offline_directories: 1,
             boot_id: "boot".to_owned(),
             clean_shutdown_epoch: BrokerEpoch::NONE,
             min_insync_replicas: 2,
@@ -160,10 +161,21 @@ async fn a_controlled_shutdown_waits_for_the_controllers_word() {
 #[tokio::test]
 async fn a_failed_directory_is_told_at_once_and_left_out_of_the_next_registration() {
     let controller = FakeController::start(Script::default());
-    let running = run(&controller);
-    let directory = raftsman_types::DirectoryId(raftsman_types::Uuid([3; 16]));
-    running.identity.directory_offline(directory);
+    let mut running = run(&controller);
+    running.statuses.wait_for(|status| status.registered).await.unwrap();
+    running.identity.directory_offline(DirectoryId(Uuid([3; 16])));
     controller.until(|s| s.heartbeats.last().is_some_and(|beat| beat.offline_directories.len() == 1)).await;
+    controller.script(|script| {
+        script.registration.broker_epoch = 9;
+        let error_code = i32::from(ErrorCode::StaleBrokerEpoch.code());
+        script.heartbeat = Some(BrokerHeartbeatReply { error_code, ..Default::default() });
+    });
+    controller.until(|script| script.registrations.len() >= 2).await;
+    // With it one more is missing than at the start: neither is lost.
+    let directories =
+        |registration: &RegisterBrokerRequest| (registration.directories.len(), registration.offline_directories);
+    let told: Vec<_> = controller.script(|s| s.registrations.iter().take(2).map(directories).collect());
+    assert_eq!(told, [(2, 1), (1, 2)]);
 }
 
 #[tokio::test]

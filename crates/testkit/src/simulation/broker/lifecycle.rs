@@ -96,6 +96,7 @@ impl BrokerProcess {
             inter_broker_listener: "PLAINTEXT".into(),
             rack: None,
             directories: [self.directory].into_iter().filter(|id| !offline.contains(id)).collect(),
+            offline_directories: usize::from(offline.contains(&self.directory)),
             features: features::SUPPORTED.iter().map(|(name, low, high)| ((*name).into(), *low, *high)).collect(),
             boot_id: self.setup.boot_id.clone(),
             clean_shutdown_epoch: if again { self.lifecycle.broker_epoch } else { self.lifecycle.clean_shutdown_epoch },
