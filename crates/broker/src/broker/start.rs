@@ -20,7 +20,7 @@ use crate::coordinator::CoordinatorService;
 use crate::lifecycle::{BrokerIdentity, Lifecycle, LifecycleObserver, LifecycleStatus, Registration, kernel_boot_id};
 use crate::metadata::{ControllerClient, MetadataCache, MetadataSubscriber, MetadataWatch, ProducerIds, Publisher};
 use crate::net::{Acceptor, ByteBudget, ConnectionLimits, CreationRate, NetworkThreads, Shared};
-use crate::replica::{ReplicaConfig, ReplicaManager};
+use crate::replica::{MissingReplicas, ReplicaConfig, ReplicaManager};
 
 /// Threads for replication streams, loading groups and timers: at most so many, and half as many as processors. The tasks of a
 /// stream wake each other for every frame, which costs the least on one thread.
@@ -295,6 +295,14 @@ impl LifecycleObserver for Replicas {
 
     fn wants_fence(&self) -> bool {
         self.0.replicas.has_stalled_disk()
+    }
+
+    fn has_missing(&self) -> bool {
+        self.0.replicas.has_missing()
+    }
+
+    fn missing(&self) -> MissingReplicas {
+        self.0.replicas.missing()
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use raftsman_metadata::{Durability, Listener, features};
@@ -6,6 +7,7 @@ use raftsman_rpc::{id_bytes, metadata as pb};
 use raftsman_types::{BrokerEpoch, DirectoryId, TopicIdPartition};
 
 use super::BrokerIdentity;
+use crate::replica::MissingReplicas;
 
 /// What this start of the broker tells the controller of itself.
 pub(crate) struct Registration {
@@ -33,7 +35,14 @@ pub(crate) struct Registration {
 
 impl Registration {
     /// The request. A process that registers again was never down: its last epoch says so like a clean stop's.
-    pub(super) fn request(&self, identity: &BrokerIdentity, sender: Sender) -> RegisterBrokerRequest {
+    /// `missing` is what it has not, as the metadata showed it.
+    pub(super) fn request(
+        &self,
+        identity: &BrokerIdentity,
+        sender: Sender,
+        missing: &MissingReplicas,
+    ) -> RegisterBrokerRequest {
+        let all = |replicas: &BTreeSet<TopicIdPartition>| replicas.iter().map(|at| (*at).into()).collect();
         let last_epoch = identity.broker_epoch();
         let again = last_epoch != BrokerEpoch::NONE;
         let offline = identity.offline_directories();
@@ -60,7 +69,8 @@ impl Registration {
             clean_shutdown_epoch: if again { last_epoch.0 } else { self.clean_shutdown_epoch.0 },
             min_insync_replicas: self.min_insync_replicas,
             // The controller has heard of them; meanwhile they may have been repaired from a leader.
-            damaged: if again { Vec::new() } else { self.damaged.iter().map(|at| (*at).into()).collect() },
+            damaged: if again { all(&missing.gone) } else { self.damaged.iter().map(|at| (*at).into()).collect() },
+            missing: all(&missing.never_made),
             durability: pb::Durability::from(self.durability).into(),
         }
     }

@@ -75,8 +75,9 @@ pub(super) struct Inner {
 pub(super) struct Publishing {
     /// Whether replicas of topics that are gone were looked for since this broker registered.
     pub strays_removed: bool,
-    /// Whether replicas that are not here were looked for since this process started.
+    /// Whether replicas that are not here were looked for since this broker registered, and since this process started.
     pub absent_known: bool,
+    pub was_ever_registered: bool,
     pub stopped: bool,
 }
 
@@ -122,7 +123,7 @@ impl ReplicaManager {
                 core,
                 directories: opened.directories,
                 unusable: opened.unusable,
-                absent: Absent::default(),
+                absent: Absent::new(opened.gone, opened.begun),
                 partitions: RwLock::new(opened.partitions),
                 damaged: Mutex::new(opened.damaged),
                 unmade: Mutex::default(),

@@ -45,6 +45,7 @@ pub mod stepped;
 mod tests;
 mod waiters;
 
+pub use absent::MissingReplicas;
 pub use append::{Acks, AppendError, AppendOrigin, Appended};
 pub use clock::{Clock, SystemClock};
 pub use config::ReplicaConfig;

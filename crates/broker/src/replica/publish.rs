@@ -54,6 +54,8 @@ impl ReplicaManager {
             return;
         }
         publishing.strays_removed = false;
+        publishing.absent_known = false;
+        self.inner.absent.registered();
         for stream in self.inner.streams.lock().values() {
             stream.restart();
         }
@@ -78,7 +80,8 @@ impl ReplicaManager {
     fn look_once_for_absent(&self, publishing: &mut Publishing, image: &MetadataImage) {
         if !publishing.absent_known && self.is_registered_in(image) {
             publishing.absent_known = true;
-            self.look_for_absent(image);
+            let at_start = !std::mem::replace(&mut publishing.was_ever_registered, true);
+            self.look_for_absent(image, at_start);
         }
     }
 

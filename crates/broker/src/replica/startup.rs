@@ -1,12 +1,12 @@
 //! Opening all replicas of a broker when it starts, and closing them when it stops.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory};
+use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, PartitionDirectory};
 use raftsman_log::{FlushTicket, LogError};
 use raftsman_types::{BrokerEpoch, TopicIdPartition, TopicPartition};
 
@@ -24,6 +24,10 @@ pub(super) struct Opened {
     pub unusable: Vec<PathBuf>,
     pub partitions: HashMap<TopicIdPartition, Arc<Partition>>,
     pub damaged: BTreeMap<TopicIdPartition, DamagedReplica>,
+    /// Replicas that are gone, though their log directory is there.
+    pub gone: BTreeSet<TopicPartition>,
+    /// Replicas that were being made when this broker was killed.
+    pub begun: BTreeSet<TopicPartition>,
     pub clean_shutdown_epoch: BrokerEpoch,
 }
 
@@ -34,6 +38,8 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
         unusable: core.config.unusable_directories.clone(),
         partitions: HashMap::new(),
         damaged: BTreeMap::new(),
+        gone: BTreeSet::new(),
+        begun: BTreeSet::new(),
         clean_shutdown_epoch: BrokerEpoch::NONE,
     };
     let (mut clean_epochs, mut failures) = (Vec::new(), Vec::new());
@@ -70,14 +76,17 @@ impl Opened {
         let properties = files.read_meta_properties()?.ok_or_else(not_formatted)?;
         let id = properties.directory_id.ok_or_else(not_formatted)?;
         let mark = files.take_clean_shutdown()?;
+        let recovery_points = files.read_recovery_points()?;
+        let found = self.readable(&files)?;
         let checkpoints = Checkpoints {
             clean: mark.is_some(),
-            recovery_points: files.read_recovery_points()?,
+            recovery_points,
             log_starts: files.read_log_start_offsets()?,
             high_watermarks: files.read_high_watermarks()?,
             compacted: files.read_compacted_offsets()?,
         };
-        let (found, retired) = (files.partitions()?, files.retired_partitions()?);
+        self.look_for_gone(&checkpoints, &found);
+        let retired = files.retired_partitions()?;
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
         let began = core.now();
@@ -95,6 +104,34 @@ impl Opened {
         Ok(mark)
     }
 
+    /// The replicas in a directory. One that does not say whose it is concerns nobody but itself: it is put aside.
+    fn readable(&mut self, files: &LogDirectory) -> Result<Vec<PartitionDirectory>, OpenError> {
+        let mut readable = Vec::new();
+        for found in files.partitions()? {
+            let Some(reason) = &found.malformed else {
+                readable.push(found);
+                continue;
+            };
+            let kept = files.set_stray_aside(&found.path)?;
+            tracing::error!(
+                replica = %found.path.display(),
+                kept = %kept.display(),
+                "the replica is put aside, and copied anew where others have it: {reason}; to use it put the file right and give the \
+                 directory its name back"
+            );
+            self.gone.insert(name_of(&found));
+        }
+        Ok(readable)
+    }
+
+    /// What was flushed to once was there; of anything else a power cut may leave nothing, the name included.
+    fn look_for_gone(&mut self, checkpoints: &Checkpoints, found: &[PartitionDirectory]) {
+        let there: BTreeSet<TopicPartition> = found.iter().map(name_of).collect();
+        self.begun.extend(found.iter().filter(|replica| replica.topic_id.is_none()).map(name_of));
+        let flushed = checkpoints.recovery_points.iter().filter(|(_, offset)| **offset > 0);
+        self.gone.extend(flushed.map(|(name, _)| name).filter(|name| !there.contains(*name)).cloned());
+    }
+
     fn take(&mut self, replica: OpenedReplica) {
         match replica {
             OpenedReplica::Damaged(at, damaged) => {
@@ -110,6 +147,10 @@ impl Opened {
             },
         }
     }
+}
+
+fn name_of(found: &PartitionDirectory) -> TopicPartition {
+    TopicPartition { topic: found.topic.as_str().into(), partition: found.partition }
 }
 
 /// Writes down where the replicas of a directory stand, if that has changed since the last time.

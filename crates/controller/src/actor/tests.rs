@@ -152,6 +152,7 @@ fn register(broker: i32) -> Request {
         clean_shutdown_epoch: BrokerEpoch::NONE,
         min_insync_replicas: None,
         damaged: Vec::new(),
+        missing: Vec::new(),
         log_durability: Durability::Flushed,
     })
 }

@@ -1,11 +1,12 @@
 //! A start of a broker registers itself (KIP-631, KIP-966).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use raftsman_metadata::{
     BrokerRegistration, BrokerState, ConfigResource, Durability, MetadataImage, MetadataRecord, PartitionImage,
 };
-use raftsman_types::{BrokerEpoch, DirectoryId, ErrorCode, TopicIdPartition};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, TopicIdPartition};
 
 use super::brokers::{directory_of, refusal};
 use super::election::{Electorate, Wanted, change_between, partitions_where, without};
@@ -27,6 +28,12 @@ enum Place {
     Lost,
 }
 
+/// What the broker says it has not.
+struct Claims {
+    damaged: BTreeSet<TopicIdPartition>,
+    missing: BTreeSet<TopicIdPartition>,
+}
+
 pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> Outcome {
     let image = situation.image;
     let Some(cluster_id) = image.cluster_id.clone() else {
@@ -39,6 +46,7 @@ pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> O
     let present = image.broker(request.broker);
     if let Some(present) = present
         && *registration(request, Some(present), present.broker_epoch, present.state) == **present
+        && !takes_back(image, request)
     {
         // The same start asks again: its first answer was lost.
         let reply = Registered { broker_epoch: present.broker_epoch, cluster_id };
@@ -52,6 +60,17 @@ pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> O
     let registration = registration(request, present, broker_epoch, BrokerState::Fenced);
     draft.push(MetadataRecord::RegisterBroker(registration));
     draft.with_reply(Reply::RegisterBroker(Ok(Registered { broker_epoch, cluster_id })))
+}
+
+/// Whether replicas are counted on that the broker says it has not. It may learn of that from the image with its registration, and
+/// register again.
+fn takes_back(image: &MetadataImage, request: &RegisterBroker) -> bool {
+    let is = |id: &Option<BrokerId>| *id == Some(request.broker);
+    let counts =
+        |p: &PartitionImage| is(&p.leader) || p.isr.contains(&request.broker) || p.elr.contains(&request.broker);
+    let (mut damaged, mut missing) = (request.damaged.iter(), request.missing.iter());
+    damaged.any(|at| image.partition(*at).is_some_and(|p| counts(p) || is(&p.last_known_leader)))
+        || missing.any(|at| image.partition(*at).is_some_and(|p| counts(p)))
 }
 
 fn registration(
@@ -171,10 +190,14 @@ fn take_out(
     present: Option<&BrokerRegistration>,
 ) {
     let id = request.broker;
+    let claims = Claims {
+        damaged: request.damaged.iter().copied().collect(),
+        missing: request.missing.iter().copied().collect(),
+    };
     for (topic, partition) in partitions_where(situation.image, |p| p.has_replica(id)) {
         let Some(before) = topic.partition(partition) else { continue };
         let at = TopicIdPartition { topic_id: topic.id, partition };
-        let place = place(request, present, at, before);
+        let place = place(request, &claims, at, present, before);
         let mut wanted = Wanted { isr: without(&before.isr, id), ..Wanted::default() };
         match place {
             Place::Kept => {}
@@ -208,8 +231,9 @@ fn weakened(image: &MetadataImage, topic: &str, request: &RegisterBroker) -> Dur
 
 fn place(
     request: &RegisterBroker,
-    present: Option<&BrokerRegistration>,
+    claims: &Claims,
     at: TopicIdPartition,
+    present: Option<&BrokerRegistration>,
     partition: &PartitionImage,
 ) -> Place {
     let known = directory_of(partition, request.broker).unwrap_or(DirectoryId::ZERO);
@@ -221,10 +245,10 @@ fn place(
     } else {
         !is_there(&known)
     };
-    if request.damaged.contains(&at) || (directory_is_gone && !some_failed) {
+    if claims.damaged.contains(&at) || (directory_is_gone && !some_failed) {
         return Place::Lost;
     }
-    if directory_is_gone {
+    if directory_is_gone || claims.missing.contains(&at) {
         return Place::Unsure;
     }
     let Some(present) = present else {

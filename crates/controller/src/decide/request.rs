@@ -80,8 +80,10 @@ pub struct RegisterBroker {
     pub clean_shutdown_epoch: BrokerEpoch,
     /// `min.insync.replicas` of its file, where given: counts only while the cluster has none.
     pub min_insync_replicas: Option<i32>,
-    /// Replicas in which it found damage below the recovery point.
+    /// Replicas in which it found damage below the recovery point, or that were there and are gone.
     pub damaged: Vec<TopicIdPartition>,
+    /// Replicas of which it found nothing, maybe because they were never made.
+    pub missing: Vec<TopicIdPartition>,
     /// Its `log.durability`.
     pub log_durability: Durability,
 }

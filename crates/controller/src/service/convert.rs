@@ -59,6 +59,7 @@ pub(super) fn register_broker(request: &pb::RegisterBrokerRequest) -> Result<Req
         clean_shutdown_epoch: BrokerEpoch(request.clean_shutdown_epoch),
         min_insync_replicas: (request.min_insync_replicas > 0).then_some(request.min_insync_replicas),
         damaged: all(&request.damaged, TopicIdPartition::try_from)?,
+        missing: all(&request.missing, TopicIdPartition::try_from)?,
         log_durability: Durability::from(durability),
     }))
 }

@@ -156,6 +156,7 @@ pub fn registration(broker: i32, start: u8) -> RegisterBroker {
         clean_shutdown_epoch: BrokerEpoch::NONE,
         min_insync_replicas: None,
         damaged: Vec::new(),
+        missing: Vec::new(),
         log_durability: Durability::Flushed,
     }
 }

@@ -1,4 +1,4 @@
-//! A broker with two log directories, of which one fails between two of its starts.
+//! What a broker misses at its start: a log directory that has failed, or replicas in one that is there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use raftsman_metadata::{MetadataDelta, MetadataImage, PartitionImage, TopicImage
 use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, TopicIdPartition, Uuid};
 use tokio::runtime::Runtime;
 
-use super::cluster::{AT, batch, registration};
+use super::cluster::{AT, await_condition, batch, registration};
 use crate::replica::{
     Acks, AppendError, AppendOrigin, BoxFuture, ControllerLink, FetchError, Isolation, IsrChange, IsrChangeFailure,
-    IsrChangeResult, OpenError, ReplicaConfig, ReplicaManager,
+    IsrChangeResult, MissingReplicas, OpenError, ReplicaConfig, ReplicaManager,
 };
 
 const A: DirectoryId = DirectoryId(Uuid([1; 16]));
@@ -98,11 +98,56 @@ impl Rig {
 
     /// Starts the broker and has it registered.
     fn start(&mut self, names: &[&str]) -> Node {
-        let manager = self.open(names).unwrap();
-        let node = Node(manager);
+        let node = Node(self.open(names).unwrap());
         node.0.registered(self.register());
         node.publish(&MetadataImage::default(), &self.image);
+        let missing = node.0.missing();
+        assert_eq!(node.0.has_missing(), missing != MissingReplicas::default());
+        if node.0.has_missing() {
+            // The controller takes it at its word; what nobody ever had it lets the last leader begin.
+            let before = self.image.clone();
+            for at in missing.gone.iter().chain(&missing.never_made) {
+                assert_eq!(node.append(at.partition), Err(AppendError::NotLeaderOrFollower));
+                self.lead(at.partition, false);
+            }
+            node.0.registered(self.register());
+            node.publish(&before, &self.image);
+            assert!(!node.0.has_missing());
+            missing.never_made.iter().for_each(|at| self.elect(&node, at.partition));
+        }
         node
+    }
+
+    /// Elects the broker, or nobody.
+    fn lead(&mut self, partition: i32, leads: bool) {
+        let mut topic = (**self.image.topic(AT.topic_id).unwrap()).clone();
+        let mut state = (**topic.partition(partition).unwrap()).clone();
+        state.leader = leads.then_some(BrokerId(1));
+        state.isr = state.leader.into_iter().collect();
+        state.leader_epoch = state.leader_epoch.next();
+        topic.partitions.insert(partition, Arc::new(state));
+        self.image.topics.insert(AT.topic_id, Arc::new(topic));
+        self.image.version += 1;
+    }
+
+    fn elect(&mut self, node: &Node, partition: i32) {
+        let before = self.image.clone();
+        self.lead(partition, true);
+        node.publish(&before, &self.image);
+    }
+
+    /// Starts the broker, and says which replicas it finds gone.
+    fn start_and_miss(&mut self, partition: i32) -> Node {
+        let probe = Node(self.open(&["a", "b"]).unwrap());
+        probe.0.registered(self.register());
+        probe.publish(&MetadataImage::default(), &self.image);
+        let expected = MissingReplicas { gone: [at(partition)].into(), ..MissingReplicas::default() };
+        assert_eq!(probe.0.missing(), expected);
+        assert!(!has(&self.path("a"), partition), "it was made anew while it is counted on");
+        drop(probe);
+        await_condition("the directory is unlocked", || LogDirectory::open(Arc::new(RealFs), self.path("a")).is_ok());
+        await_condition("the directory is unlocked", || LogDirectory::open(Arc::new(RealFs), self.path("b")).is_ok());
+        self.start(&["a", "b"])
     }
 
     fn register(&mut self) -> BrokerEpoch {
@@ -220,4 +265,59 @@ fn a_directory_whose_own_files_cannot_be_read_is_offline_and_alone_ends_the_star
     drop(node);
     let error = rig.open(&["b"]).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("recovery-point-offset-checkpoint") && !error.contains('\n'), "{error}");
+}
+
+/// A broker with a record in each of its replicas, stopped.
+fn with_records() -> Rig {
+    let mut rig = Rig::new(&[(0, A), (1, B)]);
+    let node = rig.start(&["a", "b"]);
+    assert_eq!((node.append(0), node.append(1)), (Ok(0), Ok(0)));
+    assert!(node.0.shutdown());
+    rig
+}
+
+#[test]
+fn a_replica_that_is_gone_is_not_made_anew_while_it_is_counted_on() {
+    let mut rig = with_records();
+    std::fs::remove_dir_all(rig.path("a").join("orders-0")).unwrap();
+    let node = rig.start_and_miss(0);
+    assert_eq!((node.append(0), node.append(1)), (Err(AppendError::NotLeaderOrFollower), Ok(1)));
+    // Somebody has decided that what is gone is gone.
+    rig.elect(&node, 0);
+    assert_eq!(node.append(0), Ok(0));
+    assert!(node.0.shutdown());
+}
+
+#[test]
+fn a_replica_that_does_not_say_whose_it_is_concerns_itself_alone() {
+    let rig = with_records();
+    let place = rig.path("a").join("orders-0");
+    std::fs::write(place.join("partition.metadata"), "version: 0\ntopic_id: x\n").unwrap();
+    let segment = std::fs::read(place.join("00000000000000000000.log")).unwrap();
+    let manager = rig.open(&["a", "b"]).unwrap();
+    assert_eq!((manager.partitions(), manager.offline_directories()), (vec![at(1)], 0));
+    assert!(manager.shutdown());
+    let entries = std::fs::read_dir(rig.path("a")).unwrap().map(|entry| entry.unwrap().path());
+    let strays: Vec<_> = entries.filter(|path| path.to_str().unwrap().ends_with("-stray")).collect();
+    assert_eq!(std::fs::read(strays[0].join("00000000000000000000.log")).unwrap(), segment, "it may be the only copy");
+    assert_eq!((strays.len(), place.exists()), (1, false));
+}
+
+#[test]
+fn a_replica_of_an_id_that_nobody_knows_is_not_the_one_that_is_counted_on() {
+    let mut rig = with_records();
+    let metadata = rig.path("a").join("orders-0/partition.metadata");
+    std::fs::write(&metadata, "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ\n").unwrap();
+    let node = rig.start(&["a", "b"]);
+    assert_eq!((node.append(0), node.append(1)), (Err(AppendError::NotLeaderOrFollower), Ok(1)));
+    assert!(node.0.shutdown());
+}
+
+#[test]
+fn what_was_being_made_is_completed() {
+    let mut rig = with_records();
+    std::fs::remove_file(rig.path("a").join("orders-0/partition.metadata")).unwrap();
+    let node = rig.start(&["a", "b"]);
+    assert_eq!((node.append(0), node.append(1)), (Ok(1), Ok(1)));
+    assert!(node.0.shutdown());
 }
