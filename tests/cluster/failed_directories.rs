@@ -111,3 +111,60 @@ fn without_its_last_directory_a_node_says_why_in_one_line() {
     node.start();
     wait_until_in_sync(&cluster.tools(), "orders", 1);
 }
+
+/// Replicas that are gone count for nothing, even where all that have them were down together.
+#[test]
+fn a_replica_that_is_gone_from_a_directory_that_is_there_does_not_lead() {
+    let settings = vec![("min.insync.replicas".into(), "2".into())];
+    let mut cluster = ProcessCluster::start(&ClusterOptions { settings, ..ClusterOptions::default() });
+    let tools = cluster.tools();
+    create_topic(&tools, "orders", 3, 3);
+    let load = load(&cluster, "orders", 3);
+    load.wait_for_acks(300, PATIENCE);
+    wait_until_in_sync(&tools, "orders", 3);
+    let leaders: Vec<Option<i32>> =
+        tools.describe("orders").expect("the cluster answers").iter().map(|p| p.leader).collect();
+    cluster.kill_all_at_once();
+    // Of one partition the leader has lost its directory, of another one its partition.metadata is damaged.
+    let replica = |partition: usize| {
+        let index = leaders[partition].expect("each is led") as usize - 1;
+        (index, data(&cluster.nodes[index]).join(format!("orders-{partition}")))
+    };
+    let ((_, gone), (damaged_on, damaged)) = (replica(0), replica(1));
+    std::fs::remove_dir_all(gone).expect("the replica can be removed");
+    std::fs::write(damaged.join("partition.metadata"), "version: 0\n").expect("the file can be written");
+    for node in &mut cluster.nodes {
+        node.start();
+    }
+    wait_for_line(&cluster.nodes[damaged_on], &["the replica is put aside", "orders-1", "partition.metadata"]);
+    wait_until_in_sync(&tools, "orders", 3);
+    load.wait_for_acks(100, PATIENCE);
+    judge(load);
+}
+
+/// Whatever of a new topic the brokers had made when they were killed: nobody has anything of it, so it begins by itself.
+#[test]
+fn topics_that_were_being_made_when_all_were_killed_come_back() {
+    let mut cluster = ProcessCluster::start(&ClusterOptions::default());
+    let tools = cluster.tools();
+    for round in 0..4 {
+        let topic = format!("orders-{round}");
+        create_topic(&tools, &topic, 12, 3);
+        cluster.kill_all_at_once();
+        if round % 2 == 1 {
+            // As a power cut leaves it: the directories were not synced.
+            for node in &cluster.nodes {
+                for replica in replicas(&data(node), &topic) {
+                    std::fs::remove_dir_all(data(node).join(replica)).expect("a replica can be removed");
+                }
+            }
+        }
+        for node in &mut cluster.nodes {
+            node.start();
+        }
+        wait_until_in_sync(&tools, &topic, 3);
+    }
+    let load = load(&cluster, "orders-3", 12);
+    load.wait_for_acks(100, PATIENCE);
+    judge(load);
+}
