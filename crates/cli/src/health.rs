@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use raftsman_client::{Client, ClientOptions, ClusterDescription, Metadata};
+use raftsman_types::ErrorCode;
 
 use crate::arguments::HealthArguments;
 use crate::failure::Failure;
@@ -25,15 +26,29 @@ pub fn run(arguments: &HealthArguments, log_level: Option<&str>) -> Result<ExitC
         let asked = async {
             let client = Client::connect(&arguments.bootstrap_server, options).await?;
             let cluster = client.describe_cluster().await?;
-            Ok::<_, Failure>((cluster, client.describe_topics(None).await?))
+            let topics = client.describe_topics(None).await?;
+            let directories =
+                if arguments.server_only { Vec::new() } else { failed_directories(&client, &cluster).await };
+            Ok::<_, Failure>((cluster, topics, directories))
         };
         let late = |_| Failure::Said(format!("no answer within {} ms", arguments.timeout_ms));
-        let (cluster, topics) = tokio::time::timeout(timeout, asked).await.map_err(late)??;
-        let report = Report::of(&cluster, &topics);
+        let (cluster, topics, directories) = tokio::time::timeout(timeout, asked).await.map_err(late)??;
+        let report = Report { failed_directories: directories, ..Report::of(&cluster, &topics) };
         report.lines(&cluster).iter().for_each(|line| say!("{line}"));
         let is_well = if arguments.server_only { report.has_controller } else { report.is_well() };
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
+}
+
+/// The log directories that brokers say have failed. Who does not answer, or may not say, is no news here.
+async fn failed_directories(client: &Client, cluster: &ClusterDescription) -> Vec<String> {
+    let mut failed = Vec::new();
+    for broker in cluster.brokers.iter().filter(|broker| !broker.is_fenced) {
+        let told = client.describe_log_dirs(broker.node_id).await.unwrap_or_default();
+        let offline = told.into_iter().filter(|directory| directory.error != ErrorCode::None);
+        failed.extend(offline.map(|directory| format!("{} of node {}", directory.path, broker.node_id)));
+    }
+    failed
 }
 
 /// What there is to say about a cluster.
@@ -43,6 +58,7 @@ struct Report {
     leaderless: Vec<String>,
     under_replicated: Vec<String>,
     fenced: Vec<i32>,
+    failed_directories: Vec<String>,
     has_controller: bool,
 }
 
@@ -56,12 +72,14 @@ impl Report {
             leaderless: all.iter().filter(|(_, p)| p.leader.is_none()).map(named).collect(),
             under_replicated: all.iter().filter(|(_, p)| p.isr.len() < p.replicas.len()).map(named).collect(),
             fenced: cluster.brokers.iter().filter(|b| b.is_fenced).map(|b| b.node_id).collect(),
+            failed_directories: Vec::new(),
             has_controller: cluster.controller_id.is_some(),
         }
     }
 
     fn is_well(&self) -> bool {
-        self.has_controller && self.leaderless.is_empty() && self.under_replicated.is_empty() && self.fenced.is_empty()
+        let amiss = [&self.leaderless, &self.under_replicated, &self.failed_directories];
+        self.has_controller && amiss.iter().all(|list| list.is_empty()) && self.fenced.is_empty()
     }
 
     fn lines(&self, cluster: &ClusterDescription) -> Vec<String> {
@@ -79,10 +97,14 @@ impl Report {
             self.under_replicated.len(),
             self.leaderless.len()
         ));
-        for (what, partitions) in [("Under-replicated", &self.under_replicated), ("Without leader", &self.leaderless)] {
-            if !partitions.is_empty() {
-                let more = if partitions.len() > 10 { ", …" } else { "" };
-                let first: Vec<&str> = partitions.iter().take(10).map(String::as_str).collect();
+        for (what, named) in [
+            ("Failed directories", &self.failed_directories),
+            ("Under-replicated", &self.under_replicated),
+            ("Without leader", &self.leaderless),
+        ] {
+            if !named.is_empty() {
+                let more = if named.len() > 10 { ", …" } else { "" };
+                let first: Vec<&str> = named.iter().take(10).map(String::as_str).collect();
                 lines.push(format!("{what}: {}{more}", first.join(", ")));
             }
         }
@@ -96,7 +118,7 @@ mod tests {
     use std::sync::Arc;
 
     use raftsman_client::{NodeDescription, PartitionMetadata, TopicMetadata};
-    use raftsman_types::{ErrorCode, TopicId};
+    use raftsman_types::TopicId;
 
     use super::*;
 
@@ -141,6 +163,16 @@ mod tests {
             assert!(!report.is_well());
             assert_eq!(report.lines(&cluster).last().unwrap(), "NOT OK");
         }
+    }
+
+    #[test]
+    fn a_failed_directory_is_named() {
+        let cluster = cluster(false, Some(1));
+        let failed_directories = vec!["/b of node 2".to_owned()];
+        let report = Report { failed_directories, ..Report::of(&cluster, &topics(Some(1), &[1, 2])) };
+        let lines = report.lines(&cluster);
+        assert!(lines.contains(&"Failed directories: /b of node 2".to_owned()), "{lines:?}");
+        assert_eq!(lines.last().unwrap(), "NOT OK");
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn pairs<'a>(words: &'a [&'a str]) -> Vec<(&'a str, &'a str)> {
     words.iter().filter_map(|word| word.split_once('=')).collect()
 }
 
-/// `register 1 start=2 rack=a disk=1 clean boot=b written damaged=t-0`
+/// `register 1 start=2 rack=a disk=1 failed=1 clean boot=b written damaged=t-0 missing=t-1`
 fn register(world: &World, words: &[&str]) -> Request {
     let id = number(words[1]);
     let given = |key: &str| pairs(words).into_iter().find(|(k, _)| *k == key).map(|(_, value)| value.to_owned());
@@ -42,6 +42,9 @@ fn register(world: &World, words: &[&str]) -> Request {
     request.rack = given("rack").map(Into::into);
     if let Some(disks) = given("disk") {
         request.directories = numbers(&disks).into_iter().map(|disk| directory(id, disk as u8)).collect();
+    }
+    if let Some(failed) = given("failed") {
+        request.offline_directories = number(&failed) as usize;
     }
     if let Some(host) = given("host") {
         request.listeners[0].host = host.into();
@@ -55,6 +58,10 @@ fn register(world: &World, words: &[&str]) -> Request {
     if let Some(damaged) = given("damaged") {
         let (topic, partition) = place(&damaged);
         request.damaged = vec![world.at(topic, partition)];
+    }
+    if let Some(missing) = given("missing") {
+        let (topic, partition) = place(&missing);
+        request.missing = vec![world.at(topic, partition)];
     }
     if words.contains(&"clean") {
         request.clean_shutdown_epoch = world.image.broker_epoch(BrokerId(id)).unwrap_or(BrokerEpoch::NONE);

@@ -146,7 +146,7 @@ impl MetadataRecord {
                     let texts = [&broker.inter_broker_listener, &broker.boot_id].map(|text| text.len());
                     listeners.chain(features).chain(texts).sum::<usize>()
                         + broker.rack.as_ref().map_or(0, |rack| rack.len())
-                        + broker.directories.len() * ID
+                        + (broker.directories.len() + broker.offline_directories.len()) * ID
                         + 8 * NUMBER
                 }
                 MetadataRecord::CreateTopic { name, .. } => name.len(),

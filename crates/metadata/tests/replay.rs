@@ -23,6 +23,7 @@ fn broker(id: i32, epoch: i64) -> MetadataRecord {
         inter_broker_listener: "PLAINTEXT".into(),
         rack: Some("r".into()),
         directories: vec![DirectoryId(Uuid([3; 16]))],
+        offline_directories: Vec::new(),
         state: BrokerState::Fenced,
         features: vec![("metadata.version".into(), 1, 2)],
         boot_id: "b".into(),

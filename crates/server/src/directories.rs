@@ -96,32 +96,69 @@ pub enum DirectoriesError {
     },
 }
 
-/// A node's data directories, each formatted, known to be its own, and locked.
+impl DirectoriesError {
+    /// Whether the directory itself is unusable now, so that a node with others goes on without it. All else is a mistake of
+    /// who configured it: what is in such a directory is somebody's, and used all the same it may be given up.
+    fn is_failure(&self) -> bool {
+        match self {
+            DirectoriesError::Unusable { .. }
+            | DirectoriesError::Damaged { .. }
+            | DirectoriesError::Unclaimed { .. } => true,
+            DirectoriesError::Locked { .. }
+            | DirectoriesError::WrongNode { .. }
+            | DirectoriesError::TwoClusters { .. }
+            | DirectoriesError::Copied { .. } => false,
+        }
+    }
+}
+
+/// A node's data directories, each formatted, known to be its own, and locked; but for those that failed.
 #[derive(Debug, Default)]
 pub struct Directories {
     node_id: i32,
     formatted: Vec<(PathBuf, MetaProperties)>,
+    /// Those that cannot be used at present.
+    failed: Vec<PathBuf>,
     /// Those not handed on to the broker: held for their locks.
     locked: Vec<LogDirectory>,
     any_replica: Option<PathBuf>,
 }
 
 impl Directories {
-    /// Opens every directory, makes and formats those that are new, and checks that all belong to this node and to one
-    /// cluster. `random` draws the ids of new ones.
+    /// Opens every directory of `log.dirs` and, for a controller, the one of its metadata log; makes and formats those that are
+    /// new, and checks that all belong to this node and to one cluster. `random` draws the ids of new ones. While one of
+    /// `log.dirs` is left, others that have failed are said and left out (KIP-112).
     ///
     /// # Errors
-    /// The first directory that cannot be used, and what to do about it.
+    /// The first directory without which there is no start, and what to do about it.
     pub fn prepare(
-        paths: &[PathBuf],
+        log_dirs: &[PathBuf],
+        metadata_log_dir: Option<&Path>,
         node_id: i32,
         mut random: impl FnMut() -> [u8; 16],
     ) -> Result<Directories, DirectoriesError> {
         let mut directories = Directories { node_id, ..Directories::default() };
-        for path in paths {
-            let (locked, properties) = directories.prepare_one(path, &mut random)?;
-            directories.formatted.push((path.clone(), properties));
-            directories.locked.push(locked);
+        let mut failures = Vec::new();
+        let alone = metadata_log_dir.filter(|path| !log_dirs.iter().any(|other| other == path));
+        for path in log_dirs.iter().map(PathBuf::as_path).chain(alone) {
+            match directories.prepare_one(path, &mut random) {
+                Ok((locked, properties)) => {
+                    directories.formatted.push((path.to_owned(), properties));
+                    directories.locked.push(locked);
+                }
+                Err(error) if error.is_failure() && metadata_log_dir != Some(path) => failures.push((path, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        if !failures.is_empty() && failures.len() == log_dirs.len() {
+            return Err(failures.swap_remove(0).1);
+        }
+        for (path, error) in failures {
+            tracing::error!(
+                directory = %path.display(),
+                "log.dirs: {error}; this node goes on without it, and what is in it stays offline until the node is started with it again"
+            );
+            directories.failed.push(path.to_owned());
         }
         Ok(directories)
     }
@@ -189,12 +226,19 @@ impl Directories {
             let (path, _) = self.formatted.iter().find(|(_, properties)| properties.has_joined)?;
             Some(format!("{}/meta.properties says that it joined one", path.display()))
         };
-        self.any_replica.as_ref().map(|path| format!("{} is there", path.display())).or_else(joined)
+        // What cannot be read may tell of one.
+        let hidden = || Some(format!("{} cannot be read, which may hold replicas", self.failed.first()?.display()));
+        self.any_replica.as_ref().map(|path| format!("{} is there", path.display())).or_else(joined).or_else(hidden)
     }
 
     /// The cluster the directories belong to, if any of them knows.
     pub fn cluster_id(&self) -> Option<&str> {
         self.formatted.iter().find_map(|(_, properties)| properties.cluster_id.as_deref())
+    }
+
+    /// The directories that cannot be used at present.
+    pub fn failed(&self) -> &[PathBuf] {
+        &self.failed
     }
 
     /// The id of one directory.
@@ -233,163 +277,5 @@ fn check_empty(path: &Path, any_partition: Option<&str>) -> Result<(), Directori
     match any_partition.or(metadata_log) {
         Some(found) => Err(DirectoriesError::Unclaimed { path: path.to_owned(), found: found.to_owned() }),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn counting() -> impl FnMut() -> [u8; 16] {
-        let mut next = 0;
-        move || {
-            next += 1;
-            [next; 16]
-        }
-    }
-
-    fn two() -> (tempfile::TempDir, Vec<PathBuf>) {
-        let root = tempfile::tempdir().unwrap();
-        let paths = vec![root.path().join("a"), root.path().join("deep/b")];
-        (root, paths)
-    }
-
-    #[test]
-    fn empty_directories_format_themselves_once() {
-        let (_root, paths) = two();
-        let mut first = Directories::prepare(&paths, 7, counting()).unwrap();
-        assert_eq!(first.cluster_id(), None);
-        first.complete("some-cluster").unwrap();
-        let ids: Vec<_> = paths.iter().map(|path| first.directory_id(path)).collect();
-        drop(first);
-        let again = Directories::prepare(&paths, 7, counting()).unwrap();
-        assert_eq!(again.cluster_id(), Some("some-cluster"));
-        for (path, id) in paths.iter().zip(ids) {
-            assert_eq!(again.directory_id(path), id);
-            let text = fs::read_to_string(path.join("meta.properties")).unwrap();
-            for line in ["version=1", "cluster.id=some-cluster", "node.id=7", "directory.id="] {
-                assert!(text.contains(line), "{text}");
-            }
-        }
-        assert_ne!(again.directory_id(&paths[0]), again.directory_id(&paths[1]));
-    }
-
-    #[test]
-    fn another_nodes_directory_is_refused() {
-        let (_root, paths) = two();
-        Directories::prepare(&paths, 7, counting()).unwrap();
-        let error = Directories::prepare(&paths, 8, counting()).unwrap_err().to_string();
-        assert!(error.contains("node.id=7") && error.contains("node.id=8") && !error.contains('\n'), "{error}");
-    }
-
-    #[test]
-    fn directories_of_two_clusters_are_refused() {
-        let (_root, paths) = two();
-        for (path, id) in paths.iter().zip(["one", "two"]) {
-            Directories::prepare(std::slice::from_ref(path), 7, || [id.len() as u8 + id.as_bytes()[0]; 16])
-                .unwrap()
-                .complete(id)
-                .unwrap();
-        }
-        let error = Directories::prepare(&paths, 7, counting()).unwrap_err().to_string();
-        assert!(error.contains("cluster.id=one") && error.contains("cluster.id=two"), "{error}");
-    }
-
-    #[test]
-    fn a_copied_directory_is_refused() {
-        let (_root, paths) = two();
-        Directories::prepare(&paths, 7, || [5; 16]).unwrap();
-        let error = Directories::prepare(&paths, 7, counting()).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("copy"), "{error}");
-    }
-
-    #[test]
-    fn a_directory_with_data_is_never_formatted_anew() {
-        let (_root, paths) = two();
-        Directories::prepare(&paths, 7, counting()).unwrap();
-        for (path, content) in paths.iter().zip(["orders-12", METADATA_DIRECTORY]) {
-            fs::remove_file(path.join("meta.properties")).unwrap();
-            fs::create_dir(path.join(content)).unwrap();
-            let error = Directories::prepare(std::slice::from_ref(path), 7, counting()).unwrap_err().to_string();
-            assert!(error.contains(&path.display().to_string()) && error.contains(content), "{error}");
-            assert!(error.contains("meta.properties") && !error.contains('\n'), "{error}");
-            assert!(!path.join("meta.properties").exists());
-            fs::remove_dir(path.join(content)).unwrap();
-        }
-        // What every mounted disk has is no data.
-        fs::create_dir(paths[0].join("lost+found")).unwrap();
-        assert_eq!(Directories::prepare(&paths, 7, counting()).unwrap().earlier_life(), None);
-    }
-
-    #[test]
-    fn an_earlier_life_shows() {
-        let (_root, paths) = two();
-        assert_eq!(Directories::prepare(&paths, 7, counting()).unwrap().earlier_life(), None, "the first start");
-        fs::create_dir(paths[1].join("orders-0")).unwrap();
-        let with_replicas = Directories::prepare(&paths, 7, counting()).unwrap().earlier_life().unwrap();
-        assert!(with_replicas.contains("deep/b/orders-0"), "{with_replicas}");
-        fs::remove_dir(paths[1].join("orders-0")).unwrap();
-        let mut again = Directories::prepare(&paths, 7, counting()).unwrap();
-        assert_eq!(again.earlier_life(), None, "it found no cluster");
-        again.complete("some-cluster").unwrap();
-        drop(again);
-        let joined = Directories::prepare(&paths, 7, counting()).unwrap().earlier_life().unwrap();
-        assert!(joined.contains("meta.properties"), "{joined}");
-    }
-
-    #[test]
-    fn a_damaged_meta_properties_is_one_clear_line() {
-        let (_root, paths) = two();
-        Directories::prepare(&paths, 7, counting()).unwrap();
-        fs::write(paths[1].join("meta.properties"), "version=1\nnode.").unwrap();
-        let error = Directories::prepare(&paths, 7, counting()).unwrap_err().to_string();
-        assert!(
-            error.contains("deep/b/meta.properties") && error.contains("node.") && !error.contains('\n'),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_directory_of_kafka_is_taken_over_as_it_is() {
-        let (_root, paths) = two();
-        let text = "#\n#Fri Nov 20 10:00:00 UTC 2026\nnode.id=7\nversion=1\ndirectory.id=nv4hwGjJTYmYJDFa9B9SFw\n\
-                    cluster.id=kVTQiJDNRlSb4ZNXo2IT5A\n";
-        fs::create_dir(&paths[0]).unwrap();
-        fs::write(paths[0].join("meta.properties"), text).unwrap();
-        let mut directories = Directories::prepare(&paths[..1], 7, counting()).unwrap();
-        assert_eq!(directories.cluster_id(), Some("kVTQiJDNRlSb4ZNXo2IT5A"));
-        assert_eq!(directories.directory_id(&paths[0]).unwrap().to_string(), "nv4hwGjJTYmYJDFa9B9SFw");
-        directories.complete("kVTQiJDNRlSb4ZNXo2IT5A").unwrap();
-        let after = fs::read_to_string(paths[0].join("meta.properties")).unwrap();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            assert!(after.lines().any(|l| l == line), "{line} is not in {after}");
-        }
-    }
-
-    #[test]
-    fn locks_last_as_long_as_the_directories_and_can_be_handed_on() {
-        let (_root, paths) = two();
-        let mut held = Directories::prepare(&paths, 7, counting()).unwrap();
-        let refused = || {
-            let error = Directories::prepare(&paths, 7, counting()).map(|_| ()).unwrap_err();
-            assert!(matches!(error, DirectoriesError::Locked { .. }), "{error}");
-        };
-        refused();
-        let taken = held.take_locked(&paths[..1]);
-        assert_eq!(taken.iter().map(LogDirectory::path).collect::<Vec<_>>(), [&paths[0]]);
-        drop(held);
-        refused();
-        drop(taken);
-        Directories::prepare(&paths, 7, counting()).unwrap();
-    }
-
-    #[test]
-    fn a_place_that_cannot_hold_a_directory_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("file"), "").unwrap();
-        let error = Directories::prepare(&[root.path().join("file/data")], 7, counting()).unwrap_err().to_string();
-        assert!(error.contains("file/data") && !error.contains('\n'), "{error}");
     }
 }

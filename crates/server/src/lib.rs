@@ -6,6 +6,8 @@
 mod bind;
 pub mod config;
 mod directories;
+#[cfg(test)]
+mod directories_tests;
 mod health_endpoint;
 pub mod logging;
 mod network;

@@ -67,7 +67,7 @@ impl Server {
             .map(|socket| Ok((socket.name.to_string(), socket.listener.local_addr()?)))
             .collect::<Result<Vec<_>, std::io::Error>>()?;
         settle_ports(&mut config, &addresses);
-        let mut directories = Directories::prepare(&config.directories(), config.node_id, rand::random)?;
+        let mut directories = prepare_directories(&config)?;
         let controller = start_controller(&config, &directories, &mut sockets)?;
         let broker = match config.roles.broker {
             true => {
@@ -76,7 +76,7 @@ impl Server {
             }
             false => None,
         };
-        announce(&config, &addresses);
+        announce(&config, &addresses, &directories);
         let (stop, stopped) = oneshot::channel();
         let (status_sender, status) = watch::channel(Status::default());
         let told = told(&config, &addresses);
@@ -84,6 +84,12 @@ impl Server {
         let thread = supervisor.start(config.health_listener, stopped)?;
         Ok(ServerHandle { addresses, status, stop: Some(stop), thread: Some(thread) })
     }
+}
+
+fn prepare_directories(config: &ServerConfig) -> Result<Directories, DirectoriesError> {
+    let log_dirs = if config.roles.broker { config.log_dirs.as_slice() } else { &[] };
+    let metadata_log_dir = config.roles.controller.then_some(config.metadata_log_dir.as_path());
+    Directories::prepare(log_dirs, metadata_log_dir, config.node_id, rand::random)
 }
 
 fn bind_all(config: &ServerConfig) -> Result<Vec<BoundListener>, BindError> {
@@ -130,7 +136,7 @@ fn told(config: &ServerConfig, addresses: &[(String, SocketAddr)]) -> Vec<Told> 
 }
 
 /// Says what is where, and above all what clients will be told: the cause of most first troubles.
-fn announce(config: &ServerConfig, addresses: &[(String, SocketAddr)]) {
+fn announce(config: &ServerConfig, addresses: &[(String, SocketAddr)], directories: &Directories) {
     let told = told(config, addresses);
     for (name, address) in addresses {
         match told.iter().find(|told| told.listener == *name) {
@@ -140,7 +146,7 @@ fn announce(config: &ServerConfig, addresses: &[(String, SocketAddr)]) {
             None => tracing::info!(listener = %name, %address, "for controllers"),
         }
     }
-    for directory in config.directories() {
+    for directory in config.directories().iter().filter(|directory| !directories.failed().contains(directory)) {
         tracing::info!(directory = %directory.display(), "data");
     }
 }

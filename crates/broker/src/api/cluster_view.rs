@@ -68,9 +68,14 @@ impl<'a> ClusterView<'a> {
         }
     }
 
-    /// Replicas on brokers that are down.
+    /// Replicas on brokers that are down, and in directories that have failed.
     pub(super) fn offline_replicas(&self, partition: &PartitionImage) -> Vec<i32> {
-        partition.replicas.iter().filter(|id| !self.is_alive(**id)).map(|id| id.0).collect()
+        let is_offline = |(index, id): &(usize, &BrokerId)| {
+            let has_failed =
+                |directory| self.image.broker(**id).is_some_and(|b| b.offline_directories.contains(directory));
+            !self.is_alive(**id) || partition.directories.get(*index).is_some_and(has_failed)
+        };
+        partition.replicas.iter().enumerate().filter(is_offline).map(|(_, id)| id.0).collect()
     }
 }
 

@@ -1,7 +1,8 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raftsman_log::dir::LogDirectory;
+use raftsman_log::dir::{DirectoryError, LogDirectory};
 use raftsman_log::fs::RealFs;
 use raftsman_metadata::{Listener, MetadataDelta, MetadataImage};
 use raftsman_types::{BrokerEpoch, IncarnationId, Uuid};
@@ -19,7 +20,7 @@ use crate::coordinator::CoordinatorService;
 use crate::lifecycle::{BrokerIdentity, Lifecycle, LifecycleObserver, LifecycleStatus, Registration, kernel_boot_id};
 use crate::metadata::{ControllerClient, MetadataCache, MetadataSubscriber, MetadataWatch, ProducerIds, Publisher};
 use crate::net::{Acceptor, ByteBudget, ConnectionLimits, CreationRate, NetworkThreads, Shared};
-use crate::replica::{ReplicaConfig, ReplicaManager};
+use crate::replica::{MissingReplicas, ReplicaConfig, ReplicaManager};
 
 /// Threads for replication streams, loading groups and timers: at most so many, and half as many as processors. The tasks of a
 /// stream wake each other for every frame, which costs the least on one thread.
@@ -29,13 +30,25 @@ const MOST_BACKGROUND_THREADS: usize = 4;
 /// fallen behind, groups that are loaded. Others wait for them.
 const DISK_READERS_MAX: usize = 32;
 
-/// Opens, and with that locks, the log directories of a configuration.
+/// Opens, and with that locks, the log directories of a configuration; those that cannot be used are left out, unless that is all.
 pub(super) fn open_directories(config: &BrokerConfig) -> Result<Vec<LogDirectory>, StartError> {
-    let open = |path: &std::path::PathBuf| {
-        let opened = LogDirectory::open(Arc::new(RealFs), path.clone());
-        opened.map_err(|error| StartError::Directory { path: path.clone(), error })
-    };
-    config.log_dirs.iter().map(open).collect()
+    let (mut opened, mut failed) = (Vec::new(), None);
+    for path in &config.log_dirs {
+        match LogDirectory::open(Arc::new(RealFs), path.clone()) {
+            Ok(directory) => opened.push(directory),
+            Err(error @ DirectoryError::InUse { .. }) => {
+                return Err(StartError::Directory { path: path.clone(), error });
+            }
+            Err(error) => {
+                tracing::error!(directory = %path.display(), "the log directory is offline until the broker restarts: {error}");
+                failed = Some(StartError::Directory { path: path.clone(), error });
+            }
+        }
+    }
+    match failed {
+        Some(error) if opened.is_empty() => Err(error),
+        _ => Ok(opened),
+    }
 }
 
 pub(super) fn start(
@@ -116,7 +129,9 @@ fn open_replicas(
     controller: &ControllerClient,
     runtime: &Handle,
 ) -> Result<ReplicaManager, StartError> {
+    let is_open = |path: &&PathBuf| directories.iter().any(|directory| directory.path() == path.as_path());
     let replica_config = ReplicaConfig {
+        unusable_directories: config.log_dirs.iter().filter(|path| !is_open(path)).cloned().collect(),
         replica_lag_time_max: Duration::from_millis(config.replica_lag_time_max_ms),
         session_timeout: Duration::from_millis(config.session_timeout_ms),
         reserved_bytes: config.reserved_bytes,
@@ -257,6 +272,7 @@ fn registration(state: &BrokerState) -> Registration {
         inter_broker_listener: config.inter_broker_listener.clone(),
         rack: config.rack.clone(),
         directories: state.replicas.directory_ids(),
+        offline_directories: state.replicas.offline_directories(),
         boot_id: kernel_boot_id(),
         clean_shutdown_epoch: state.replicas.clean_shutdown_epoch(),
         min_insync_replicas: config.min_insync_replicas,
@@ -279,6 +295,14 @@ impl LifecycleObserver for Replicas {
 
     fn wants_fence(&self) -> bool {
         self.0.replicas.has_stalled_disk()
+    }
+
+    fn has_missing(&self) -> bool {
+        self.0.replicas.has_missing()
+    }
+
+    fn missing(&self) -> MissingReplicas {
+        self.0.replicas.missing()
     }
 }
 

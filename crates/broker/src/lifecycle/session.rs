@@ -14,6 +14,7 @@ use tonic::Streaming;
 
 use super::{BrokerIdentity, Registration};
 use crate::metadata::{AttemptError, ControllerClient, MetadataCache, Purpose, classify};
+use crate::replica::MissingReplicas;
 
 /// Heartbeats on the way without an answer before a stream counts as stuck.
 const MAX_UNANSWERED: usize = 32;
@@ -30,6 +31,10 @@ pub(crate) trait LifecycleObserver: Send + Sync {
     fn controller_heard(&self, sent: std::time::Instant, fenced: bool) -> bool;
     /// Whether this broker had better be fenced now: it cannot do what is counted upon.
     fn wants_fence(&self) -> bool;
+    /// Whether the metadata counts on replicas that this broker has not: it registers again before it may be unfenced.
+    fn has_missing(&self) -> bool;
+    /// Those replicas.
+    fn missing(&self) -> MissingReplicas;
 }
 
 /// A session that has outlived so many timeouts belongs to a process that lives.
@@ -66,6 +71,8 @@ pub(crate) struct Lifecycle {
 enum StreamEnd {
     /// The controller does not know this epoch (any more).
     RegisterAgain,
+    /// It counts on what this broker has not.
+    Misses,
     Broken(AttemptError),
 }
 
@@ -85,7 +92,7 @@ impl Lifecycle {
         let mut said = None;
         let mut duplicate_since = None;
         loop {
-            let request = self.registration.request(&self.identity, self.client.sender());
+            let request = self.registration.request(&self.identity, self.client.sender(), &self.observer.missing());
             let (trouble, wait) = match self.client.register(request).await {
                 Err(error) => (error.to_string(), RETRY),
                 Ok(reply) => {
@@ -144,6 +151,10 @@ impl Lifecycle {
                     self.status.send_modify(|status| status.unfenced = false);
                     return;
                 }
+                StreamEnd::Misses => {
+                    self.status.send_modify(|status| status.unfenced = false);
+                    return;
+                }
                 StreamEnd::Broken(error) => {
                     tracing::debug!("the session stream ended: {error:?}");
                     controllers.failed(Purpose::Session, &address, &error, &mut search);
@@ -163,8 +174,8 @@ impl Lifecycle {
         };
         let (heartbeats, outgoing) = mpsc::channel(MAX_UNANSWERED);
         let mut stream = Heartbeats { heartbeats, unanswered: VecDeque::new() };
-        if let Err(error) = stream.send(self.heartbeat(), address) {
-            return StreamEnd::Broken(error);
+        if let Err(end) = self.send_heartbeat(&mut stream, address) {
+            return end;
         }
         let mut rpc = Rpc::new(channel);
         let opening = rpc.broker_session(ReceiverStream::new(outgoing));
@@ -212,8 +223,8 @@ impl Lifecycle {
             if last_reply.elapsed() > self.session_timeout {
                 return broken(address, "heartbeats are not answered");
             }
-            if let Err(error) = stream.send(self.heartbeat(), address) {
-                return StreamEnd::Broken(error);
+            if let Err(end) = self.send_heartbeat(&mut stream, address) {
+                return end;
             }
         }
     }
@@ -245,6 +256,15 @@ impl Lifecycle {
             changed
         });
         Ok(())
+    }
+
+    /// Never says that this broker knows its own registration before it has looked for what that counts on.
+    fn send_heartbeat(&self, stream: &mut Heartbeats, address: &str) -> Result<(), StreamEnd> {
+        let heartbeat = self.heartbeat();
+        if self.observer.has_missing() {
+            return Err(StreamEnd::Misses);
+        }
+        stream.send(heartbeat, address).map_err(StreamEnd::Broken)
     }
 
     fn heartbeat(&self) -> BrokerHeartbeat {

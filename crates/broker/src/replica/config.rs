@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct ReplicaConfig {
     pub disk_patience: Duration,
     /// The node's file, key by key: its `log.*` settings hold for topics that have none of their own.
     pub file: Arc<StaticSettings>,
+    /// Log directories that are configured and could not be opened: replicas that may be in them are not made anew elsewhere.
+    pub unusable_directories: Vec<PathBuf>,
     /// Bytes of each log directory's volume that clients may not fill (`log.dirs.reserved.bytes`, ours); never more
     /// than a twentieth of the volume.
     pub reserved_bytes: u64,
@@ -58,6 +61,7 @@ impl ReplicaConfig {
             session_timeout: Duration::from_secs(1),
             disk_patience: Duration::from_secs(2),
             file: Arc::default(),
+            unusable_directories: Vec::new(),
             reserved_bytes: 256 << 20,
             checkpoint_interval: Duration::from_secs(5),
             retention_check_interval: Duration::from_secs(300),

@@ -53,6 +53,12 @@ impl ReplicaManager {
             });
             DirectoryDescription { path: directory.path.clone(), is_offline, volume, replicas: held }
         };
-        self.inner.directories.iter().map(describe).collect()
+        let unusable = |path: &PathBuf| DirectoryDescription {
+            path: path.clone(),
+            is_offline: true,
+            volume: None,
+            replicas: Vec::new(),
+        };
+        self.inner.directories.iter().map(describe).chain(self.inner.unusable.iter().map(unusable)).collect()
     }
 }

@@ -10,6 +10,7 @@ use raftsman_log::dir::{DirectoryError, LogDirectory};
 use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, TopicIdPartition};
 use tokio::sync::watch;
 
+use super::absent::{Absence, Absent};
 use super::core::Core;
 use super::data_waiter::DataWaiter;
 use super::directory::Directory;
@@ -36,7 +37,7 @@ pub enum OpenError {
     #[error("{0} is not formatted: it has no directory.id in meta.properties")]
     NotFormatted(String),
     /// There is no log directory.
-    #[error("log.dirs names no directory that can be used")]
+    #[error("log.dirs names no directory that can be used: see what is said of each above")]
     NoDirectory,
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
@@ -52,9 +53,12 @@ pub struct ReplicaManager {
 pub(super) struct Inner {
     pub core: Arc<Core>,
     pub directories: Vec<Arc<Directory>>,
+    /// Log directories that could not be opened.
+    pub unusable: Vec<PathBuf>,
     pub partitions: RwLock<HashMap<TopicIdPartition, Arc<Partition>>>,
     /// Replicas whose logs are damaged below what was flushed: to be copied anew, if the metadata agrees.
     pub damaged: Mutex<BTreeMap<TopicIdPartition, DamagedReplica>>,
+    pub absent: Absent,
     /// Replicas that could not be made because the disk was full.
     pub unmade: Mutex<BTreeSet<TopicIdPartition>>,
     pub streams: Mutex<BTreeMap<BrokerId, Arc<FetchStream>>>,
@@ -71,6 +75,9 @@ pub(super) struct Inner {
 pub(super) struct Publishing {
     /// Whether replicas of topics that are gone were looked for since this broker registered.
     pub strays_removed: bool,
+    /// Whether replicas that are not here were looked for since this broker registered, and since this process started.
+    pub absent_known: bool,
+    pub was_ever_registered: bool,
     pub stopped: bool,
 }
 
@@ -79,9 +86,10 @@ impl ReplicaManager {
     /// They lead and follow nothing before [`publish`](ReplicaManager::publish) and
     /// [`registered`](ReplicaManager::registered) say so. Tasks run on `runtime`.
     ///
+    /// A directory that is not formatted, or whose files cannot be read, stays offline.
+    ///
     /// # Errors
-    /// If a directory is not formatted or its files cannot be read. A damaged replica is none: see
-    /// [`damaged`](ReplicaManager::damaged).
+    /// If no directory is left. A damaged replica is none: see [`damaged`](ReplicaManager::damaged).
     pub fn open(
         config: ReplicaConfig,
         directories: Vec<LogDirectory>,
@@ -114,6 +122,8 @@ impl ReplicaManager {
             inner: Arc::new(Inner {
                 core,
                 directories: opened.directories,
+                unusable: opened.unusable,
+                absent: Absent::new(opened.gone, opened.begun),
                 partitions: RwLock::new(opened.partitions),
                 damaged: Mutex::new(opened.damaged),
                 unmade: Mutex::default(),
@@ -135,6 +145,11 @@ impl ReplicaManager {
     /// The ids of the log directories that are online.
     pub fn directory_ids(&self) -> Vec<DirectoryId> {
         self.inner.directories.iter().filter(|d| !d.is_offline()).map(|d| d.id).collect()
+    }
+
+    /// How many log directories are not.
+    pub fn offline_directories(&self) -> usize {
+        self.inner.unusable.len() + self.inner.directories.iter().filter(|d| d.is_offline()).count()
     }
 
     /// The log directories whose disks are full up to the reserve, by the last look: clients' writes are refused there.
@@ -197,7 +212,7 @@ impl ReplicaManager {
         acks: Acks,
         origin: AppendOrigin,
     ) -> Result<Appended, AppendError> {
-        self.partition(at).ok_or(AppendError::NotLeaderOrFollower)?.append(records, acks, origin)
+        self.replica(at)?.append(records, acks, origin)
     }
 
     /// Completes when the record at `last_offset`, appended in `leader_epoch`, is committed, or cannot be said to be.
@@ -211,10 +226,8 @@ impl ReplicaManager {
         last_offset: Offset,
         deadline: tokio::time::Instant,
     ) -> impl Future<Output = Result<(), AppendError>> + Send + use<> {
-        let waiting = self
-            .partition(at)
-            .ok_or(AppendError::NotLeaderOrFollower)
-            .and_then(|partition| partition.wait_for_commit(leader_epoch, last_offset));
+        let partition = self.replica(at).map_err(AppendError::from);
+        let waiting = partition.and_then(|partition| partition.wait_for_commit(leader_epoch, last_offset));
         async move {
             let Some(waiting) = waiting? else { return Ok(()) };
             match tokio::time::timeout_at(deadline, waiting).await {
@@ -232,7 +245,7 @@ impl ReplicaManager {
     /// # Errors
     /// [`DeleteRecordsError`]: nothing was deleted, but for `Storage`.
     pub fn delete_records(&self, at: TopicIdPartition, offset: Offset) -> Result<RecordsDeleted, DeleteRecordsError> {
-        self.partition(at).ok_or(DeleteRecordsError::NotLeaderOrFollower)?.delete_records(offset)
+        self.replica(at)?.delete_records(offset)
     }
 
     /// Completes with the low watermark when no live replica has the deleted records any more, over a crash either.
@@ -245,9 +258,9 @@ impl ReplicaManager {
         deleted: RecordsDeleted,
         deadline: tokio::time::Instant,
     ) -> impl Future<Output = Result<Offset, DeleteRecordsError>> + Send + use<> {
-        let partition = self.partition(at);
+        let partition = self.replica(at);
         async move {
-            let partition = partition.ok_or(DeleteRecordsError::NotLeaderOrFollower)?;
+            let partition = partition?;
             let waiting = match partition.wait_for_deletion(deleted)? {
                 Ok(low_watermark) => return Ok(low_watermark),
                 Err(waiting) => waiting,
@@ -269,7 +282,7 @@ impl ReplicaManager {
     /// # Errors
     /// [`FetchError`].
     pub fn fetch(&self, at: TopicIdPartition, read: FetchRead) -> Result<Fetched, FetchError> {
-        self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?.fetch(read)
+        self.replica(at)?.fetch(read)
     }
 
     /// As [`fetch`](ReplicaManager::fetch), for a thread with more to do: what is in memory is read at once, the rest on
@@ -278,7 +291,7 @@ impl ReplicaManager {
     /// # Errors
     /// [`FetchError`].
     pub async fn fetched(&self, at: TopicIdPartition, read: FetchRead) -> Result<Fetched, FetchError> {
-        let partition = self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?;
+        let partition = self.replica(at)?;
         let cold = match partition.fetch_without_waiting(read)? {
             Ok(fetched) => return Ok(fetched),
             Err(cold) => cold,
@@ -314,7 +327,7 @@ impl ReplicaManager {
         isolation: Isolation,
         current_leader_epoch: Option<LeaderEpoch>,
     ) -> Result<ListedOffset, FetchError> {
-        let partition = self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?;
+        let partition = self.replica(at)?;
         partition.list_offset(timestamp, isolation, current_leader_epoch)
     }
 
@@ -329,7 +342,7 @@ impl ReplicaManager {
         timestamp: i64,
         offsets_max: usize,
     ) -> Result<Vec<Offset>, FetchError> {
-        self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?.list_segment_offsets(timestamp, offsets_max)
+        self.replica(at)?.list_segment_offsets(timestamp, offsets_max)
     }
 
     /// The largest leader epoch known that is at most `epoch`, and the offset after its last record (KIP-279).
@@ -342,7 +355,7 @@ impl ReplicaManager {
         current_leader_epoch: Option<LeaderEpoch>,
         epoch: LeaderEpoch,
     ) -> Result<Option<(LeaderEpoch, Offset)>, FetchError> {
-        let partition = self.partition(at).ok_or(FetchError::NotLeaderOrFollower)?;
+        let partition = self.replica(at)?;
         partition.offset_for_leader_epoch(current_leader_epoch, epoch)
     }
 
@@ -392,6 +405,11 @@ impl ReplicaManager {
     /// who waited for its lock would stand still as well.
     pub(super) fn partition(&self, at: TopicIdPartition) -> Option<Arc<Partition>> {
         self.inner.partitions.read().get(&at).filter(|partition| !partition.directory.disk.is_write_stuck()).cloned()
+    }
+
+    /// The same, or why there is none.
+    fn replica(&self, at: TopicIdPartition) -> Result<Arc<Partition>, Absence> {
+        self.partition(at).ok_or_else(|| self.inner.absent.reason(at))
     }
 }
 

@@ -6,6 +6,7 @@
 //! roles), `isr_queue`, `housekeeping` and `cleaner` (what goes on in the background). All of that is synchronous. Threads, tasks
 //! and the transport are around it, in `shell`, `service` and `dialer`; in a simulation [`stepped`] takes their place.
 
+mod absent;
 mod append;
 mod cleaner;
 mod clock;
@@ -44,6 +45,7 @@ pub mod stepped;
 mod tests;
 mod waiters;
 
+pub use absent::MissingReplicas;
 pub use append::{Acks, AppendError, AppendOrigin, Appended};
 pub use clock::{Clock, SystemClock};
 pub use config::ReplicaConfig;

@@ -42,6 +42,7 @@ impl ReplicaManager {
             settle.extend(self.partitions().into_iter().filter(|at| concerns(image, *at, &delta.brokers)));
         }
         self.reconfigure(delta, image, &mut settle);
+        self.look_once_for_absent(&mut publishing, image);
         self.settle_all(settle, image);
         self.remove_strays(&mut publishing, image);
     }
@@ -53,12 +54,15 @@ impl ReplicaManager {
             return;
         }
         publishing.strays_removed = false;
+        publishing.absent_known = false;
+        self.inner.absent.registered();
         for stream in self.inner.streams.lock().values() {
             stream.restart();
         }
         let image = self.inner.core.image();
         let mut settle: BTreeSet<TopicIdPartition> = self.partitions().into_iter().collect();
         settle.extend(self.assigned(&image));
+        self.look_once_for_absent(&mut publishing, &image);
         self.settle_all(settle, &image);
         self.remove_strays(&mut publishing, &image);
     }
@@ -73,8 +77,22 @@ impl ReplicaManager {
         }
     }
 
+    fn look_once_for_absent(&self, publishing: &mut Publishing, image: &MetadataImage) {
+        if !publishing.absent_known && self.is_registered_in(image) {
+            publishing.absent_known = true;
+            let at_start = !std::mem::replace(&mut publishing.was_ever_registered, true);
+            self.look_for_absent(image, at_start);
+        }
+    }
+
+    /// Whether the image has this broker's present registration. In an older one a broker is what its last run was.
+    fn is_registered_in(&self, image: &MetadataImage) -> bool {
+        let core = &self.inner.core;
+        core.broker_epoch() != BrokerEpoch::NONE && image.broker_epoch(core.me()) == Some(core.broker_epoch())
+    }
+
     /// Every partition of the image with a replica on this broker.
-    fn assigned(&self, image: &MetadataImage) -> Vec<TopicIdPartition> {
+    pub(super) fn assigned(&self, image: &MetadataImage) -> Vec<TopicIdPartition> {
         let me = self.inner.core.me();
         let mut assigned = Vec::new();
         for topic in image.topics.values() {
@@ -126,11 +144,9 @@ impl ReplicaManager {
             self.delete(at, "it was moved to other brokers");
             return;
         }
-        // In an image from before its registration a broker is what its last run was; that must not be revived.
-        let registered =
-            core.broker_epoch() != BrokerEpoch::NONE && image.broker_epoch(me) == Some(core.broker_epoch());
         let existing = self.inner.partitions.read().get(&at).cloned();
-        if !registered {
+        // What its last run was must not be revived.
+        if !self.is_registered_in(image) {
             if let Some(partition) = existing {
                 partition.resign();
             }
@@ -160,7 +176,7 @@ impl ReplicaManager {
         image: &MetadataImage,
     ) -> Option<Arc<Partition>> {
         let core = &self.inner.core;
-        if !self.discard_damaged(at, state) {
+        if self.withholds(at, state) || !self.discard_damaged(at, state) {
             return None;
         }
         let Some(directory) = self.choose_directory(state) else {
@@ -270,6 +286,7 @@ impl ReplicaManager {
     }
 
     fn delete(&self, at: TopicIdPartition, reason: &str) {
+        self.inner.absent.forget(at);
         let Some(partition) = self.inner.partitions.write().remove(&at) else { return };
         tracing::info!(partition = %partition.name(), "deletes its replica: {reason}");
         let delay = partition.file_delete_delay();
@@ -289,9 +306,7 @@ impl ReplicaManager {
     /// that is in no image may be one whose id was damaged on the disk: what is left of it is kept, as Kafka does.
     fn remove_strays(&self, publishing: &mut Publishing, image: &MetadataImage) {
         let core = &self.inner.core;
-        let current =
-            core.broker_epoch() != BrokerEpoch::NONE && image.broker_epoch(core.me()) == Some(core.broker_epoch());
-        if publishing.strays_removed || !current {
+        if publishing.strays_removed || !self.is_registered_in(image) {
             return;
         }
         publishing.strays_removed = true;
@@ -320,7 +335,7 @@ fn concerns(image: &MetadataImage, at: TopicIdPartition, brokers: &[BrokerId]) -
 }
 
 /// The directory that the metadata names for a broker's replica.
-fn recorded_directory(state: &PartitionImage, broker: BrokerId) -> Option<DirectoryId> {
+pub(super) fn recorded_directory(state: &PartitionImage, broker: BrokerId) -> Option<DirectoryId> {
     let index = state.replicas.iter().position(|id| *id == broker)?;
     state.directories.get(index).copied()
 }

@@ -1,11 +1,12 @@
 //! Opening all replicas of a broker when it starts, and closing them when it stops.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory};
+use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, PartitionDirectory};
 use raftsman_log::{FlushTicket, LogError};
 use raftsman_types::{BrokerEpoch, TopicIdPartition, TopicPartition};
 
@@ -19,50 +20,44 @@ use super::partition::Partition;
 /// What was found.
 pub(super) struct Opened {
     pub directories: Vec<Arc<Directory>>,
+    /// Where the directories are that could not be opened, those included that the configuration says could not be before.
+    pub unusable: Vec<PathBuf>,
     pub partitions: HashMap<TopicIdPartition, Arc<Partition>>,
     pub damaged: BTreeMap<TopicIdPartition, DamagedReplica>,
+    /// Replicas that are gone, though their log directory is there.
+    pub gone: BTreeSet<TopicPartition>,
+    /// Replicas that were being made when this broker was killed.
+    pub begun: BTreeSet<TopicPartition>,
     pub clean_shutdown_epoch: BrokerEpoch,
 }
 
-/// Opens every replica in the directories.
+/// Opens every replica in the directories. One directory that cannot be opened does not keep the others from being used.
 pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &LogMemory) -> Result<Opened, OpenError> {
     let mut opened = Opened {
         directories: Vec::new(),
+        unusable: core.config.unusable_directories.clone(),
         partitions: HashMap::new(),
         damaged: BTreeMap::new(),
+        gone: BTreeSet::new(),
+        begun: BTreeSet::new(),
         clean_shutdown_epoch: BrokerEpoch::NONE,
     };
-    let mut clean_epochs = Vec::new();
+    let (mut clean_epochs, mut failures) = (Vec::new(), Vec::new());
     for files in directories {
-        let not_formatted = || OpenError::NotFormatted(files.path().display().to_string());
-        let properties = files.read_meta_properties()?.ok_or_else(not_formatted)?;
-        let id = properties.directory_id.ok_or_else(not_formatted)?;
-        let mark = files.take_clean_shutdown()?;
-        clean_epochs.push(mark.map_or(BrokerEpoch::NONE, |mark| mark.broker_epoch));
-        let checkpoints = Checkpoints {
-            clean: mark.is_some(),
-            recovery_points: files.read_recovery_points()?,
-            log_starts: files.read_log_start_offsets()?,
-            high_watermarks: files.read_high_watermarks()?,
-            compacted: files.read_compacted_offsets()?,
-        };
-        let (found, retired) = (files.partitions()?, files.retired_partitions()?);
-        let config = &core.config;
-        let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
-        let began = core.now();
-        retired.into_iter().for_each(|path| directory.retired.add(path, began));
-        let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };
-        opening.open_all(&found, config.recovery_threads).into_iter().for_each(|replica| opened.take(replica));
-        tracing::info!(
-            directory = %directory.path.display(),
-            replicas = found.len(),
-            clean = checkpoints.clean,
-            "opened in {:?}",
-            core.now().since(began)
-        );
-        opened.directories.push(directory);
+        let path = files.path().to_owned();
+        match opened.add(core, files, memory) {
+            Ok(mark) => clean_epochs.push(mark.map_or(BrokerEpoch::NONE, |mark| mark.broker_epoch)),
+            Err(error) => failures.push((path, error)),
+        }
     }
-    let first = *clean_epochs.first().ok_or(OpenError::NoDirectory)?;
+    if opened.directories.iter().all(|directory| directory.is_offline()) {
+        return Err(failures.pop().map_or(OpenError::NoDirectory, |(_, error)| error));
+    }
+    for (path, error) in failures {
+        tracing::error!(directory = %path.display(), "the log directory is offline until the broker restarts: {error}");
+        opened.unusable.push(path);
+    }
+    let first = clean_epochs.first().copied().unwrap_or(BrokerEpoch::NONE);
     if clean_epochs.iter().all(|epoch| *epoch == first) {
         opened.clean_shutdown_epoch = first;
     }
@@ -70,6 +65,73 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
 }
 
 impl Opened {
+    /// Opens the replicas of one directory.
+    fn add(
+        &mut self,
+        core: &Arc<Core>,
+        files: LogDirectory,
+        memory: &LogMemory,
+    ) -> Result<Option<CleanShutdown>, OpenError> {
+        let not_formatted = || OpenError::NotFormatted(files.path().display().to_string());
+        let properties = files.read_meta_properties()?.ok_or_else(not_formatted)?;
+        let id = properties.directory_id.ok_or_else(not_formatted)?;
+        let mark = files.take_clean_shutdown()?;
+        let recovery_points = files.read_recovery_points()?;
+        let found = self.readable(&files)?;
+        let checkpoints = Checkpoints {
+            clean: mark.is_some(),
+            recovery_points,
+            log_starts: files.read_log_start_offsets()?,
+            high_watermarks: files.read_high_watermarks()?,
+            compacted: files.read_compacted_offsets()?,
+        };
+        self.look_for_gone(&checkpoints, &found);
+        let retired = files.retired_partitions()?;
+        let config = &core.config;
+        let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
+        let began = core.now();
+        retired.into_iter().for_each(|path| directory.retired.add(path, began));
+        let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };
+        opening.open_all(&found, config.recovery_threads).into_iter().for_each(|replica| self.take(replica));
+        tracing::info!(
+            directory = %directory.path.display(),
+            replicas = found.len(),
+            clean = checkpoints.clean,
+            "opened in {:?}",
+            core.now().since(began)
+        );
+        self.directories.push(directory);
+        Ok(mark)
+    }
+
+    /// The replicas in a directory. One that does not say whose it is concerns nobody but itself: it is put aside.
+    fn readable(&mut self, files: &LogDirectory) -> Result<Vec<PartitionDirectory>, OpenError> {
+        let mut readable = Vec::new();
+        for found in files.partitions()? {
+            let Some(reason) = &found.malformed else {
+                readable.push(found);
+                continue;
+            };
+            let kept = files.set_stray_aside(&found.path)?;
+            tracing::error!(
+                replica = %found.path.display(),
+                kept = %kept.display(),
+                "the replica is put aside, and copied anew where others have it: {reason}; to use it put the file right and give the \
+                 directory its name back"
+            );
+            self.gone.insert(name_of(&found));
+        }
+        Ok(readable)
+    }
+
+    /// What was flushed to once was there; of anything else a power cut may leave nothing, the name included.
+    fn look_for_gone(&mut self, checkpoints: &Checkpoints, found: &[PartitionDirectory]) {
+        let there: BTreeSet<TopicPartition> = found.iter().map(name_of).collect();
+        self.begun.extend(found.iter().filter(|replica| replica.topic_id.is_none()).map(name_of));
+        let flushed = checkpoints.recovery_points.iter().filter(|(_, offset)| **offset > 0);
+        self.gone.extend(flushed.map(|(name, _)| name).filter(|name| !there.contains(*name)).cloned());
+    }
+
     fn take(&mut self, replica: OpenedReplica) {
         match replica {
             OpenedReplica::Damaged(at, damaged) => {
@@ -85,6 +147,10 @@ impl Opened {
             },
         }
     }
+}
+
+fn name_of(found: &PartitionDirectory) -> TopicPartition {
+    TopicPartition { topic: found.topic.as_str().into(), partition: found.partition }
 }
 
 /// Writes down where the replicas of a directory stand, if that has changed since the last time.

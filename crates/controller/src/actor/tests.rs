@@ -146,11 +146,13 @@ fn register(broker: i32) -> Request {
         inter_broker_listener: "L".into(),
         rack: None,
         directories: vec![DirectoryId(Uuid([broker as u8; 16]))],
+        offline_directories: 0,
         features: Vec::new(),
         boot_id: "boot".into(),
         clean_shutdown_epoch: BrokerEpoch::NONE,
         min_insync_replicas: None,
         damaged: Vec::new(),
+        missing: Vec::new(),
         log_durability: Durability::Flushed,
     })
 }

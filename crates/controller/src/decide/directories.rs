@@ -3,14 +3,14 @@
 use raftsman_metadata::{MetadataRecord, PartitionImage};
 use raftsman_types::DirectoryId;
 
-use super::brokers::directory_of;
+use super::brokers::{directory_of, elect_leaderless};
 use super::election::{Electorate, Wanted, change_between, partitions_where, without};
 use super::outcome::{Draft, Outcome, check_sender};
 use super::{AssignDirectories, BrokerReference, Reply, Situation};
 
 /// Directories of a broker went offline: what is in them is out of ISR and ELR. It may come back, for a directory that fails once is
 /// often well after a restart: whoever led last stays known as that (KIP-966), else nobody could ever lead again where all others are
-/// gone. Only a directory that is missing when its broker registers is known to be lost.
+/// gone. Only a directory that is missing when its broker registers, none having failed, is known to be lost.
 pub(super) fn offline(situation: &Situation<'_>, broker: BrokerReference, directories: &[DirectoryId]) -> Outcome {
     if let Err(error) = check_sender(situation.image, broker) {
         return Outcome::unchanged(Reply::Done(Err(error)));
@@ -60,6 +60,12 @@ pub(super) fn assign(situation: &Situation<'_>, request: &AssignDirectories) -> 
                 draft.may_split();
             }
         }
+    }
+    // Who led last can lead again once it is known not to be in a directory that has failed.
+    if situation.image.broker(id).is_some_and(|broker| !broker.offline_directories.is_empty()) {
+        let is_placed =
+            |p: &PartitionImage| directory_of(p, id).is_some_and(|directory| directory != DirectoryId::ZERO);
+        elect_leaderless(situation, &mut draft, is_placed);
     }
     draft.with_reply(Reply::Done(Ok(())))
 }

@@ -3,6 +3,8 @@
 use raftsman_metadata::{Durability, MetadataImage, PartitionChange, PartitionImage, RecoveryState, TopicImage};
 use raftsman_types::{BrokerId, DirectoryId};
 
+use super::brokers::directory_of;
+
 /// What a partition's leader and members shall be, before it is known who can be.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
@@ -78,8 +80,9 @@ impl Electorate<'_> {
             return;
         }
         let unclean = self.image.unclean_leader_election(&topic.name, self.unclean_default);
-        let last_resort = last_known.filter(|id| (self.acceptable)(*id) && after.elr.is_empty());
-        let anyone = || before.replicas.iter().copied().find(|id| unclean && (self.acceptable)(*id));
+        let can_serve = |id: BrokerId| (self.acceptable)(id) && self.reaches(before, id);
+        let last_resort = last_known.filter(|id| can_serve(*id) && after.elr.is_empty());
+        let anyone = || before.replicas.iter().copied().find(|id| unclean && can_serve(*id));
         if let Some(leader) = last_resort.or_else(anyone) {
             after.elr.clear();
             self.enthrone(topic, after, leader);
@@ -88,6 +91,12 @@ impl Electorate<'_> {
         }
         after.leader = None;
         after.last_known_leader = last_known;
+    }
+
+    /// Whether a broker has its replica's directory. Who is in ISR or ELR does: it left them when the directory failed.
+    fn reaches(&self, partition: &PartitionImage, id: BrokerId) -> bool {
+        let directory = directory_of(partition, id).unwrap_or(DirectoryId::ZERO);
+        self.image.broker(id).is_none_or(|broker| broker.reaches(directory))
     }
 
     /// A leader from outside of the ISR is its only member.

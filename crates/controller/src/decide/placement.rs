@@ -111,6 +111,7 @@ mod tests {
                 inter_broker_listener: "L".into(),
                 rack: rack.map(Into::into),
                 directories: Vec::new(),
+                offline_directories: Vec::new(),
                 state: *state,
                 features: Vec::new(),
                 boot_id: "".into(),

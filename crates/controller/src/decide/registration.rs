@@ -1,11 +1,12 @@
 //! A start of a broker registers itself (KIP-631, KIP-966).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use raftsman_metadata::{
     BrokerRegistration, BrokerState, ConfigResource, Durability, MetadataImage, MetadataRecord, PartitionImage,
 };
-use raftsman_types::{BrokerEpoch, DirectoryId, ErrorCode, TopicIdPartition};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, TopicIdPartition};
 
 use super::brokers::{directory_of, refusal};
 use super::election::{Electorate, Wanted, change_between, partitions_where, without};
@@ -21,10 +22,16 @@ const MAX_NAME_BYTES: usize = 1024;
 enum Place {
     /// It has everything it ever acknowledged.
     Kept,
-    /// It may miss the tail.
+    /// It may miss the tail, or cannot be reached.
     Unsure,
     /// It misses data.
     Lost,
+}
+
+/// What the broker says it has not.
+struct Claims {
+    damaged: BTreeSet<TopicIdPartition>,
+    missing: BTreeSet<TopicIdPartition>,
 }
 
 pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> Outcome {
@@ -38,7 +45,8 @@ pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> O
     }
     let present = image.broker(request.broker);
     if let Some(present) = present
-        && *registration(request, present.broker_epoch, present.state) == **present
+        && *registration(request, Some(present), present.broker_epoch, present.state) == **present
+        && !takes_back(image, request)
     {
         // The same start asks again: its first answer was lost.
         let reply = Registered { broker_epoch: present.broker_epoch, cluster_id };
@@ -46,13 +54,31 @@ pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> O
     }
     let mut draft = Draft::new(image);
     first_min_insync_replicas(&mut draft, request);
-    take_out(situation, &mut draft, request, present.map(|p| &**p));
+    let present = present.map(|p| &**p);
+    take_out(situation, &mut draft, request, present);
     let broker_epoch = BrokerEpoch(draft.next_version() as i64);
-    draft.push(MetadataRecord::RegisterBroker(registration(request, broker_epoch, BrokerState::Fenced)));
+    let registration = registration(request, present, broker_epoch, BrokerState::Fenced);
+    draft.push(MetadataRecord::RegisterBroker(registration));
     draft.with_reply(Reply::RegisterBroker(Ok(Registered { broker_epoch, cluster_id })))
 }
 
-fn registration(request: &RegisterBroker, broker_epoch: BrokerEpoch, state: BrokerState) -> Arc<BrokerRegistration> {
+/// Whether replicas are counted on that the broker says it has not. It may learn of that from the image with its registration, and
+/// register again.
+fn takes_back(image: &MetadataImage, request: &RegisterBroker) -> bool {
+    let is = |id: &Option<BrokerId>| *id == Some(request.broker);
+    let counts =
+        |p: &PartitionImage| is(&p.leader) || p.isr.contains(&request.broker) || p.elr.contains(&request.broker);
+    let (mut damaged, mut missing) = (request.damaged.iter(), request.missing.iter());
+    damaged.any(|at| image.partition(*at).is_some_and(|p| counts(p) || is(&p.last_known_leader)))
+        || missing.any(|at| image.partition(*at).is_some_and(|p| counts(p)))
+}
+
+fn registration(
+    request: &RegisterBroker,
+    present: Option<&BrokerRegistration>,
+    broker_epoch: BrokerEpoch,
+    state: BrokerState,
+) -> Arc<BrokerRegistration> {
     Arc::new(BrokerRegistration {
         id: request.broker,
         broker_epoch,
@@ -61,11 +87,22 @@ fn registration(request: &RegisterBroker, broker_epoch: BrokerEpoch, state: Brok
         inter_broker_listener: request.inter_broker_listener.clone(),
         rack: request.rack.clone(),
         directories: request.directories.clone(),
+        offline_directories: missing_directories(request, present),
         state,
         features: request.features.clone(),
         boot_id: request.boot_id.clone(),
         log_durability: request.log_durability,
     })
+}
+
+/// Directories that the broker had, that are not online now and need not be lost: it says that some have failed, not which.
+fn missing_directories(request: &RegisterBroker, present: Option<&BrokerRegistration>) -> Vec<DirectoryId> {
+    let Some(present) = present.filter(|_| request.offline_directories > 0) else { return Vec::new() };
+    known_directories(present).filter(|directory| !request.directories.contains(directory)).copied().collect()
+}
+
+fn known_directories(present: &BrokerRegistration) -> impl Iterator<Item = &DirectoryId> {
+    present.directories.iter().chain(&present.offline_directories)
 }
 
 fn check(situation: &Situation<'_>, request: &RegisterBroker) -> Result<(), RequestError> {
@@ -99,7 +136,7 @@ fn check(situation: &Situation<'_>, request: &RegisterBroker) -> Result<(), Requ
     let texts = texts.chain(request.features.iter().map(|(name, _, _)| name));
     let mut texts = texts.chain([&request.boot_id]).chain(&request.rack);
     if request.listeners.len() > MAX_LISTENERS
-        || directories.len() > MAX_DIRECTORIES
+        || directories.len().saturating_add(request.offline_directories) > MAX_DIRECTORIES
         || request.features.len() > MAX_FEATURES
         || texts.any(|text| text.len() > MAX_NAME_BYTES)
     {
@@ -153,10 +190,14 @@ fn take_out(
     present: Option<&BrokerRegistration>,
 ) {
     let id = request.broker;
+    let claims = Claims {
+        damaged: request.damaged.iter().copied().collect(),
+        missing: request.missing.iter().copied().collect(),
+    };
     for (topic, partition) in partitions_where(situation.image, |p| p.has_replica(id)) {
         let Some(before) = topic.partition(partition) else { continue };
         let at = TopicIdPartition { topic_id: topic.id, partition };
-        let place = place(request, present, at, before);
+        let place = place(request, &claims, at, present, before);
         let mut wanted = Wanted { isr: without(&before.isr, id), ..Wanted::default() };
         match place {
             Place::Kept => {}
@@ -190,20 +231,25 @@ fn weakened(image: &MetadataImage, topic: &str, request: &RegisterBroker) -> Dur
 
 fn place(
     request: &RegisterBroker,
-    present: Option<&BrokerRegistration>,
+    claims: &Claims,
     at: TopicIdPartition,
+    present: Option<&BrokerRegistration>,
     partition: &PartitionImage,
 ) -> Place {
     let known = directory_of(partition, request.broker).unwrap_or(DirectoryId::ZERO);
     let is_there = |directory: &DirectoryId| request.directories.contains(directory);
+    let some_failed = request.offline_directories > 0;
     let directory_is_gone = if known == DirectoryId::ZERO {
         // Where the replica lies is not known: it may be in any directory that is gone.
-        present.is_some_and(|present| !present.directories.iter().all(is_there))
+        some_failed || present.is_some_and(|present| !known_directories(present).all(is_there))
     } else {
         !is_there(&known)
     };
-    if directory_is_gone || request.damaged.contains(&at) {
+    if claims.damaged.contains(&at) || (directory_is_gone && !some_failed) {
         return Place::Lost;
+    }
+    if directory_is_gone || claims.missing.contains(&at) {
+        return Place::Unsure;
     }
     let Some(present) = present else {
         return if partition.durability == Durability::Flushed { Place::Kept } else { Place::Unsure };
@@ -218,8 +264,12 @@ fn place(
     }
 }
 
-/// Notes in which directory the broker's replica is, where that is certain.
+/// Notes in which directory the broker's replica is, where that is certain. A directory that may only have failed is not
+/// forgotten, so that nobody makes the replica anew elsewhere.
 fn record_directory(partition: &mut PartitionImage, request: &RegisterBroker) {
+    if request.offline_directories > 0 {
+        return;
+    }
     let Some(at) = partition.replicas.iter().position(|id| *id == request.broker) else { return };
     let Some(directory) = partition.directories.get_mut(at) else { return };
     if !request.directories.contains(directory) {

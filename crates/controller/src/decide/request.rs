@@ -69,6 +69,9 @@ pub struct RegisterBroker {
     pub rack: Option<Arc<str>>,
     /// Its online log directories.
     pub directories: Vec<DirectoryId>,
+    /// How many more it has that cannot be used: while there is one, a directory that is not among the online ones has failed,
+    /// and is not lost.
+    pub offline_directories: usize,
     /// The features it supports, with the lowest and highest level of each.
     pub features: Vec<(Arc<str>, i16, i16)>,
     /// The kernel's boot id.
@@ -77,8 +80,10 @@ pub struct RegisterBroker {
     pub clean_shutdown_epoch: BrokerEpoch,
     /// `min.insync.replicas` of its file, where given: counts only while the cluster has none.
     pub min_insync_replicas: Option<i32>,
-    /// Replicas in which it found damage below the recovery point.
+    /// Replicas in which it found damage below the recovery point, or that were there and are gone.
     pub damaged: Vec<TopicIdPartition>,
+    /// Replicas of which it found nothing, maybe because they were never made.
+    pub missing: Vec<TopicIdPartition>,
     /// Its `log.durability`.
     pub log_durability: Durability,
 }

@@ -23,6 +23,7 @@ fn broker(id: i32, epoch: i64, state: BrokerState) -> Arc<BrokerRegistration> {
         inter_broker_listener: "L".into(),
         rack: None,
         directories: Vec::new(),
+        offline_directories: Vec::new(),
         state,
         features: Vec::new(),
         boot_id: "".into(),

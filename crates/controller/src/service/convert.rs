@@ -51,6 +51,7 @@ pub(super) fn register_broker(request: &pb::RegisterBrokerRequest) -> Result<Req
         inter_broker_listener: text(&request.inter_broker_listener),
         rack: request.rack.as_deref().map(text),
         directories: directories(&request.directories)?,
+        offline_directories: usize::try_from(request.offline_directories).unwrap_or(usize::MAX),
         features: all(&request.features, |f| {
             Ok((text(&f.name), level("features.min_level", f.min_level)?, level("features.max_level", f.max_level)?))
         })?,
@@ -58,6 +59,7 @@ pub(super) fn register_broker(request: &pb::RegisterBrokerRequest) -> Result<Req
         clean_shutdown_epoch: BrokerEpoch(request.clean_shutdown_epoch),
         min_insync_replicas: (request.min_insync_replicas > 0).then_some(request.min_insync_replicas),
         damaged: all(&request.damaged, TopicIdPartition::try_from)?,
+        missing: all(&request.missing, TopicIdPartition::try_from)?,
         log_durability: Durability::from(durability),
     }))
 }

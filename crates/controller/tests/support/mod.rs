@@ -150,11 +150,13 @@ pub fn registration(broker: i32, start: u8) -> RegisterBroker {
         inter_broker_listener: "PLAINTEXT".into(),
         rack: None,
         directories: vec![directory(broker, 0)],
+        offline_directories: 0,
         features: Vec::new(),
         boot_id: "boot".into(),
         clean_shutdown_epoch: BrokerEpoch::NONE,
         min_insync_replicas: None,
         damaged: Vec::new(),
+        missing: Vec::new(),
         log_durability: Durability::Flushed,
     }
 }

@@ -5,7 +5,7 @@ use raftsman_types::{TopicId, TopicPartition, validate_topic_name};
 
 use super::{DirectoryError, LogDirectory};
 use crate::atomic_file::remove_if_there;
-use crate::error::IoContext;
+use crate::error::{IoContext, LogError};
 use crate::fs::DirectoryEntry;
 use crate::log::read_topic_id;
 
@@ -23,6 +23,8 @@ pub struct PartitionDirectory {
     pub partition: i32,
     /// The topic's id, if `partition.metadata` is there.
     pub topic_id: Option<TopicId>,
+    /// What is wrong with `partition.metadata`, if it is there and does not say whose the replica is.
+    pub malformed: Option<String>,
     /// The partition's directory.
     pub path: PathBuf,
 }
@@ -31,14 +33,18 @@ impl LogDirectory {
     /// The partitions in the directory, by name. The controllers' metadata log is none of them.
     ///
     /// # Errors
-    /// Storage, or a `partition.metadata` that is not readable.
+    /// Storage.
     pub fn partitions(&self) -> Result<Vec<PartitionDirectory>, DirectoryError> {
         let mut partitions = Vec::new();
         for entry in self.fs.list(&self.path).context("list", &self.path)? {
             let Some(TopicPartition { topic, partition }) = partition_of(&entry) else { continue };
             let path = self.path.join(&entry.name);
-            let topic_id = read_topic_id(&*self.fs, &path)?;
-            partitions.push(PartitionDirectory { topic: topic.to_string(), partition, topic_id, path });
+            let (topic_id, malformed) = match read_topic_id(&*self.fs, &path) {
+                Ok(topic_id) => (topic_id, None),
+                Err(error @ LogError::MalformedFile { .. }) => (None, Some(error.to_string())),
+                Err(error) => return Err(error.into()),
+            };
+            partitions.push(PartitionDirectory { topic: topic.to_string(), partition, topic_id, malformed, path });
         }
         Ok(partitions)
     }

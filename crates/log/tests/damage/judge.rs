@@ -48,6 +48,9 @@ pub fn open(files: &Files, config: &LogConfig) -> Result<Opened, String> {
     let compacted = directory.read_compacted_offsets().map_err(text)?;
     let found = directory.partitions().map_err(text)?;
     let replica = found.into_iter().find(|replica| replica.topic == TOPIC);
+    if let Some(malformed) = replica.as_ref().and_then(|replica| replica.malformed.as_ref()) {
+        return Err(format!("{malformed}; remedy: it is set aside"));
+    }
     let path = directory.partition_path(TOPIC, 0);
     // A replica that does not say whose it is opens when the metadata places it here.
     let (id, clean, recovery_point) = match replica.and_then(|replica| replica.topic_id) {

@@ -45,6 +45,8 @@ pub struct BrokerRegistration {
     pub rack: Option<Arc<str>>,
     /// The ids of its online log directories.
     pub directories: Vec<DirectoryId>,
+    /// The ids of those it had at an earlier start and cannot use now: what is in them may be well after a restart.
+    pub offline_directories: Vec<DirectoryId>,
     /// What it may do now.
     pub state: BrokerState,
     /// The features it supports, with the lowest and highest level of each.
@@ -59,6 +61,13 @@ impl BrokerRegistration {
     /// The listener of a name.
     pub fn listener(&self, name: &str) -> Option<&Listener> {
         self.listeners.iter().find(|l| &*l.name == name)
+    }
+
+    /// Whether a replica that the metadata has in this directory (zero: nobody knows in which) is where the broker can reach it,
+    /// as far as its registration tells.
+    pub fn reaches(&self, directory: DirectoryId) -> bool {
+        let is_anywhere = directory == DirectoryId::ZERO && self.offline_directories.is_empty();
+        is_anywhere || self.directories.contains(&directory)
     }
 
     /// The listener that other brokers use.

@@ -67,6 +67,7 @@ impl From<&BrokerRegistration> for pb::BrokerRegistration {
             inter_broker_listener: registration.inter_broker_listener.to_string(),
             rack: registration.rack.as_ref().map(|rack| rack.to_string()),
             directories: directories_to_pb(&registration.directories),
+            offline_directories: directories_to_pb(&registration.offline_directories),
             state: state_to_pb(registration.state),
             features: registration
                 .features
@@ -95,6 +96,7 @@ impl TryFrom<&pb::BrokerRegistration> for BrokerRegistration {
             inter_broker_listener: text(&registration.inter_broker_listener),
             rack: registration.rack.as_deref().map(text),
             directories: directories_from_pb("directories", &registration.directories)?,
+            offline_directories: directories_from_pb("offline_directories", &registration.offline_directories)?,
             state: state_from_pb(registration.state)?,
             features: registration.features.iter().map(feature_from_pb).collect::<Result<_, _>>()?,
             boot_id: text(&registration.boot_id),

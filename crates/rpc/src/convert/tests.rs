@@ -41,6 +41,7 @@ fn registration() -> BrokerRegistration {
         inter_broker_listener: "INTERNAL".into(),
         rack: Some("".into()),
         directories: vec![DirectoryId(Uuid([2; 16])), DirectoryId(Uuid([3; 16]))],
+        offline_directories: vec![DirectoryId(Uuid([4; 16]))],
         state: BrokerState::ControlledShutdown,
         features: vec![("metadata.version".into(), -1, 30)],
         boot_id: "b".into(),

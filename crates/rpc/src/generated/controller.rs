@@ -21,6 +21,7 @@ pub struct RegisterBrokerRequest {
     pub inter_broker_listener: ::prost::alloc::string::String,
     #[prost(string, optional, tag = "5")]
     pub rack: ::core::option::Option<::prost::alloc::string::String>,
+    /// Those that are online.
     #[prost(bytes = "bytes", repeated, tag = "6")]
     pub directories: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
     #[prost(message, repeated, tag = "7")]
@@ -33,12 +34,20 @@ pub struct RegisterBrokerRequest {
     /// What this node's file says, for the first registration of a cluster only.
     #[prost(int32, tag = "10")]
     pub min_insync_replicas: i32,
-    /// Damage was found below a recovery point in these replicas: they may not keep their place in ISR and ELR.
+    /// Damage was found below a recovery point in these replicas, or they are gone: they may not keep their place in ISR and ELR.
     #[prost(message, repeated, tag = "11")]
     pub damaged: ::prost::alloc::vec::Vec<super::super::metadata::v1::TopicIdPartition>,
     /// This broker's log.durability: 0 written, 1 flushed.
     #[prost(enumeration = "super::super::metadata::v1::Durability", tag = "12")]
     pub durability: i32,
+    /// How many of the configured directories cannot be used, whose ids may not be readable: while there is one, a directory
+    /// that is not among those above has failed, and is not lost.
+    #[prost(uint32, tag = "13")]
+    pub offline_directories: u32,
+    /// Replicas of which there is nothing in directories that are online, maybe because they were never made: they may not keep
+    /// their place in ISR and ELR.
+    #[prost(message, repeated, tag = "14")]
+    pub missing: ::prost::alloc::vec::Vec<super::super::metadata::v1::TopicIdPartition>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterBrokerReply {

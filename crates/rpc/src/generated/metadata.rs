@@ -117,6 +117,9 @@ pub struct BrokerRegistration {
     /// The broker's log.durability.
     #[prost(enumeration = "Durability", tag = "11")]
     pub log_durability: i32,
+    /// Directories it had at an earlier start and cannot use now: what is in them may be well after a restart.
+    #[prost(bytes = "bytes", repeated, tag = "12")]
+    pub offline_directories: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BrokerReference {

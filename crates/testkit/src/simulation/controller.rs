@@ -186,7 +186,7 @@ impl ControllerProcess {
 
     fn frame(&mut self, connection: ConnectionId, frame: Frame, fabric: &mut Fabric) {
         match frame {
-            Frame::Ask(request) => self.ask(connection, request, fabric),
+            Frame::Ask(request) => self.ask(connection, *request, fabric),
             Frame::PeerReport { unreachable } => {
                 self.step(ActorEvent::Session(SessionEvent::PeerReport { unreachable }), fabric);
             }

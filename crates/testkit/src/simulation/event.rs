@@ -127,7 +127,7 @@ pub(super) enum Frame {
     },
     Snapshot(MetadataImage),
     Entry(Arc<MetadataEntry>),
-    Ask(Request),
+    Ask(Box<Request>),
     PeerReport {
         unreachable: BrokerId,
     },
@@ -173,7 +173,7 @@ pub(super) enum ClientRequest {
     /// For the group's coordinator.
     Group(Box<raftsman_coordinator::Request>),
     /// Forwarded to the active controller.
-    Administer(Request),
+    Administer(Box<Request>),
 }
 
 /// What brokers answer.

@@ -1,10 +1,13 @@
+use std::sync::Arc;
+
 use raftsman_protocol::Str;
 use raftsman_protocol::messages::describe_cluster::DescribeClusterRequest;
 use raftsman_protocol::messages::describe_topic_partitions::{Cursor, DescribeTopicPartitionsRequest, TopicRequest};
 use raftsman_protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
-use raftsman_types::{ErrorCode, Uuid};
+use raftsman_types::{BrokerId, DirectoryId, ErrorCode, Uuid};
 
-use super::{ORDERS, TestBroker};
+use super::{ORDERS, TestBroker, cluster};
+use crate::config::BrokerConfig;
 
 fn named(names: &[&str]) -> MetadataRequest {
     let topic = |name: &&str| MetadataRequestTopic { name: Some(Str::copy_from(name)), ..Default::default() };
@@ -186,4 +189,22 @@ async fn eligible_leaders_and_unknown_topics_are_described() {
         ..Default::default()
     };
     assert!(broker.ask(&negative, 0).await.is_err());
+}
+
+#[tokio::test]
+async fn a_replica_in_a_failed_directory_is_offline() {
+    let failed = DirectoryId(Uuid([77; 16]));
+    let mut image = cluster();
+    let mut broker = (**image.broker(BrokerId(2)).unwrap()).clone();
+    broker.offline_directories = vec![failed];
+    image.brokers.insert(broker.id, Arc::new(broker));
+    let mut topic = (**image.topic(ORDERS).unwrap()).clone();
+    let mut partition = (**topic.partition(1).unwrap()).clone();
+    partition.directories[1] = failed;
+    topic.partitions.insert(1, Arc::new(partition));
+    image.topics.insert(ORDERS, Arc::new(topic));
+    let broker = TestBroker::new(image, BrokerConfig { node_id: BrokerId(1), ..BrokerConfig::default() });
+    let response = broker.ask(&named(&["orders"]), 9).await.unwrap();
+    let offline: Vec<_> = response.topics[0].partitions[..2].iter().map(|p| p.offline_replicas.clone()).collect();
+    assert_eq!(offline, [vec![3], vec![2, 3]]);
 }

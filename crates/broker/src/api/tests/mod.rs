@@ -148,6 +148,7 @@ fn broker(id: i32, state: RegistrationState, listeners: &[&str]) -> Arc<BrokerRe
         inter_broker_listener: "PLAINTEXT".into(),
         rack: (id == 1).then(|| "rack-a".into()),
         directories: vec![DirectoryId(Uuid([id as u8; 16]))],
+        offline_directories: Vec::new(),
         state,
         features: Vec::new(),
         boot_id: "boot".into(),

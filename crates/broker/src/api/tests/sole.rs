@@ -38,12 +38,13 @@ impl SoleBroker {
         alone.directories.truncate(1);
         let partitions = [(0, Arc::new(alone))].into_iter().collect();
         let topic = raftsman_metadata::TopicImage { id: AT.topic_id, name: TOPIC.into(), partitions };
-        image.topic_ids.insert(topic.name.clone(), topic.id);
-        image.topics.insert(topic.id, Arc::new(topic));
         let broker = TestBroker::new(MetadataImage::default(), config);
         let mut sole = SoleBroker { broker, image };
         sole.publish();
         sole.broker.state.replicas.registered(BrokerEpoch(1));
+        // What was there before the broker was registered would have to be on its disk.
+        sole.image.topic_ids.insert(topic.name.clone(), topic.id);
+        sole.image.topics.insert(topic.id, Arc::new(topic));
         sole.set(settings);
         sole
     }

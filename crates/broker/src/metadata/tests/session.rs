@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use raftsman_metadata::{Durability, MetadataImage};
-use raftsman_rpc::controller::{BrokerHeartbeatReply, RegisterBrokerReply};
-use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, IncarnationId};
+use raftsman_rpc::controller::{BrokerHeartbeatReply, RegisterBrokerReply, RegisterBrokerRequest};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, IncarnationId, TopicId, TopicIdPartition, Uuid};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::fake_controller::{FakeController, Script};
 use crate::lifecycle::{BrokerIdentity, Lifecycle, LifecycleObserver, LifecycleStatus, Registration};
 use crate::metadata::{ControllerClient, MetadataCache};
+use crate::replica::MissingReplicas;
 
 /// A broker's lifecycle without a broker.
 struct Running {
@@ -27,11 +28,13 @@ struct Running {
 struct Epochs {
     seen: Mutex<Vec<BrokerEpoch>>,
     wants_fence: AtomicBool,
+    missing: Mutex<MissingReplicas>,
 }
 
 impl LifecycleObserver for Epochs {
     fn registered(&self, epoch: BrokerEpoch) {
         self.seen.lock().push(epoch);
+        *self.missing.lock() = MissingReplicas::default();
     }
 
     fn controller_heard(&self, sent: std::time::Instant, _fenced: bool) -> bool {
@@ -41,6 +44,14 @@ impl LifecycleObserver for Epochs {
 
     fn wants_fence(&self) -> bool {
         self.wants_fence.load(Ordering::Relaxed)
+    }
+
+    fn has_missing(&self) -> bool {
+        *self.missing.lock() != MissingReplicas::default()
+    }
+
+    fn missing(&self) -> MissingReplicas {
+        self.missing.lock().clone()
     }
 }
 
@@ -64,7 +75,8 @@ fn run(controller: &FakeController) -> Running {
             listeners: Vec::new(),
             inter_broker_listener: "PLAINTEXT".into(),
             rack: None,
-            directories: Vec::new(),
+            directories: [2, 3].map(|id| DirectoryId(Uuid([id; 16]))).into(),
+            offline_directories: 1,
             boot_id: "boot".to_owned(),
             clean_shutdown_epoch: BrokerEpoch::NONE,
             min_insync_replicas: 2,
@@ -160,10 +172,36 @@ async fn a_controlled_shutdown_waits_for_the_controllers_word() {
 #[tokio::test]
 async fn a_failed_directory_is_told_at_once_and_left_out_of_the_next_registration() {
     let controller = FakeController::start(Script::default());
-    let running = run(&controller);
-    let directory = raftsman_types::DirectoryId(raftsman_types::Uuid([3; 16]));
-    running.identity.directory_offline(directory);
+    let mut running = run(&controller);
+    running.statuses.wait_for(|status| status.registered).await.unwrap();
+    running.identity.directory_offline(DirectoryId(Uuid([3; 16])));
     controller.until(|s| s.heartbeats.last().is_some_and(|beat| beat.offline_directories.len() == 1)).await;
+    controller.script(|script| {
+        script.registration.broker_epoch = 9;
+        let error_code = i32::from(ErrorCode::StaleBrokerEpoch.code());
+        script.heartbeat = Some(BrokerHeartbeatReply { error_code, ..Default::default() });
+    });
+    controller.until(|script| script.registrations.len() >= 2).await;
+    // With it one more is missing than at the start: neither is lost.
+    let directories =
+        |registration: &RegisterBrokerRequest| (registration.directories.len(), registration.offline_directories);
+    let told: Vec<_> = controller.script(|s| s.registrations.iter().take(2).map(directories).collect());
+    assert_eq!(told, [(2, 1), (1, 2)]);
+}
+
+#[tokio::test]
+async fn a_broker_that_has_not_what_is_counted_on_registers_again_without_it() {
+    let controller = FakeController::start(Script::default());
+    let mut running = run(&controller);
+    running.statuses.wait_for(|status| status.registered).await.unwrap();
+    let at = |partition| TopicIdPartition { topic_id: TopicId(Uuid([7; 16])), partition };
+    *running.epochs.missing.lock() = MissingReplicas { gone: [at(0)].into(), never_made: [at(1)].into() };
+    controller.until(|script| script.registrations.len() >= 2).await;
+    let told = |request: &RegisterBrokerRequest| (request.damaged.len(), request.missing.len());
+    let told: Vec<_> = controller.script(|script| script.registrations.iter().take(2).map(told).collect());
+    assert_eq!(told, [(0, 0), (1, 1)]);
+    running.statuses.wait_for(|status| status.unfenced).await.unwrap();
+    assert_eq!(controller.script(|script| script.registrations.len()), 2, "once is enough");
 }
 
 #[tokio::test]

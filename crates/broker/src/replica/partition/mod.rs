@@ -331,6 +331,7 @@ impl Partition {
         if state.standing != Standing::Online {
             return;
         }
+        let was_empty = state.log.recovery_point() == 0;
         let flushed_offset = match state.log.complete_flush(ticket) {
             Ok(flushed_offset) => flushed_offset,
             Err(error) => return self.directory.log_failed(&self.core, &error),
@@ -339,6 +340,10 @@ impl Partition {
             Role::Idle => {}
             Role::Leader(_) => self.step_leader(&mut state, LeaderEvent::Flushed { flushed_offset }),
             Role::Follower(_) => self.step_follower(&mut state, FollowerEvent::Flushed { flushed_offset }, None),
+        }
+        if was_empty && flushed_offset > 0 {
+            // From here on the checkpoint shows, should the replica be gone, that it was there.
+            self.directory.queue_checkpoint(&self.core);
         }
         // A ticket from before a truncation flushes nothing: what it was for still waits.
         let left = flushed_offset < state.log.log_end_offset() && state.wants_flush(self.core.wall_time());

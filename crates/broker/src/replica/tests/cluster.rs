@@ -378,7 +378,7 @@ pub fn ids(ids: &[i32]) -> Vec<BrokerId> {
     ids.iter().map(|&id| BrokerId(id)).collect()
 }
 
-fn registration(id: i32, broker_epoch: BrokerEpoch, port: u16) -> BrokerRegistration {
+pub fn registration(id: i32, broker_epoch: BrokerEpoch, port: u16) -> BrokerRegistration {
     BrokerRegistration {
         id: BrokerId(id),
         broker_epoch,
@@ -387,6 +387,7 @@ fn registration(id: i32, broker_epoch: BrokerEpoch, port: u16) -> BrokerRegistra
         inter_broker_listener: "IN".into(),
         rack: None,
         directories: vec![DirectoryId(Uuid([id as u8; 16]))],
+        offline_directories: Vec::new(),
         state: BrokerState::Unfenced,
         features: Vec::new(),
         boot_id: "boot".into(),

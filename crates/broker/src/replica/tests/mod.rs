@@ -2,6 +2,7 @@ mod cleaning;
 mod cluster;
 mod cold_reads;
 mod deleting;
+mod failed_directories;
 mod faults;
 mod full_disk;
 mod opening;

@@ -131,7 +131,7 @@ impl BrokerProcess {
             EndEvent::Connected => {
                 ask.sent = true;
                 let request = ask.request.clone();
-                fabric.send(connection, me, Frame::Ask(request));
+                fabric.send(connection, me, Frame::Ask(Box::new(request)));
             }
             EndEvent::NotConnected { .. } => self.again(id, connection, fabric),
             EndEvent::Closed => self.no_answer(id, connection, fabric),

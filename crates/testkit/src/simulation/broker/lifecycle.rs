@@ -84,6 +84,7 @@ impl BrokerProcess {
         // A process that registers again was never down: its last epoch says so like a clean stop's.
         let again = self.lifecycle.broker_epoch != BrokerEpoch::NONE;
         let offline = self.link.offline();
+        let missing = self.replicas.manager().missing();
         let request = RegisterBroker {
             broker: BrokerId(self.setup.node),
             incarnation: self.setup.incarnation,
@@ -96,11 +97,13 @@ impl BrokerProcess {
             inter_broker_listener: "PLAINTEXT".into(),
             rack: None,
             directories: [self.directory].into_iter().filter(|id| !offline.contains(id)).collect(),
+            offline_directories: usize::from(offline.contains(&self.directory)),
             features: features::SUPPORTED.iter().map(|(name, low, high)| ((*name).into(), *low, *high)).collect(),
             boot_id: self.setup.boot_id.clone(),
             clean_shutdown_epoch: if again { self.lifecycle.broker_epoch } else { self.lifecycle.clean_shutdown_epoch },
             min_insync_replicas: None,
-            damaged: if again { Vec::new() } else { self.lifecycle.damaged.clone() },
+            damaged: if again { missing.gone.into_iter().collect() } else { self.lifecycle.damaged.clone() },
+            missing: missing.never_made.into_iter().collect(),
             log_durability: self.setup.durability,
         };
         self.ask(Request::RegisterBroker(request), Purpose::Register, (REGISTER_TIMEOUT, true), fabric);
@@ -144,11 +147,7 @@ impl BrokerProcess {
                 match reply.error {
                     ErrorCode::None => {}
                     ErrorCode::StaleBrokerEpoch | ErrorCode::BrokerIdNotRegistered => {
-                        fabric.close(connection, self.me());
-                        self.lifecycle.session = None;
-                        self.lifecycle.unfenced = false;
-                        self.lifecycle.registered = false;
-                        return self.register(fabric);
+                        return self.register_again(connection, fabric);
                     }
                     _ => {
                         fabric.close(connection, self.me());
@@ -166,6 +165,14 @@ impl BrokerProcess {
             }
             EndEvent::Frame(_) => {}
         }
+    }
+
+    fn register_again(&mut self, session: ConnectionId, fabric: &mut Fabric) {
+        fabric.close(session, self.me());
+        self.lifecycle.session = None;
+        self.lifecycle.unfenced = false;
+        self.lifecycle.registered = false;
+        self.register(fabric);
     }
 
     /// The next heartbeat looks for another controller.
@@ -194,6 +201,11 @@ impl BrokerProcess {
     /// Sends a heartbeat if there is a session.
     pub(super) fn beat(&mut self, fabric: &mut Fabric) {
         let now = self.now();
+        if self.replicas.manager().has_missing()
+            && let Some(session) = self.lifecycle.session.as_ref().filter(|session| session.stands)
+        {
+            return self.register_again(session.connection, fabric);
+        }
         let heartbeat = Heartbeat {
             sender: self.sender(),
             metadata_version: self.published.version,

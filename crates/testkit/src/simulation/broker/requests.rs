@@ -71,7 +71,7 @@ impl BrokerProcess {
             }
             ClientRequest::Administer(request) => {
                 let purpose = Purpose::Forwarded { connection, correlation };
-                let request = self.in_own_name(request);
+                let request = self.in_own_name(*request);
                 return self.ask(request, purpose, (ADMINISTER_TIMEOUT, false), fabric);
             }
         };

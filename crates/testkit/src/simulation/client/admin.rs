@@ -103,7 +103,7 @@ impl Admin {
             _ => return,
         };
         let broker = context.fabric.between(1, self.brokers as u64 + 1) as i32;
-        self.asked = self.links.ask(broker, ClientRequest::Administer(request), TIMEOUT, context.fabric);
+        self.asked = self.links.ask(broker, ClientRequest::Administer(Box::new(request)), TIMEOUT, context.fabric);
     }
 
     fn churn(&mut self, context: &mut ClientContext<'_>) -> Option<Request> {
