@@ -39,8 +39,11 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
         let id = properties.directory_id.ok_or_else(not_formatted)?;
         let mark = files.take_clean_shutdown()?;
         clean_epochs.push(mark.map_or(BrokerEpoch::NONE, |mark| mark.broker_epoch));
+        // Once for all replicas: of most of them recovery then finds nothing that has to be synced.
+        let synced = if mark.is_none() { files.sync_volume() } else { Ok(false) };
         let checkpoints = Checkpoints {
             clean: mark.is_some(),
+            is_synced: matches!(synced, Ok(true)),
             recovery_points: files.read_recovery_points()?,
             log_starts: files.read_log_start_offsets()?,
             high_watermarks: files.read_high_watermarks()?,
@@ -49,6 +52,9 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
         let (found, retired) = (files.partitions()?, files.retired_partitions()?);
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
+        if let Err(error) = synced {
+            directory.fail(core, &error);
+        }
         let began = core.now();
         retired.into_iter().for_each(|path| directory.retired.add(path, began));
         let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };
