@@ -3,26 +3,27 @@
 //! `cargo xtask bench replicas [--replicas N] [--threads N] [--directory D]`. Everything is written below the directory (default
 //! `target/bench-replicas`) and removed in the end; each replica takes about 24 KiB there.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use raftsman_broker::replica::{
     BoxFuture, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult, ReplicaConfig, ReplicaManager,
 };
-use raftsman_log::dir::{DirectoryError, LogDirectory, MetaProperties};
+use raftsman_log::dir::{LogDirectory, MetaProperties};
 use raftsman_log::fs::{FileSystem, RealFs};
 use raftsman_log::{Log, LogConfig};
 use raftsman_records::{BatchBuilder, Compression};
 use raftsman_types::{BrokerId, DirectoryId, LeaderEpoch, TopicId, Uuid, WallTime};
+use rustix::fs::FlockOperation;
 
 type Failure = Box<dyn std::error::Error>;
 
 const NOW: WallTime = WallTime(1_700_000_000_000);
 const PARTITIONS_PER_TOPIC: usize = 100;
 const BATCHES: usize = 4;
-const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Options {
     replicas: usize,
@@ -101,15 +102,12 @@ fn open(options: &Options, runtime: &tokio::runtime::Handle, what: &str) -> Resu
     Ok(manager)
 }
 
-/// The directory, once the threads of a manager that was dropped have ended.
+/// The directory, once the threads of a manager that was dropped have let go of it.
 fn free_directory(path: &Path) -> Result<LogDirectory, Failure> {
-    let began = Instant::now();
-    loop {
-        match LogDirectory::open(Arc::new(RealFs), path) {
-            Err(DirectoryError::InUse { .. }) if began.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 1000),
-            opened => return Ok(opened?),
-        }
-    }
+    let lock = File::options().write(true).create(true).truncate(false).open(path.join(".lock"))?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+    drop(lock);
+    Ok(LogDirectory::open(Arc::new(RealFs), path)?)
 }
 
 /// Time, and processor time of all threads, since some moment.
