@@ -8,6 +8,13 @@ use crate::fs::File;
 /// How much is brought into memory with one call.
 const BLOCK_BYTES: usize = 256 * 1024;
 
+/// From here on it is batches that are read, one fetch after the other, and not an index.
+const READ_ON_FROM_BYTES: usize = 64 * 1024;
+/// How much of what comes next is asked for, as a multiple of what is read, and at most: the fetches that read it then find it
+/// in memory, are not put off, and copy it once.
+const READ_ON: u64 = 2;
+const READ_ON_BYTES_MAX: u64 = 8 << 20;
+
 /// Bytes of a file that a read needs and memory does not have.
 #[derive(Debug, Clone)]
 pub struct ColdRead {
@@ -21,6 +28,10 @@ impl ColdRead {
     /// Has the kernel bring them into memory, and waits for that. Says whether the same read will find them there without
     /// waiting: on some file systems nobody can tell.
     pub fn bring_in(&self) -> bool {
+        if self.length >= READ_ON_FROM_BYTES {
+            let length = self.length as u64;
+            self.file.will_need(self.offset, length + (length * READ_ON).min(READ_ON_BYTES_MAX));
+        }
         let mut block = vec![0; self.length.min(BLOCK_BYTES)];
         let mut done = 0;
         while done < self.length {

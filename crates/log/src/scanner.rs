@@ -1,7 +1,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use raftsman_records::{BATCH_HEADER_BYTES, BatchError, BatchHeader, RecordBatch};
 use raftsman_types::{LeaderEpoch, Offset};
 
@@ -82,7 +82,9 @@ impl<'a> BatchScanner<'a> {
         let start = self.position - self.block_start;
         if start + length as u64 > self.block.len() as u64 {
             let wanted = (length.max(self.block_bytes) as u64).min(self.end - self.position);
-            let mut block = BytesMut::zeroed(wanted as usize);
+            // The last block's memory, unless somebody still holds a piece of it: only what was not in it is zeroed.
+            let mut block = std::mem::take(&mut self.block).try_into_mut().unwrap_or_default();
+            block.resize(wanted as usize, 0);
             let read = read_full_at(self.file, &mut block, self.position).context("read", self.path)?;
             block.truncate(read);
             self.block = block.freeze();

@@ -31,6 +31,8 @@ pub(super) struct DamagedReplica {
 /// The checkpoints of one directory.
 pub(super) struct Checkpoints {
     pub clean: bool,
+    /// Whether what an unclean end left has been synced since.
+    pub is_synced: bool,
     pub recovery_points: BTreeMap<TopicPartition, Offset>,
     pub log_starts: BTreeMap<TopicPartition, Offset>,
     pub high_watermarks: BTreeMap<TopicPartition, Offset>,
@@ -92,7 +94,7 @@ impl Opening<'_> {
                 Err(error) => opened.extend(self.failed(&found, error)),
             }
         }
-        let tickets = logs.iter_mut().map(|(_, log)| if is_unsynced(log) { log.begin_flush() } else { None }).collect();
+        let tickets = logs.iter_mut().map(|(_, log)| if log.is_flushed() { None } else { log.begin_flush() }).collect();
         for ((found, log), ticket) in logs.into_iter().zip(self.synced(tickets)) {
             match self.finish(&found, log, ticket) {
                 Ok(log) => opened.push(OpenedReplica::Whole(self.replica(found, log))),
@@ -116,8 +118,11 @@ impl Opening<'_> {
         let fs = Arc::clone(self.directory.files.file_system());
         let recovery_point = self.checkpoints.recovery_points.get(&found.name).copied().unwrap_or(0);
         let (config, clean, now) = (found.settings.log.clone(), self.checkpoints.clean, self.core.wall_time());
-        let (log, recovery) =
-            Log::open_unsynced(fs, found.path.clone(), found.at.topic_id, config, clean, recovery_point, now)?;
+        let (path, id) = (found.path.clone(), found.at.topic_id);
+        let (log, recovery) = match self.checkpoints.is_synced {
+            true => Log::open_synced(fs, path, id, config, recovery_point, now)?,
+            false => Log::open_unsynced(fs, path, id, config, clean, recovery_point, now)?,
+        };
         if recovery.truncated_bytes > 0 {
             tracing::warn!(
                 partition = %found.name,
@@ -169,8 +174,4 @@ impl Opening<'_> {
         let damaged = DamagedReplica { directory: Arc::clone(self.directory), path: found.path.clone() };
         Some(OpenedReplica::Damaged(found.at, damaged))
     }
-}
-
-fn is_unsynced(log: &Log) -> bool {
-    log.flushed_offset() < log.log_end_offset()
 }

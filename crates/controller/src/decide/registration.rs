@@ -6,7 +6,7 @@ use std::sync::Arc;
 use raftsman_metadata::{
     BrokerRegistration, BrokerState, ConfigResource, Durability, MetadataImage, MetadataRecord, PartitionImage,
 };
-use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, TopicIdPartition};
+use raftsman_types::{BrokerEpoch, DirectoryId, ErrorCode, TopicIdPartition};
 
 use super::brokers::{directory_of, refusal};
 use super::election::{Electorate, Wanted, change_between, partitions_where, without};
@@ -46,7 +46,7 @@ pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> O
     let present = image.broker(request.broker);
     if let Some(present) = present
         && *registration(request, Some(present), present.broker_epoch, present.state) == **present
-        && !takes_back(image, request)
+        && !takes_back(request, present)
     {
         // The same start asks again: its first answer was lost.
         let reply = Registered { broker_epoch: present.broker_epoch, cluster_id };
@@ -62,15 +62,11 @@ pub(super) fn register(situation: &Situation<'_>, request: &RegisterBroker) -> O
     draft.with_reply(Reply::RegisterBroker(Ok(Registered { broker_epoch, cluster_id })))
 }
 
-/// Whether replicas are counted on that the broker says it has not. It may learn of that from the image with its registration, and
-/// register again.
-fn takes_back(image: &MetadataImage, request: &RegisterBroker) -> bool {
-    let is = |id: &Option<BrokerId>| *id == Some(request.broker);
-    let counts =
-        |p: &PartitionImage| is(&p.leader) || p.isr.contains(&request.broker) || p.elr.contains(&request.broker);
-    let (mut damaged, mut missing) = (request.damaged.iter(), request.missing.iter());
-    damaged.any(|at| image.partition(*at).is_some_and(|p| counts(p) || is(&p.last_known_leader)))
-        || missing.any(|at| image.partition(*at).is_some_and(|p| counts(p)))
+/// Whether the broker has learnt from the image with its registration that it lacks replicas. Even where nobody counts on them any
+/// more by now it wants another registration: the image with that says so.
+fn takes_back(request: &RegisterBroker, present: &BrokerRegistration) -> bool {
+    let runs_under_it = request.clean_shutdown_epoch == present.broker_epoch;
+    runs_under_it && !(request.damaged.is_empty() && request.missing.is_empty())
 }
 
 fn registration(

@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use bytes::Bytes;
 use raftsman_log::dir::LogDirectory;
-use raftsman_log::fs::RealFs;
-use raftsman_log::{FlushTicket, Log, LogConfig};
+use raftsman_log::fs::{FileSystem, OpenMode, RealFs};
+use raftsman_log::{CacheBudget, FlushTicket, Log, LogConfig};
 
 use super::Failure;
 use super::limits::Limits;
@@ -15,6 +15,8 @@ use super::rig::{EPOCH, NOW, batch, open};
 
 /// What may wait for its flush: a few clients' requests.
 const UNDER_WAY_BYTES: u64 = 4 << 20;
+/// What all logs of a broker may keep for readers, and what may wait in them to be written.
+const MEMORY_BYTES: usize = 64 << 20;
 /// Up to so many dirty logs are synced one by one, as the broker does it.
 const SINGLE_SYNCS_MAX: usize = 8;
 
@@ -24,6 +26,11 @@ pub fn run(directory: &Path, limits: &Limits) -> Result<(), Failure> {
         for flushed in [false, true] {
             for partitions in [1, 100, 1000] {
                 let cost = append(&directory.join("append"), batch_bytes, total, partitions, flushed)?;
+                if flushed && batch_bytes > 1024 {
+                    let cost = bare(&directory.join("bare"), batch_bytes, total / 2, partitions)?;
+                    let what = format!("bare writes and syncs, {partitions} files");
+                    cost.print(&what, Some(("disk", limits.write)), "");
+                }
                 let how = if flushed { "flushed" } else { "not flushed" };
                 let aim = if flushed && batch_bytes > 1024 { "aim 0.70, 0.35 CPU-s/GB" } else { "" };
                 let what = format!("{name} batches, {partitions} partitions, {how}");
@@ -32,6 +39,46 @@ pub fn run(directory: &Path, limits: &Limits) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The same calls without a log or a thread: as much as may be under way is written, to one file after the other, then synced.
+fn bare(path: &Path, batch_bytes: usize, total: u64, partitions: usize) -> Result<Cost, Failure> {
+    let fs = RealFs;
+    let batch = batch(batch_bytes);
+    let mut files = Vec::with_capacity(partitions);
+    for i in 0..partitions {
+        let directory = path.join(format!("bench-{i}"));
+        fs.create_directories(&directory)?;
+        files.push((fs.open(&directory.join("00000000000000000000.log"), OpenMode::Create)?, 0));
+    }
+    let volume = fs.open_volume(path)?;
+    for (file, end) in &mut files {
+        file.write_all_at(&batch, 0)?;
+        *end += batch.len() as u64;
+    }
+    volume.sync()?;
+    let together = (UNDER_WAY_BYTES / batch.len() as u64) as usize;
+    let (meter, mut written, mut at) = (Meter::start(), 0, 0);
+    while written < total {
+        let dirty = partitions.min(together);
+        // One write for all that a file gets, as the flusher does it.
+        let pieces = vec![batch.clone(); together / dirty];
+        for _ in 0..dirty {
+            let (file, end) = &mut files[at % partitions];
+            file.write_pieces_at(&pieces, *end)?;
+            *end += (pieces.len() * batch.len()) as u64;
+            written += (pieces.len() * batch.len()) as u64;
+            at += 1;
+        }
+        if dirty > SINGLE_SYNCS_MAX {
+            volume.sync()?;
+        } else {
+            files.iter().try_for_each(|(file, _)| file.sync_data())?;
+        }
+    }
+    let cost = meter.stop(written);
+    std::fs::remove_dir_all(path)?;
+    Ok(cost)
 }
 
 /// Logs with a thread that flushes them.
@@ -81,8 +128,15 @@ impl Rig {
     fn new(path: &Path, partitions: usize) -> Result<Rig, Failure> {
         let directory = LogDirectory::open(Arc::new(RealFs), path)?;
         let config = Arc::new(LogConfig::default());
-        let logs: Result<Vec<Mutex<Log>>, Failure> =
-            (0..partitions).map(|i| open(&path.join(format!("bench-{i}")), &config, true).map(Mutex::new)).collect();
+        let (cached, deferred) = (CacheBudget::new(MEMORY_BYTES), CacheBudget::new(MEMORY_BYTES));
+        let (cached, deferred) = (Arc::new(cached), Arc::new(deferred));
+        let log = |i: usize| {
+            let mut log = open(&path.join(format!("bench-{i}")), &config, true)?;
+            log.set_cache_budget(Arc::clone(&cached));
+            log.set_deferral_budget(Arc::clone(&deferred));
+            Ok(Mutex::new(log))
+        };
+        let logs: Result<Vec<Mutex<Log>>, Failure> = (0..partitions).map(log).collect();
         let queue = Queue { is_dirty: vec![false; partitions], ..Queue::default() };
         Ok(Rig { directory, logs: logs?, queue: Mutex::new(queue), has_work: Condvar::new(), has_room: Condvar::new() })
     }

@@ -51,13 +51,22 @@ fn write(path: &Path) -> Result<Cost, Failure> {
 
 fn read(path: &Path) -> Result<Cost, Failure> {
     forget(path)?;
+    let meter = Meter::start();
+    let bytes = read_through(path)?;
+    Ok(meter.stop(bytes))
+}
+
+/// Reads a file front to back and throws it away; returns the bytes.
+pub fn read_through(path: &Path) -> Result<u64, Failure> {
     let mut block = block();
     let mut file = File::open(path)?;
-    let meter = Meter::start();
-    for _ in 0..FILE_BYTES / BLOCK_BYTES {
-        file.read_exact(&mut block)?;
+    let mut bytes = 0;
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(bytes),
+            more => bytes += more as u64,
+        }
     }
-    Ok(meter.stop(FILE_BYTES as u64))
 }
 
 fn copy() -> Cost {

@@ -52,3 +52,23 @@ pub fn all(log: &Log) -> Result<u64, Failure> {
     }
     Ok(bytes)
 }
+
+/// The same by a thread that may not wait for a disk. What is not in memory is brought there in between (by another thread, in
+/// a broker); the second value says how often.
+pub fn all_without_waiting(log: &Log) -> Result<(u64, u64), Failure> {
+    let (mut bytes, mut cold, mut from) = (0, 0, log.log_start_offset());
+    while from < log.log_end_offset() {
+        match log.read_without_waiting(from, FETCH_BYTES, Offset::MAX, true)? {
+            Ok(data) if data.is_empty() => return Err(format!("nothing can be read at offset {from}").into()),
+            Ok(data) => {
+                bytes += data.len() as u64;
+                from = data.next_offset;
+            }
+            Err(lacking) => {
+                cold += 1;
+                lacking.bring_in();
+            }
+        }
+    }
+    Ok((bytes, cold))
+}

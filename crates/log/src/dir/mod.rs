@@ -89,6 +89,18 @@ impl LogDirectory {
         &self.fs
     }
 
+    /// Makes everything that was ever written in the directory durable, whoever wrote it: what an ended process left is on the
+    /// disk then. False where there is no way to do that for all at once.
+    ///
+    /// # Errors
+    /// What failed: nobody knows what is on the disk then.
+    pub fn sync_volume(&self) -> Result<bool, DirectoryError> {
+        match self.volume.sync() {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
+            synced => Ok(synced.context("sync the volume of", &self.path).map(|()| true)?),
+        }
+    }
+
     /// Carries out many tickets of logs in this directory with one sync of the volume: cheaper than file
     /// by file from about eight dirty files on, dearer below. `Log::complete_flush` then takes each.
     ///

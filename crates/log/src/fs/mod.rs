@@ -153,6 +153,10 @@ pub trait File: Send + Sync + fmt::Debug {
         self.read_at(buffer, offset)
     }
 
+    /// Has what will soon be read brought into memory, without waiting until it is there. A hint: where nobody heeds it the
+    /// reads take longer.
+    fn will_need(&self, _offset: u64, _length: u64) {}
+
     /// Writes all of `bytes` at `offset`. After an error any part of them may be there.
     ///
     /// # Errors

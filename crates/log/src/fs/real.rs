@@ -1,5 +1,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice};
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use raftsman_types::WallTime;
+#[cfg(target_os = "linux")]
+use rustix::fs::Advice;
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -23,6 +27,9 @@ pub struct RealFs;
 const DONTCACHE_FROM_BYTES: usize = 64 * 1024;
 /// What the page cache holds of a file is a multiple of this; where pages are larger, the last one is written to twice.
 const PAGE_BYTES: u64 = 4096;
+/// Of more, some disks' drivers have the kernel begin only the front.
+#[cfg(target_os = "linux")]
+const WILL_NEED_BYTES: NonZeroU64 = NonZeroU64::new(128 * 1024).expect("it is not zero");
 /// What a call takes at once (`IOV_MAX`, on every system we know).
 const SLICES_MAX: usize = 1024;
 /// `RWF_DONTCACHE`, Linux 6.14; not yet in the headers of most systems.
@@ -217,6 +224,19 @@ impl File for RealFile {
     #[cfg(not(target_os = "linux"))]
     fn read_at_without_waiting(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
         Err(ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn will_need(&self, offset: u64, length: u64) {
+        let end = offset.saturating_add(length);
+        let mut from = offset;
+        while let Some(rest) = NonZeroU64::new(end - from) {
+            let block = rest.min(WILL_NEED_BYTES);
+            if rustix::fs::fadvise(&self.0, from, Some(block), Advice::WillNeed).is_err() {
+                return;
+            }
+            from += block.get();
+        }
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

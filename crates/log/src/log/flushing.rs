@@ -8,16 +8,20 @@ use crate::error::{IoContext, LogError, StorageError};
 use crate::flush::{FlushTicket, TicketEpochs, TicketFile};
 
 impl Log {
+    /// Whether everything in the log is durable, with all that is known of it. What a recovery took away may still come back
+    /// after a power cut, and is taken away again then.
+    pub fn is_flushed(&self) -> bool {
+        self.flushed_offset >= self.log_end_offset
+            && self.epoch_version <= self.epoch_version_durable
+            && self.unsynced_side_files.is_empty()
+    }
+
     /// What has to be synced to make the whole log durable, or nothing if it is, or if the log is
     /// offline. Cheap; the work is in [`FlushTicket::sync`].
     pub fn begin_flush(&mut self) -> Option<FlushTicket> {
         let names = (self.names_changed > self.names_synced).then_some(self.names_changed);
         let epochs_changed = self.epoch_version > self.epoch_version_durable;
-        let nothing_to_do = self.flushed_offset >= self.log_end_offset
-            && names.is_none()
-            && !self.is_new
-            && !epochs_changed
-            && self.unsynced_side_files.is_empty();
+        let nothing_to_do = self.is_flushed() && names.is_none() && !self.is_new;
         if self.offline.is_some() || nothing_to_do {
             return None;
         }

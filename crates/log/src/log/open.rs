@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -6,7 +7,8 @@ use raftsman_types::{Offset, TopicId, WallTime};
 
 use super::epoch_recovery::restore_epochs;
 use super::partition_files::{
-    Caps, cap_path, read_caps, read_topic_id, topic_id_path, write_first_caps, write_topic_id,
+    CAP_NAME, Caps, cap_path, read_caps, read_topic_id, snapshots_among, topic_id_path, write_first_caps,
+    write_topic_id,
 };
 use super::recovery::{LoadedSegments, SegmentLoader};
 use super::swap_recovery::finish_swaps;
@@ -19,6 +21,16 @@ use crate::error::{IoContext, LogError, StorageError};
 use crate::fs::{DirectoryEntry, FileSystem};
 use crate::place::Place;
 use crate::segment::Segment;
+
+/// How its last process left a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Cleanly,
+    /// It ended, or lost power, at any moment.
+    Killed,
+    /// The same, and all it wrote has been synced since.
+    KilledAndSynced,
+}
 
 /// What opening a log had to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,16 +86,51 @@ impl Log {
         recovery_point: Offset,
         now: WallTime,
     ) -> Result<(Log, Recovery), LogError> {
-        let config = config.into();
-        let place = Place::new(fs, directory);
-        let existed = place.fs.exists(&place.directory).context("look at", &place.directory)?;
-        if !existed {
-            return Ok((create(place, topic_id, config, now)?, Recovery::default()));
-        }
-        let caps = read_caps(&place)?;
+        let left = if clean_shutdown { Left::Cleanly } else { Left::Killed };
+        Log::open_left(Place::new(fs, directory), topic_id, config.into(), left, recovery_point, now)
+    }
+
+    /// Like [`Log::open_unsynced`] after an unclean shutdown, in a directory whose volume was synced since
+    /// (`dir::LogDirectory::sync_volume`): what is found is on the disk, and counts as flushed. Only what the recovery itself
+    /// made is left to the next flush; see [`Log::is_flushed`].
+    ///
+    /// # Errors
+    /// As for [`Log::open_unsynced`].
+    pub fn open_synced(
+        fs: Arc<dyn FileSystem>,
+        directory: PathBuf,
+        topic_id: TopicId,
+        config: impl Into<Arc<LogConfig>>,
+        recovery_point: Offset,
+        now: WallTime,
+    ) -> Result<(Log, Recovery), LogError> {
+        Log::open_left(Place::new(fs, directory), topic_id, config.into(), Left::KilledAndSynced, recovery_point, now)
+    }
+
+    fn open_left(
+        place: Place,
+        topic_id: TopicId,
+        config: Arc<LogConfig>,
+        left: Left,
+        recovery_point: Offset,
+        now: WallTime,
+    ) -> Result<(Log, Recovery), LogError> {
+        let clean_shutdown = left == Left::Cleanly;
+        let entries = match place.fs.list(&place.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok((create(place, topic_id, config, now)?, Recovery::default()));
+            }
+            listed => listed.context("list", &place.directory)?,
+        };
+        // Many small logs are opened at once: what the listing does not show is not looked for.
+        let caps = match entries.iter().any(|entry| entry.name == CAP_NAME) {
+            true => read_caps(&place)?,
+            false => None,
+        };
         let checkpointed = recovery_point;
         let recovery_point = recovery_point.min(caps.map_or(Offset::MAX, |caps| caps.recovery_point));
-        let files = survey(&place, &finish_swaps(&place, recovery_point)?, recovery_point)?;
+        let entries = finish_swaps(&place, entries, recovery_point)?;
+        let files = survey(&place, &entries, recovery_point)?;
         let stored_id = read_topic_id(&*place.fs, &place.directory)?;
         if stored_id.is_none() && files.values().all(|length| *length == 0) {
             // Nothing was ever in it: a crash came before the first flush.
@@ -101,22 +148,23 @@ impl Log {
             place.sync_directory()?;
         }
         let recovery = loaded.recovery;
-        let log = Log::of_segments(place, loaded, stored_epochs, recovery_point, now)?;
+        let log = Log::of_segments(place, loaded, stored_epochs, recovery_point, left, now)?;
         let mut log = Log { topic_id, config, caps, ..log };
         if adopted_now || log.is_new {
             log.unsynced_side_files.extend([topic_id_path(&log.place), cap_path(&log.place)]);
             log.names_changed = 1;
         }
-        log.restore_producers(now)?;
+        log.restore_producers(snapshots_among(&entries), now)?;
         Ok((log, recovery))
     }
 
     /// A log of what the loader found, with its epochs but without its producers.
     fn of_segments(
         place: Place,
-        loaded: LoadedSegments,
+        mut loaded: LoadedSegments,
         stored: Option<EpochCache>,
         recovery_point: Offset,
+        left: Left,
         now: WallTime,
     ) -> Result<Log, StorageError> {
         let log_start_offset = loaded.segments[0].base_offset;
@@ -125,17 +173,22 @@ impl Log {
         let epochs = restore_epochs(&place, stored.clone(), &loaded)?;
         let changed = stored.as_ref() != Some(&epochs) && !(stored.is_none() && epochs.entries().is_empty());
         let was_scanned = loaded.scanned_from.is_some();
+        let is_unsynced = was_scanned && left != Left::KilledAndSynced;
+        if !is_unsynced {
+            // A torn tail was cut off durably.
+            loaded.segments.iter_mut().for_each(|segment| segment.synced_size = segment.size);
+        }
         Ok(Log {
             segments: loaded.segments,
             log_start_offset,
             log_end_offset,
-            flushed_offset: match was_scanned {
+            flushed_offset: match is_unsynced {
                 true => recovery_point.clamp(0, log_end_offset),
                 false => log_end_offset,
             },
             names_changed: u64::from(was_scanned),
             // As far as anybody knows it was never flushed, nor its own name.
-            is_new: was_scanned && recovery_point <= 0,
+            is_new: is_unsynced && recovery_point <= 0,
             unsynced_side_files: loaded.side_files,
             epochs,
             epoch_file,

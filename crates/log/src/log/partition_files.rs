@@ -16,10 +16,12 @@ use super::Log;
 use crate::atomic_file::{read_small, remove_if_there, write_atomically, write_renamed};
 use crate::checkpoint::{format_checkpoint, parse_checkpoint};
 use crate::error::{IoContext, LogError, StorageError};
-use crate::fs::FileSystem;
+use crate::fs::{DirectoryEntry, FileSystem};
 use crate::place::Place;
 use crate::producer::{ProducerState, Snapshot, TransactionSeal, decode_snapshot, encode_snapshot};
 
+/// The note that caps the recovery point.
+pub(super) const CAP_NAME: &str = "recovery-point-cap";
 const SNAPSHOT_SUFFIX: &str = ".snapshot";
 
 /// The topic id in a partition's directory, if it is written there.
@@ -51,7 +53,7 @@ pub(super) fn write_topic_id(place: &Place, topic_id: TopicId) -> Result<(), Sto
 }
 
 pub(super) fn cap_path(place: &Place) -> PathBuf {
-    place.directory.join("recovery-point-cap")
+    place.directory.join(CAP_NAME)
 }
 
 /// How far the directory's checkpoint files are to be believed of a log that was cut or made since they were written: a note of the
@@ -120,20 +122,28 @@ pub(super) fn read_snapshot(place: &Place, offset: Offset) -> Result<Option<Snap
 
 /// Offsets of the snapshots there are, rising.
 pub(super) fn list_snapshots(place: &Place) -> Result<Vec<Offset>, StorageError> {
-    let entries = place.fs.list(&place.directory).context("list", &place.directory)?;
+    Ok(snapshots_among(&place.fs.list(&place.directory).context("list", &place.directory)?))
+}
+
+/// The same, of a listing of the directory.
+pub(super) fn snapshots_among(entries: &[DirectoryEntry]) -> Vec<Offset> {
     let offsets = entries.iter().filter_map(|entry| entry.name.strip_suffix(SNAPSHOT_SUFFIX)?.parse().ok());
     let mut offsets: Vec<Offset> = offsets.collect();
     offsets.sort_unstable();
-    Ok(offsets)
+    offsets
 }
 
 pub(super) fn remove_snapshot(place: &Place, offset: Offset) -> Result<(), StorageError> {
     remove_if_there(&*place.fs, &snapshot_path(place, offset))
 }
 
-/// The newest readable snapshot at or below `limit`; unreadable ones are removed.
-pub(super) fn load_snapshot(place: &Place, limit: Offset) -> Result<Option<(Offset, ProducerState)>, StorageError> {
-    for offset in list_snapshots(place)?.into_iter().rev().filter(|offset| *offset <= limit) {
+/// The newest readable one of these snapshots at or below `limit`; unreadable ones are removed.
+pub(super) fn load_snapshot(
+    place: &Place,
+    snapshots: &[Offset],
+    limit: Offset,
+) -> Result<Option<(Offset, ProducerState)>, StorageError> {
+    for offset in snapshots.iter().rev().copied().filter(|offset| *offset <= limit) {
         let path = snapshot_path(place, offset);
         let Some(bytes) = read_small(&*place.fs, &path)? else { continue };
         match decode_snapshot(&bytes, offset) {

@@ -10,6 +10,9 @@ use crate::fs::read_full_at;
 use crate::place::Place;
 use crate::segment::{Found, Segment};
 
+/// From here on a read is one of many that go through the log.
+const READ_ON_FROM_BYTES: usize = 64 * 1024;
+
 /// Whole batches read from a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadData {
@@ -230,6 +233,11 @@ impl Log {
             let read = read_full_at(&*file, &mut block, position).context("read", &path)?;
             block.truncate(read);
             let block = block.freeze();
+            if length >= READ_ON_FROM_BYTES {
+                // Comes from the disk while these are checked and sent: the next read most likely goes on there.
+                let behind = position + length as u64;
+                file.will_need(behind, (length as u64).min(segment.size - behind));
+            }
             let (good, problem) = check.check(&block, position)?;
             let (taken, done) = reading.take(&block.slice(..good));
             reading.push(block.slice(..taken));

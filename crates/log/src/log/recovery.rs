@@ -35,6 +35,7 @@ struct Scan {
     /// With that of the segments before.
     epoch_doubt: EpochDoubt,
     is_transactional: bool,
+    has_producers: bool,
 }
 
 /// What the loader found.
@@ -200,6 +201,7 @@ impl SegmentLoader<'_> {
             epochs,
             epoch_doubt,
             is_transactional,
+            has_producers,
         } = self.scan(loaded, base_offset, length, next_base)?;
         loaded.epoch_doubt = epoch_doubt;
         for (epoch, offset) in epochs {
@@ -230,6 +232,7 @@ impl SegmentLoader<'_> {
         }
         segment.doubt_transactions(self.place)?;
         segment.transactions_in_doubt = is_transactional;
+        segment.is_without_producers = !has_producers;
         segment.synced_size = 0;
         segment.close_file();
         loaded.segments.push(segment);
@@ -252,12 +255,13 @@ impl SegmentLoader<'_> {
         loop {
             let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
             let mut epoch_doubt = loaded.epoch_doubt.clone();
-            let mut is_transactional = false;
+            let (mut is_transactional, mut has_producers) = (false, false);
             let (mut passed, mut expected) = (0, base_offset);
             let unread = Segment::unread(self.place, base_offset, upto, self.now);
             let (segment, end, next_offset) = unread.rebuild(self.place, known, Depth::Crc, interval, |header| {
                 let epoch = header.partition_leader_epoch;
                 is_transactional |= header.is_transactional();
+                has_producers |= header.has_producer_id();
                 if let Some(stored) = self.epochs {
                     epoch_doubt.note(stored, header, || (Segment::log_path(self.place, base_offset), passed));
                 }
@@ -272,7 +276,7 @@ impl SegmentLoader<'_> {
             let problem = first_problem.take().or(problem);
             if passed <= position {
                 let end = WalkEnd { position, problem };
-                return Ok(Scan { segment, end, next_offset, epochs, epoch_doubt, is_transactional });
+                return Ok(Scan { segment, end, next_offset, epochs, epoch_doubt, is_transactional, has_producers });
             }
             (upto, first_problem) = (position, problem);
         }

@@ -21,13 +21,16 @@ fn is_unfinished(entry: &DirectoryEntry) -> bool {
     !entry.is_directory && (entry.name.ends_with(".swap") || entry.name.ends_with(".cleaned"))
 }
 
-/// Finishes the swaps that were announced and drops what was not complete. Nothing is to be read before. Returns what
-/// is in the directory then.
+/// Finishes the swaps that were announced and drops what was not complete, by a listing of the directory. Nothing is to be
+/// read before. Returns what is in the directory then.
 ///
 /// # Errors
 /// `DamagedBelowRecoveryPoint` for a segment that is not whole and whose predecessors have gone, or storage.
-pub(super) fn finish_swaps(place: &Place, recovery_point: Offset) -> Result<Vec<DirectoryEntry>, LogError> {
-    let entries = place.fs.list(&place.directory).context("list", &place.directory)?;
+pub(super) fn finish_swaps(
+    place: &Place,
+    entries: Vec<DirectoryEntry>,
+    recovery_point: Offset,
+) -> Result<Vec<DirectoryEntry>, LogError> {
     if !entries.iter().any(is_unfinished) {
         return Ok(entries);
     }

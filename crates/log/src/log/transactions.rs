@@ -49,18 +49,24 @@ impl Log {
     /// Rebuilds the producers from the newest snapshot at or below the log's end and the batches behind
     /// it, and removes snapshots that are of no more use. Where the aborted transactions of a segment are in doubt,
     /// begins with a snapshot from before it and finds them on the way.
-    pub(super) fn restore_producers(&mut self, now: WallTime) -> Result<(), LogError> {
+    ///
+    /// `snapshots` are those there are, rising.
+    pub(super) fn restore_producers(&mut self, snapshots: Vec<Offset>, now: WallTime) -> Result<(), LogError> {
         self.check_transaction_indexes()?;
         let end = self.log_end_offset;
         let in_doubt = self.segments.iter().find(|segment| segment.transactions_in_doubt);
         let limit = in_doubt.map_or(end, |segment| segment.base_offset.min(end));
-        let snapshot = load_snapshot(&self.place, limit)?;
+        let snapshot = load_snapshot(&self.place, &snapshots, limit)?;
         let (from, producers) = snapshot.unwrap_or((self.segments[0].base_offset, Default::default()));
         self.producers = producers;
         self.replay_producers(from, now)?;
         self.producers.enforce_limit(self.config.max_producer_ids);
         self.refresh_first_open_transaction();
-        let snapshots = list_snapshots(&self.place)?;
+        // Snapshots are taken again on the way where segments end, of which the newest is none.
+        let snapshots = match snapshots.is_empty() && self.segments.len() == 1 {
+            true => snapshots,
+            false => list_snapshots(&self.place)?,
+        };
         let newest = snapshots.iter().rfind(|offset| **offset <= end).copied();
         for offset in snapshots {
             let is_base = self.segments.iter().any(|segment| segment.base_offset == offset);
@@ -95,7 +101,10 @@ impl Log {
             if self.segments[i].size == 0 || bases.get(i + 1).is_some_and(|next| *next <= from) {
                 continue;
             }
-            let aborted = self.replay_segment(i, from, now)?;
+            let aborted = match std::mem::take(&mut self.segments[i].is_without_producers) {
+                true => Vec::new(),
+                false => self.replay_segment(i, from, now)?,
+            };
             if std::mem::take(&mut self.segments[i].transactions_in_doubt) {
                 self.segments[i].transactions = TransactionIndex::of(aborted);
                 match bases.get(i + 1) {

@@ -23,7 +23,9 @@ impl Log {
         if offset < self.log_end_offset {
             let cut = self.cut(offset);
             self.latch(cut)?;
-            let producers = self.restore_producers(self.last_flush);
+            let producers = list_snapshots(&self.place)
+                .map_err(LogError::from)
+                .and_then(|snapshots| self.restore_producers(snapshots, self.last_flush));
             if let Err(LogError::Storage(error)) = &producers {
                 let latched = self.latch::<()>(Err(error.clone()));
                 debug_assert!(latched.is_err());

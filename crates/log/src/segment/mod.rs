@@ -47,6 +47,8 @@ pub(crate) struct Segment {
     pub(crate) transactions: TransactionIndex,
     /// Whether the aborted transactions are to be found from the batches when the log opens.
     pub(crate) transactions_in_doubt: bool,
+    /// Whether all of its batches were looked at just now, and none is a producer's.
+    pub(crate) is_without_producers: bool,
     bytes_since_index_entry: u64,
     /// The largest timestamp, or -1.
     pub(crate) max_timestamp: i64,
@@ -73,6 +75,7 @@ impl Segment {
             time_index: SparseIndex::empty(),
             transactions: TransactionIndex::default(),
             transactions_in_doubt: false,
+            is_without_producers: false,
             bytes_since_index_entry: 0,
             max_timestamp: NO_TIMESTAMP,
             offset_of_max_timestamp: base_offset,

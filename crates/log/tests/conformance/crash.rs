@@ -178,6 +178,32 @@ fn power_cut_while_a_log_is_made() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_flushed_once_its_volume_was_synced() {
+    for skip in 0.. {
+        let mut rig = Rig::new(small_segments());
+        for seed in 0..12 {
+            rig.append(batch(2, seed), seed as i32 / 5);
+        }
+        let all = rig.all();
+        rig.fs.kill();
+        let recovery = rig.open_synced(0);
+        assert!(recovery.rebuilt_indexes > 1, "{recovery:?}");
+        assert_eq!(rig.log.flushed_offset(), 24);
+        assert!(!rig.log.is_flushed(), "the indexes that were made anew are still to be synced");
+        // Whenever the power fails from here on: with what the recovery made, half of it, or all of it on the disk.
+        rig.fs.inject(FaultPlan { target: FaultTarget::AnyChange, skip, fault: Fault::PowerCut });
+        let flushed = rig.log.flush(NOW);
+        assert!(flushed.is_err() || rig.log.is_flushed());
+        rig.fs.crash();
+        rig.open_again(false, 24);
+        assert_eq!(rig.all(), all, "after {skip} changes");
+        if flushed.is_ok() {
+            break;
+        }
+    }
+}
+
+#[test]
 fn power_cut_while_recovering() {
     let config = small_segments();
     let prepare = || {

@@ -167,7 +167,10 @@ fn open_again(rig: &mut Rig, promised: &Promised, what: &str) {
     assert!(found.log_start >= last.log_start, "{what}: {found:?} was {last:?}");
     assert!(found.compacted_upto >= last.compacted_upto, "{what}: {found:?} was {last:?}");
     assert!(clean.is_some() || !promised.was_closed, "{what}: it was stopped cleanly");
-    rig.open_again(clean.is_some(), found.recovery_point);
+    match clean {
+        Some(_) => rig.open_again(true, found.recovery_point),
+        None => rig.open_synced(found.recovery_point),
+    };
     rig.log.restore_compacted_upto(found.compacted_upto);
     rig.log.restore_log_start_offset(found.log_start, NOW).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert!(rig.log.log_start_offset() >= last.log_start, "{what}: deleted records are back");

@@ -11,6 +11,14 @@ use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
 use super::rig::{NOW, Rig, batch};
 
+/// When what a killed process left is synced: before the log is opened, after that, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Never,
+    Before,
+    After,
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Append { records: usize },
@@ -28,7 +36,7 @@ enum Step {
     Checkpoint,
     Release,
     Restart,
-    Kill { sync: bool },
+    Kill(Sync),
     Crash { survival: u8 },
 }
 
@@ -49,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Release),
         2 => Just(Step::Restart),
-        2 => any::<bool>().prop_map(|sync| Step::Kill { sync }),
+        2 => prop_oneof![Just(Sync::Never), Just(Sync::Before), Just(Sync::After)].prop_map(Step::Kill),
         2 => (0u8..40).prop_map(|survival| Step::Crash { survival }),
     ]
 }
@@ -183,7 +191,7 @@ fn apply(rig: &mut Rig, model: &mut Model, step: &Step, seed: i64) {
             model.flushed = model.end;
             restore_start(rig, model);
         }
-        Step::Kill { sync } => kill(rig, model, *sync),
+        Step::Kill(sync) => kill(rig, model, *sync),
         Step::Crash { survival } => crash(rig, model, *survival),
     }
 }
@@ -217,17 +225,22 @@ fn append(rig: &mut Rig, model: &mut Model, batches: Bytes) {
     model.end = info.last_offset + 1;
 }
 
-fn kill(rig: &mut Rig, model: &mut Model, sync: bool) {
+fn kill(rig: &mut Rig, model: &mut Model, sync: Sync) {
     model.ticket = None;
     let written = rig.log.written_offset();
     assert!(rig.defers || written == model.end);
     rig.fs.kill();
-    if sync {
-        rig.open_again(false, model.checkpointed);
-    } else {
-        rig.open_unsynced(model.checkpointed);
+    match sync {
+        Sync::Never => rig.open_unsynced(model.checkpointed),
+        Sync::Before => {
+            rig.open_synced(model.checkpointed);
+        }
+        Sync::After => {
+            rig.open_again(false, model.checkpointed);
+        }
     }
     let end = rig.log.log_end_offset();
+    assert!(sync == Sync::Never || rig.log.flushed_offset() == end);
     assert_eq!(end, written, "the kernel keeps what a process wrote");
     forget_past(model, end);
     model.flushed = rig.log.flushed_offset();

@@ -79,6 +79,18 @@ impl Rig {
         self.log.defer_writes(self.defers);
     }
 
+    /// Opens the log anew after a kill, as a broker does that has synced the volume first.
+    pub fn open_synced(&mut self, recovery_point: Offset) -> Recovery {
+        let fs: Arc<dyn FileSystem> = Arc::new(self.fs.clone());
+        self.fs.open_volume(Path::new("/data")).and_then(|volume| volume.sync()).expect("synced");
+        let path = PathBuf::from(DIRECTORY);
+        let opened = Log::open_synced(fs, path, TOPIC_ID, self.config.clone(), recovery_point, NOW);
+        let (log, recovery) = opened.expect("opened");
+        self.log = log;
+        self.log.defer_writes(self.defers);
+        recovery
+    }
+
     pub fn try_open(&self, clean: bool, recovery_point: Offset) -> Result<(Log, Recovery), LogError> {
         open(&self.fs, &self.config, clean, recovery_point)
     }

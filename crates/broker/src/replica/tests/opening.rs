@@ -1,10 +1,13 @@
 //! Many replicas opened at once, after a kill.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use raftsman_log::dir::{LogDirectory, MetaProperties};
-use raftsman_log::fs::{FileSystem, OpenMode, RealFs};
+use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, FileSystem, MemoryFs, OpenMode, RealFs};
 use raftsman_log::{Log, LogConfig};
 use raftsman_records::{BatchBuilder, Compression};
 use raftsman_types::{BrokerId, DirectoryId, LeaderEpoch, TopicId, TopicIdPartition, TopicPartition, Uuid, WallTime};
@@ -15,12 +18,17 @@ use crate::replica::{
 
 const NOW: WallTime = WallTime(1_700_000_000_000);
 const TOPIC: TopicId = TopicId(Uuid([9; 16]));
+const DIRECTORY: DirectoryId = DirectoryId(Uuid([3; 16]));
 /// Several times what is synced together.
 const REPLICAS: i32 = 300;
 const TORN: i32 = 71;
 const DAMAGED: i32 = 140;
 
-struct NoController;
+#[derive(Default)]
+struct NoController {
+    /// The directories that were said to have failed.
+    failed: Mutex<Vec<DirectoryId>>,
+}
 
 impl ControllerLink for NoController {
     fn alter_partition(
@@ -33,8 +41,16 @@ impl ControllerLink for NoController {
     fn report_unreachable(&self, _broker: BrokerId) {}
 
     fn directory_offline(&self, directory: DirectoryId) {
-        panic!("the directory {directory:?} failed");
+        self.failed.lock().push(directory);
     }
+}
+
+fn formatted(fs: Arc<dyn FileSystem>, path: &Path) -> LogDirectory {
+    let files = LogDirectory::open(fs, path).unwrap();
+    let directory_id = Some(DIRECTORY);
+    let properties = MetaProperties { cluster_id: None, node_id: BrokerId(1), directory_id, has_joined: false };
+    files.write_meta_properties(&properties).unwrap();
+    files
 }
 
 /// Logs of as many batches as their number says, modulo 5, dropped without a flush.
@@ -65,16 +81,13 @@ fn many_replicas_are_opened_by_several_threads_and_each_is_what_its_log_says() {
     for threads in [1, 3] {
         let place = tempfile::tempdir().unwrap();
         let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
-        let files = LogDirectory::open(fs, place.path().join("logs")).unwrap();
-        let directory_id = Some(DirectoryId(Uuid([3; 16])));
-        let properties = MetaProperties { cluster_id: None, node_id: BrokerId(1), directory_id, has_joined: false };
-        files.write_meta_properties(&properties).unwrap();
+        let files = formatted(fs, &place.path().join("logs"));
         fill(&files);
 
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let config = ReplicaConfig { recovery_threads: threads, ..ReplicaConfig::new(BrokerId(1)) };
-        let manager =
-            ReplicaManager::open(config, vec![files], Arc::new(NoController), runtime.handle().clone()).unwrap();
+        let link = Arc::new(NoController::default());
+        let manager = ReplicaManager::open(config, vec![files], link.clone(), runtime.handle().clone()).unwrap();
         let at = |partition| TopicIdPartition { topic_id: TOPIC, partition };
         assert_eq!(manager.damaged(), [at(DAMAGED)]);
         let whole: Vec<TopicIdPartition> = (0..REPLICAS).filter(|i| *i != DAMAGED).map(at).collect();
@@ -85,5 +98,23 @@ fn many_replicas_are_opened_by_several_threads_and_each_is_what_its_log_says() {
             assert_eq!((state.log_end_offset, state.flushed_offset), (end, end), "{at:?} with {threads} threads");
         }
         assert!(manager.shutdown());
+        assert!(link.failed.lock().is_empty());
     }
+}
+
+#[test]
+fn a_directory_whose_first_sync_fails_is_offline() {
+    let fs = MemoryFs::new();
+    fs.create_directories(Path::new("/data")).unwrap();
+    let files = formatted(Arc::new(fs.clone()), Path::new("/data/logs"));
+    let path = files.partition_path("one", 0);
+    drop(Log::open(Arc::new(fs.clone()), path, TOPIC, LogConfig::default(), true, 0, NOW).unwrap());
+    fs.inject(FaultPlan { target: FaultTarget::Sync, skip: 0, fault: Fault::Error(io::ErrorKind::Other) });
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let link = Arc::new(NoController::default());
+    let config = ReplicaConfig::new(BrokerId(1));
+    let manager = ReplicaManager::open(config, vec![files], link.clone(), runtime.handle().clone()).unwrap();
+    assert_eq!(*link.failed.lock(), [DIRECTORY], "nobody knows what is on the disk");
+    assert!(!manager.shutdown(), "it is not marked as stopped cleanly");
 }
