@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use raftsman_log::ColdRead;
@@ -16,6 +17,8 @@ use super::partition::{COLD_READS_MAX, Partition};
 
 /// Small things said in one frame, at most.
 const ANSWERS_MAX: usize = 1000;
+/// Bytes of producers in them, but for the last.
+const ANSWER_BYTES_MAX: usize = 512 << 10;
 /// Pieces of data in one frame, at most.
 const PIECES_MAX: usize = 1000;
 
@@ -107,8 +110,13 @@ impl Session {
     }
 
     pub fn refuse(&self, subscription: u32, error: ErrorCode, log_start_offset: Offset) {
+        self.refuse_knowing(subscription, error, log_start_offset, Bytes::new());
+    }
+
+    /// Refuses a follower that has to begin at the log's start, and tells it of producers what it will find nowhere in the log.
+    pub fn refuse_knowing(&self, subscription: u32, error: ErrorCode, log_start_offset: Offset, producers: Bytes) {
         let error_code = i32::from(error.code());
-        self.answer(subscription, Said::Refused(pb::Refused { error_code, log_start_offset }));
+        self.answer(subscription, Said::Refused(pb::Refused { error_code, log_start_offset, producers }));
     }
 
     /// Ends a subscription with a word on why.
@@ -204,8 +212,14 @@ impl Session {
 
     fn take_answers(&self, frame: &mut pb::LeaderFrame) -> bool {
         let mut state = self.state.lock();
-        let count = state.answers.len().min(ANSWERS_MAX);
-        frame.states.extend(state.answers.drain(..count));
+        let mut bytes = 0;
+        while bytes < ANSWER_BYTES_MAX && frame.states.len() < ANSWERS_MAX {
+            let Some(answer) = state.answers.pop_front() else { break };
+            if let Some(Said::Refused(refused)) = &answer.state {
+                bytes += refused.producers.len();
+            }
+            frame.states.push(answer);
+        }
         !state.closed
     }
 

@@ -86,10 +86,15 @@ impl Log {
         let checked = check_batches(batches, true)?;
         let start = self.log_start_offset;
         if self.begins_before_empty_log(&checked) {
+            let producers = self.producers.clone();
             self.reset_to(checked.headers[0].base_offset).map_err(|error| match error {
                 LogError::Storage(error) => error,
                 other => StorageError::new("restart", &self.place.directory, std::io::Error::other(other)),
             })?;
+            // They are of batches below that one.
+            self.producers = producers;
+            let kept = self.keep_producers();
+            self.latch(kept)?;
         }
         self.check_continues(&checked)?;
         let info = self.write(checked, None, now)?;

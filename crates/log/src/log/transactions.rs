@@ -1,5 +1,6 @@
 //! What a log knows of producers and their transactions beyond the batches: restored when it opens or is cut.
 
+use bytes::Bytes;
 use raftsman_records::RecordBatch;
 use raftsman_types::{Offset, WallTime};
 
@@ -9,9 +10,12 @@ use super::partition_files::{
 };
 use crate::error::{LogError, ReadError, StorageError};
 use crate::index::{AbortedTransaction, TransactionIndex};
-use crate::producer::{CompletedTransaction, ProducerState};
+use crate::producer::{CompletedTransaction, ProducerState, TransactionSeal, decode_snapshot, encode_snapshot};
 use crate::scanner::{BatchScanner, Scanned};
 use crate::segment::LOOKUP_BLOCK_BYTES;
+
+/// How many producers a replica is told of that begins where their batches are gone: those heard of last. So many fit into a frame.
+const HANDED_OVER_MAX: usize = 1000;
 
 /// The index entry of a transaction that was just completed, if it was aborted.
 pub(super) fn aborted_transaction(
@@ -74,6 +78,52 @@ impl Log {
                 remove_snapshot(&self.place, offset)?;
             }
         }
+        Ok(())
+    }
+
+    /// What is known of producers from batches below `offset`, of as many of them as [`HANDED_OVER_MAX`] says, as a snapshot of there:
+    /// for a replica that begins at `offset` and never gets those batches.
+    pub fn producers_below(&self, offset: Offset) -> Bytes {
+        let producers = self.producers.below(offset, HANDED_OVER_MAX);
+        if producers.len() == 0 {
+            return Bytes::new();
+        }
+        encode_snapshot(&producers, offset, TransactionSeal::of(&[])).into()
+    }
+
+    /// Takes over what another replica knows of producers from batches that this log never had: an empty log, which begins where
+    /// [`producers_below`](Log::producers_below) was asked about. What is no such snapshot is passed over. The next flush makes it
+    /// durable.
+    ///
+    /// # Errors
+    /// Storage; the log is then offline.
+    pub fn adopt_producers(&mut self, snapshot: &[u8]) -> Result<(), LogError> {
+        self.check_online()?;
+        let at = self.log_end_offset;
+        if self.log_start_offset != at || snapshot.is_empty() {
+            return Ok(());
+        }
+        match decode_snapshot(snapshot, at) {
+            Ok(snapshot) => self.producers = snapshot.producers,
+            Err(reason) => {
+                tracing::warn!(log = %self.place.directory.display(), "passes over what its leader says of producers: {reason}");
+                return Ok(());
+            }
+        }
+        self.producers.enforce_limit(self.config.max_producer_ids);
+        let kept = self.keep_producers();
+        Ok(self.latch(kept)?)
+    }
+
+    /// Leaves a snapshot where an empty log begins: no batch in it says what its producers are.
+    pub(super) fn keep_producers(&mut self) -> Result<(), StorageError> {
+        let at = self.log_end_offset;
+        if self.producers.len() > 0 {
+            write_snapshot(&self.place, at, &self.producers, TransactionSeal::of(&[]))?;
+            self.unsynced_side_files.push(snapshot_path(&self.place, at));
+            self.names_changed += 1;
+        }
+        self.refresh_first_open_transaction();
         Ok(())
     }
 

@@ -98,7 +98,8 @@ impl Log {
         let segment = &self.segments[i];
         let file = segment.reader(&place)?;
         let (position, new_end) = match segment.find(&place, &*file, offset) {
-            Ok(Some(found)) => (found.position, found.header.base_offset),
+            // Where compaction left a gap the next batch may begin later; what is cut ends where it was to be.
+            Ok(Some(found)) => (found.position, found.header.base_offset.min(offset)),
             Ok(None) => (segment.size, offset),
             Err(error) => return Err(unreadable(ReadError::from(error), segment, &place)),
         };

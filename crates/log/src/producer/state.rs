@@ -63,6 +63,19 @@ impl ProducerState {
         entries
     }
 
+    /// What is known from batches below an offset, of the `limit` producers heard of last.
+    pub(crate) fn below(&self, offset: Offset, limit: usize) -> ProducerState {
+        let earlier = |(id, entry): (&ProducerId, &ProducerEntry)| {
+            let batches: Vec<_> = entry.batches.iter().filter(|batch| batch.last_offset < offset).copied().collect();
+            let entry = ProducerEntry { batches, transaction_start: -1, ..entry.clone() };
+            (!entry.batches.is_empty()).then_some((*id, entry))
+        };
+        let mut entries: Vec<_> = self.producers.iter().filter_map(earlier).collect();
+        entries.sort_unstable_by_key(|(id, entry)| (std::cmp::Reverse(entry.last_timestamp), *id));
+        entries.truncate(limit);
+        ProducerState { producers: entries.into_iter().collect() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.producers.len()
     }

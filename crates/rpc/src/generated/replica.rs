@@ -93,7 +93,7 @@ pub struct Data {
     #[prost(int64, tag = "6")]
     pub log_start_offset: i64,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SubscriptionState {
     #[prost(uint32, tag = "1")]
     pub subscription: u32,
@@ -102,7 +102,7 @@ pub struct SubscriptionState {
 }
 /// Nested message and enum types in `SubscriptionState`.
 pub mod subscription_state {
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum State {
         /// Your log diverges: cut it at the end of this epoch and subscribe again.
         #[prost(message, tag = "2")]
@@ -122,12 +122,15 @@ pub struct Diverging {
     #[prost(int64, tag = "2")]
     pub end_offset: i64,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Refused {
     #[prost(int32, tag = "1")]
     pub error_code: i32,
     #[prost(int64, tag = "2")]
     pub log_start_offset: i64,
+    /// With code 1, what the leader knows of producers from records below its log start: a producer snapshot as of there.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub producers: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Watermarks {

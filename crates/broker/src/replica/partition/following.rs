@@ -93,16 +93,17 @@ impl Partition {
             return false;
         }
         let subscription = said.subscription;
+        let mut producers = None;
         let event = match said.state {
             Some(Said::Diverging(diverging)) => {
                 let (epoch, leader_end) = (LeaderEpoch(diverging.epoch), diverging.end_offset);
                 FollowerEvent::Diverging { subscription, leader_end, own: state.log.end_offset_for(epoch) }
             }
-            Some(Said::Refused(refused)) => FollowerEvent::Refused {
-                subscription,
-                error: error_code(refused.error_code),
-                log_start_offset: refused.log_start_offset,
-            },
+            Some(Said::Refused(refused)) => {
+                producers = Some(refused.producers);
+                let (error, log_start_offset) = (error_code(refused.error_code), refused.log_start_offset);
+                FollowerEvent::Refused { subscription, error, log_start_offset }
+            }
             Some(Said::Watermarks(watermarks)) => FollowerEvent::Watermark {
                 subscription,
                 high_watermark: watermarks.high_watermark,
@@ -111,7 +112,7 @@ impl Partition {
             // A newer leader says something this version does not know; it concerns nothing that was asked for.
             None => return false,
         };
-        self.step_follower(&mut state, event, None);
+        self.step_follower(&mut state, event, producers);
         let waits = matches!(&state.role, Role::Follower(follower) if follower.machine.waits());
         // A cut may have made a flush under way worthless.
         let unflushed = state.log.flushed_offset() < state.log.log_end_offset();
@@ -123,8 +124,9 @@ impl Partition {
         waits
     }
 
-    /// Steps the follower and carries its effects out, of which some are steps again.
-    pub(super) fn step_follower(self: &Arc<Self>, state: &mut State, event: FollowerEvent, mut records: Option<Bytes>) {
+    /// Steps the follower and carries its effects out, of which some are steps again. `payload` is what came with the event: records,
+    /// or what a leader that refuses says of producers.
+    pub(super) fn step_follower(self: &Arc<Self>, state: &mut State, event: FollowerEvent, mut payload: Option<Bytes>) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             let now = self.core.now();
@@ -143,7 +145,7 @@ impl Partition {
                         events.push(FollowerEvent::Named { subscription });
                     }
                     FollowerEffect::Append => {
-                        let records = records.take().unwrap_or_default();
+                        let records = payload.take().unwrap_or_default();
                         events.extend(self.append_from_leader(state, leader_epoch, records));
                     }
                     FollowerEffect::Truncate { to } => {
@@ -162,7 +164,8 @@ impl Partition {
                             state.log.log_start_offset(),
                             state.log.log_end_offset()
                         );
-                        let done = state.log.reset_to(at);
+                        let producers = payload.take().unwrap_or_default();
+                        let done = state.log.reset_to(at).and_then(|()| state.log.adopt_producers(&producers));
                         events.extend(self.cut(state, done));
                     }
                     FollowerEffect::Ack { subscription, written_offset, flushed_offset, log_start_offset } => {

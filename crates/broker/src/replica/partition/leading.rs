@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use raftsman_log::ColdRead;
+use raftsman_log::{ColdRead, Log};
 use raftsman_replication::{
     Durability, IsrAnswer, Leader, LeaderEffect, LeaderEvent, LeaderSettings, LeadershipView, SubscribeRequest,
     SubscriptionKey,
@@ -266,12 +266,13 @@ impl Partition {
             })),
             Err(error) => {
                 let session = leader.subscribers.iter().find(|(other, _)| *other == key).map(|(_, s)| Arc::clone(s));
-                let log_start_offset = state.log.log_start_offset();
+                let (code, log_start_offset) = (error.error_code(), state.log.log_start_offset());
+                let producers = producers_for(&state.log, code, log_start_offset);
                 drop(state);
                 self.read_failed(&error);
                 if let Some(session) = session {
                     // It asks again, and is told then where the log starts if that is why.
-                    session.refuse(key.subscription, error.error_code(), log_start_offset);
+                    session.refuse_knowing(key.subscription, code, log_start_offset, producers);
                 }
                 Ok(None)
             }
@@ -338,7 +339,8 @@ impl Partition {
                 }
                 LeaderEffect::Refuse { key, error, log_start_offset } => {
                     if let Some(session) = leader.end(key) {
-                        session.refuse(key.subscription, error, log_start_offset);
+                        let producers = producers_for(&state.log, error, log_start_offset);
+                        session.refuse_knowing(key.subscription, error, log_start_offset, producers);
                     }
                 }
                 LeaderEffect::Forget { key } => {
@@ -408,6 +410,12 @@ impl State {
         }
         Ok(leader.machine.leader_epoch())
     }
+}
+
+/// What a follower that has to begin at the log's start is told of producers: else it would take a repeated batch for a new one that
+/// was committed and deleted before.
+fn producers_for(log: &Log, error: ErrorCode, log_start_offset: Offset) -> Bytes {
+    if error == ErrorCode::OffsetOutOfRange { log.producers_below(log_start_offset) } else { Bytes::new() }
 }
 
 /// One run of bytes out of a log's chunks; a single chunk stays what it is.
