@@ -72,6 +72,57 @@ fn the_leader_of_a_group_looks_whether_the_topic_is_what_it_shared_out() {
     run_well(&Scenario { living: false, ..Scenario::from_seed(2_005_581) });
 }
 
+/// A follower that came back kept an old leader's unacknowledged tail where its leader had deleted all records, and what the tail said of
+/// producers; the leader takes nothing for agreed now that it cannot compare (`replication::epochs`).
+#[test]
+fn what_nobody_can_compare_is_not_kept() {
+    for seed in [3_100_646, 3_101_722, 3_102_924, 3_103_609] {
+        run_well(&Scenario::from_seed(seed));
+    }
+}
+
+/// In a compacted log a follower and its leader knew other beginnings of an epoch, and the follower refused what it was sent, for ever.
+#[test]
+fn a_follower_of_a_compacted_log_takes_what_its_leader_has() {
+    run_well(&Scenario::from_seed(3_200_029));
+}
+
+/// Deleted records were back after a cut above them and a crash: the note of the cut kept the checkpointed log start from being heeded.
+#[test]
+fn deleted_records_stay_deleted_over_a_cut_and_a_crash() {
+    run_well(&Scenario::from_seed(3_203_316));
+}
+
+/// A replica that began at its leader's log start knew nothing of producers whose batches were deleted, and took a repeated batch for a
+/// new one when it led.
+#[test]
+fn who_begins_behind_deleted_records_knows_their_producers() {
+    run_well(&Scenario::from_seed(2_000_698));
+}
+
+/// A log that was cut within a gap of compaction ended behind the cut.
+#[test]
+fn a_log_ends_where_it_is_cut() {
+    run_well(&Scenario::from_seed(2_000_776));
+}
+
+/// A broker that lacked replicas which nobody counted on any more asked for another registration for ever.
+#[test]
+fn who_lacks_replicas_is_registered_anew() {
+    for seed in [3_302_073, 3_302_395, 3_302_593] {
+        run_well(&Scenario::from_seed(seed));
+    }
+}
+
+/// The simulator's own: disks that failed in the middle of a deletion or a cut, and with `durability=written` a power cut while the
+/// other replica's broker was unregistered.
+#[test]
+fn what_failed_half_way_is_not_read_and_the_unregistered_are_not_counted_on() {
+    for seed in [3_100_140, 3_100_517, 3_101_057, 3_404_700] {
+        run_well(&Scenario::from_seed(seed));
+    }
+}
+
 /// The simulator's own: with `durability=written` a broker was unregistered before the one that had lost power was back.
 #[test]
 fn nobody_is_unregistered_before_who_lost_power_is_back() {

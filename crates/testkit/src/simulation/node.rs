@@ -205,15 +205,17 @@ impl World {
         !self.scenario.written || is_first && others_are_well && self.others_may_lead(id)
     }
 
-    /// Whether every partition of a node has somebody else who may lead it.
+    /// Whether every partition of a node has somebody else who may lead it. Whoever was unregistered may not with what it only
+    /// wrote: nobody knows any more whether it has had power since.
     fn others_may_lead(&self, id: i32) -> bool {
         let me = raftsman_types::BrokerId(id);
-        self.observer
-            .image()
+        let image = self.observer.image();
+        let may_lead = |member: &raftsman_types::BrokerId| *member != me && image.broker(*member).is_some();
+        image
             .topics
             .values()
             .flat_map(|topic| topic.partitions.values())
-            .all(|state| !state.has_replica(me) || state.isr.iter().chain(&state.elr).any(|member| *member != me))
+            .all(|state| !state.has_replica(me) || state.isr.iter().chain(&state.elr).any(may_lead))
     }
 
     /// Whether every partition has somebody else who may lead, whose disk is not wiped either: losing all of them loses
