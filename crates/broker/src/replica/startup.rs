@@ -77,12 +77,12 @@ impl Opened {
         let id = properties.directory_id.ok_or_else(not_formatted)?;
         let mark = files.take_clean_shutdown()?;
         // Once for all replicas: of most of them recovery then finds nothing that has to be synced.
-        let synced = if mark.is_none() { files.sync_volume() } else { Ok(false) };
+        let is_synced = mark.is_none() && files.sync_volume()?;
         let recovery_points = files.read_recovery_points()?;
         let found = self.readable(&files)?;
         let checkpoints = Checkpoints {
             clean: mark.is_some(),
-            is_synced: matches!(synced, Ok(true)),
+            is_synced,
             recovery_points,
             log_starts: files.read_log_start_offsets()?,
             high_watermarks: files.read_high_watermarks()?,
@@ -92,9 +92,6 @@ impl Opened {
         let retired = files.retired_partitions()?;
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
-        if let Err(error) = synced {
-            directory.fail(core, &error);
-        }
         let began = core.now();
         retired.into_iter().for_each(|path| directory.retired.add(path, began));
         let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };

@@ -103,7 +103,7 @@ fn many_replicas_are_opened_by_several_threads_and_each_is_what_its_log_says() {
 }
 
 #[test]
-fn a_directory_whose_first_sync_fails_is_offline() {
+fn a_directory_whose_first_sync_fails_is_not_used() {
     let fs = MemoryFs::new();
     fs.create_directories(Path::new("/data")).unwrap();
     let files = formatted(Arc::new(fs.clone()), Path::new("/data/logs"));
@@ -114,7 +114,9 @@ fn a_directory_whose_first_sync_fails_is_offline() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let link = Arc::new(NoController::default());
     let config = ReplicaConfig::new(BrokerId(1));
-    let manager = ReplicaManager::open(config, vec![files], link.clone(), runtime.handle().clone()).unwrap();
-    assert_eq!(*link.failed.lock(), [DIRECTORY], "nobody knows what is on the disk");
-    assert!(!manager.shutdown(), "it is not marked as stopped cleanly");
+    // Nobody knows what is on the disk, and there is no other.
+    let Err(error) = ReplicaManager::open(config, vec![files], link, runtime.handle().clone()) else {
+        panic!("its replicas would count as flushed");
+    };
+    assert!(error.to_string().contains("sync the volume of /data/logs"), "{error}");
 }
