@@ -153,6 +153,8 @@ impl Lifecycle {
                 }
                 StreamEnd::Misses => {
                     self.status.send_modify(|status| status.unfenced = false);
+                    // A controller of an older version answers with the registration it has.
+                    tokio::time::sleep(RETRY).await;
                     return;
                 }
                 StreamEnd::Broken(error) => {

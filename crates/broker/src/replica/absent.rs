@@ -128,6 +128,7 @@ impl ReplicaManager {
                 missing.never_made.insert(at);
             }
         }
+        self.forget_unassigned(image);
         if in_failed > 0 {
             tracing::error!(
                 replicas = in_failed,
@@ -135,6 +136,18 @@ impl ReplicaManager {
             );
         }
         absent.set_missing(missing);
+    }
+
+    /// What the checkpoint files say of replicas that did not open counts as long as they are this broker's.
+    fn forget_unassigned(&self, image: &MetadataImage) {
+        let name = |at: TopicIdPartition| {
+            let topic = image.topic(at.topic_id)?;
+            Some(TopicPartition { topic: topic.name.clone(), partition: at.partition })
+        };
+        let assigned: BTreeSet<TopicPartition> = self.assigned(image).into_iter().filter_map(name).collect();
+        for directory in &self.inner.directories {
+            directory.unopened.lock().retain(|name, _| assigned.contains(name));
+        }
     }
 
     /// Whether a replica that is not here must not be made: it may be in a directory that has failed, and is noted as offline

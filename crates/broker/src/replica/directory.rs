@@ -29,6 +29,9 @@ pub(super) struct Directory {
     pub checkpointed: Mutex<Option<CheckpointedOffsets>>,
     /// Whether its checkpoint files are to be written at the next tick.
     pub checkpoint_queued: AtomicBool,
+    /// Recovery points of replicas that were flushed to and did not open. The checkpoint file goes on saying them: they are the proof,
+    /// for the next start, that something was there.
+    pub unopened: Mutex<BTreeMap<TopicPartition, Offset>>,
     /// Replicas that were deleted, whose files are still there.
     pub retired: RetiredReplicas,
     room: DiskRoom,
@@ -55,6 +58,7 @@ impl Directory {
             disk: DiskWatch::new(disk_patience),
             checkpointed: Mutex::default(),
             checkpoint_queued: AtomicBool::new(false),
+            unopened: Mutex::default(),
             retired: RetiredReplicas::default(),
             room: DiskRoom::new(reserve_bytes),
             offline: AtomicBool::new(false),

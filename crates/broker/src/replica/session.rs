@@ -19,6 +19,8 @@ use super::partition::{COLD_READS_MAX, Partition};
 const ANSWERS_MAX: usize = 1000;
 /// Bytes of producers in them, but for the last.
 const ANSWER_BYTES_MAX: usize = 512 << 10;
+/// Bytes of producers that wait to be sent, but for the last.
+const QUEUED_BYTES_MAX: usize = 4 << 20;
 /// Pieces of data in one frame, at most.
 const PIECES_MAX: usize = 1000;
 
@@ -69,6 +71,11 @@ struct Ready {
     cold_reads: usize,
 }
 
+/// Bytes of what an answer says of producers.
+fn producers_in(answer: &pb::SubscriptionState) -> usize {
+    if let Some(Said::Refused(refused)) = &answer.state { refused.producers.len() } else { 0 }
+}
+
 impl Session {
     pub fn new(follower: BrokerId, broker_epoch: BrokerEpoch, stream: u64) -> Arc<Session> {
         Arc::new(Session {
@@ -115,6 +122,11 @@ impl Session {
 
     /// Refuses a follower that has to begin at the log's start, and tells it of producers what it will find nowhere in the log.
     pub fn refuse_knowing(&self, subscription: u32, error: ErrorCode, log_start_offset: Offset, producers: Bytes) {
+        let queued = self.state.lock().answers.iter().map(producers_in).sum::<usize>();
+        if !producers.is_empty() && queued > QUEUED_BYTES_MAX {
+            // It asks again in a moment.
+            return self.refuse(subscription, ErrorCode::NotLeaderOrFollower, log_start_offset);
+        }
         let error_code = i32::from(error.code());
         self.answer(subscription, Said::Refused(pb::Refused { error_code, log_start_offset, producers }));
     }
@@ -215,9 +227,7 @@ impl Session {
         let mut bytes = 0;
         while bytes < ANSWER_BYTES_MAX && frame.states.len() < ANSWERS_MAX {
             let Some(answer) = state.answers.pop_front() else { break };
-            if let Some(Said::Refused(refused)) = &answer.state {
-                bytes += refused.producers.len();
-            }
+            bytes += producers_in(&answer);
             frame.states.push(answer);
         }
         !state.closed

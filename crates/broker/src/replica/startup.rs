@@ -88,7 +88,7 @@ impl Opened {
             high_watermarks: files.read_high_watermarks()?,
             compacted: files.read_compacted_offsets()?,
         };
-        self.look_for_gone(&checkpoints, &found);
+        self.look_for_gone(&files, &checkpoints, &found)?;
         let retired = files.retired_partitions()?;
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
@@ -96,6 +96,12 @@ impl Opened {
         retired.into_iter().for_each(|path| directory.retired.add(path, began));
         let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };
         opening.open_all(&found, config.recovery_threads).into_iter().for_each(|replica| self.take(replica));
+        let mut unopened = checkpoints.recovery_points.clone();
+        unopened.retain(|_, recovery_point| *recovery_point > 0);
+        for whole in self.partitions.values().filter(|replica| Arc::ptr_eq(&replica.directory, &directory)) {
+            unopened.remove(&TopicPartition { topic: Arc::clone(&whole.topic), partition: whole.at.partition });
+        }
+        *directory.unopened.lock() = unopened;
         tracing::info!(
             directory = %directory.path.display(),
             replicas = found.len(),
@@ -128,11 +134,26 @@ impl Opened {
     }
 
     /// What was flushed to once was there; of anything else a power cut may leave nothing, the name included.
-    fn look_for_gone(&mut self, checkpoints: &Checkpoints, found: &[PartitionDirectory]) {
-        let there: BTreeSet<TopicPartition> = found.iter().map(name_of).collect();
-        self.begun.extend(found.iter().filter(|replica| replica.topic_id.is_none()).map(name_of));
-        let flushed = checkpoints.recovery_points.iter().filter(|(_, offset)| **offset > 0);
-        self.gone.extend(flushed.map(|(name, _)| name).filter(|name| !there.contains(*name)).cloned());
+    /// A directory that does not say whose it is was being made, unless it was flushed to and has no records any more.
+    fn look_for_gone(
+        &mut self,
+        files: &LogDirectory,
+        checkpoints: &Checkpoints,
+        found: &[PartitionDirectory],
+    ) -> Result<(), OpenError> {
+        let mut there: BTreeSet<TopicPartition> = found.iter().map(name_of).collect();
+        let flushed = |name: &TopicPartition| checkpoints.recovery_points.get(name).is_some_and(|offset| *offset > 0);
+        for replica in found.iter().filter(|replica| replica.topic_id.is_none()) {
+            let name = name_of(replica);
+            if flushed(&name) && !files.has_records(&replica.path)? {
+                there.remove(&name);
+            } else {
+                self.begun.insert(name);
+            }
+        }
+        let names = checkpoints.recovery_points.keys().filter(|name| flushed(name) && !there.contains(*name));
+        self.gone.extend(names.cloned());
+        Ok(())
     }
 
     fn take(&mut self, replica: OpenedReplica) {
@@ -176,6 +197,11 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
             offsets.high_watermarks.insert(name, checkpoint.high_watermark);
         }
     }
+    let mut unopened = directory.unopened.lock();
+    // Its place was taken by one that was made since.
+    unopened.retain(|name, _| !offsets.recovery_points.contains_key(name));
+    offsets.recovery_points.extend(unopened.iter().map(|(name, recovery_point)| (name.clone(), *recovery_point)));
+    drop(unopened);
     if directory.is_offline() {
         return;
     }

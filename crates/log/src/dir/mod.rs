@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use crate::atomic_file::parent;
 use crate::error::{IoContext, LogError, StorageError};
 use crate::flush::FlushTicket;
-use crate::fs::{FileLock, FileSystem, Volume};
+use crate::fs::{FileLock, FileSystem, OpenMode, Volume};
 
 /// Why a log directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,23 @@ impl LogDirectory {
             Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
             synced => Ok(synced.context("sync the volume of", &self.path).map(|()| true)?),
         }
+    }
+
+    /// Whether any segment in a replica's directory has bytes.
+    ///
+    /// # Errors
+    /// Storage.
+    pub fn has_records(&self, replica: &Path) -> Result<bool, DirectoryError> {
+        for entry in self.fs.list(replica).context("list", replica)? {
+            if entry.name.ends_with(".log") {
+                let path = replica.join(&entry.name);
+                let file = self.fs.open(&path, OpenMode::Read).context("open", &path)?;
+                if file.length().context("look at", &path)? > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Carries out many tickets of logs in this directory with one sync of the volume: cheaper than file

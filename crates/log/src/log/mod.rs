@@ -73,6 +73,8 @@ pub struct Log {
     deferral_budget: Option<Arc<CacheBudget>>,
     /// The note on disk on what of the checkpoint files is to be believed, if there is one (see `partition_files`).
     caps: Option<Caps>,
+    /// The note that was removed last, and the change of names that did it: until that is synced a power cut brings the note back.
+    lifted_caps: Option<(Caps, u64)>,
     /// What the directory's checkpoint file says of the recovery point: a recovery checks nothing below.
     checkpointed_recovery_point: Offset,
     /// Up to where it was compacted.
@@ -115,10 +117,11 @@ impl Log {
     }
 
     /// Whether [`Log::restore_log_start_offset`] would heed the directory's checkpoint, if that says `checkpointed` and the log
-    /// were opened now. Between a truncation, or the log's making, and [`Log::recovery_point_checkpointed`] only as far as the
-    /// records below are what they were.
+    /// were opened after a power cut now. Between a truncation, or the log's making, and the flush after
+    /// [`Log::recovery_point_checkpointed`] only as far as the records below are what they were.
     pub fn heeds_checkpointed_start(&self, checkpointed: Offset) -> bool {
-        self.caps.is_none_or(|caps| checkpointed <= caps.log_start)
+        let may_come_back = self.lifted_caps.filter(|(_, change)| self.names_synced < *change).map(|(caps, _)| caps);
+        self.caps.into_iter().chain(may_come_back).all(|caps| checkpointed <= caps.log_start)
     }
 
     /// The offset the next record gets.

@@ -223,6 +223,7 @@ impl Log {
             defers_writes: false,
             deferral_budget: None,
             caps: None,
+            lifted_caps: None,
             checkpointed_recovery_point: 0,
             compacted_upto: 0,
             compactions: 0,

@@ -170,13 +170,12 @@ impl Log {
             return Ok(());
         }
         self.checkpointed_recovery_point = self.checkpointed_recovery_point.max(recovery_point);
-        if self.caps.is_none() {
-            return Ok(());
-        }
+        let Some(caps) = self.caps else { return Ok(()) };
         let removed = remove_if_there(&*self.place.fs, &cap_path(&self.place));
         self.latch(removed)?;
-        // Durable with the next flush; a note that comes back until then costs a longer check only.
+        // Durable with the next flush.
         self.names_changed += 1;
+        self.lifted_caps = Some((caps, self.names_changed));
         self.caps = None;
         Ok(())
     }

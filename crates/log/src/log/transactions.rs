@@ -8,7 +8,8 @@ use super::Log;
 use super::partition_files::{
     list_snapshots, load_snapshot, read_snapshot, remove_snapshot, snapshot_path, write_snapshot,
 };
-use crate::error::{LogError, ReadError, StorageError};
+use crate::error::{IoContext, LogError, ReadError, StorageError};
+use crate::fs::OpenMode;
 use crate::index::{AbortedTransaction, TransactionIndex};
 use crate::producer::{CompletedTransaction, ProducerState, TransactionSeal, decode_snapshot, encode_snapshot};
 use crate::scanner::{BatchScanner, Scanned};
@@ -92,8 +93,8 @@ impl Log {
     }
 
     /// Takes over what another replica knows of producers from batches that this log never had: an empty log, which begins where
-    /// [`producers_below`](Log::producers_below) was asked about. What is no such snapshot is passed over. The next flush makes it
-    /// durable.
+    /// [`producers_below`](Log::producers_below) was asked about. What is no such snapshot is passed over. It is on
+    /// disk when this returns.
     ///
     /// # Errors
     /// Storage; the log is then offline.
@@ -120,8 +121,10 @@ impl Log {
         let at = self.log_end_offset;
         if self.producers.len() > 0 {
             write_snapshot(&self.place, at, &self.producers, TransactionSeal::of(&[]))?;
-            self.unsynced_side_files.push(snapshot_path(&self.place, at));
-            self.names_changed += 1;
+            let path = snapshot_path(&self.place, at);
+            let file = self.place.fs.open(&path, OpenMode::Read).context("open", &path)?;
+            file.sync_data().context("sync", &path)?;
+            self.place.sync_directory()?;
         }
         self.refresh_first_open_transaction();
         Ok(())
@@ -148,10 +151,12 @@ impl Log {
     fn replay_producers(&mut self, from: Offset, now: WallTime) -> Result<(), StorageError> {
         let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base_offset).collect();
         for i in 0..self.segments.len() {
+            // What recovery saw holds only until more is appended.
+            let is_without_producers = std::mem::take(&mut self.segments[i].is_without_producers);
             if self.segments[i].size == 0 || bases.get(i + 1).is_some_and(|next| *next <= from) {
                 continue;
             }
-            let aborted = match std::mem::take(&mut self.segments[i].is_without_producers) {
+            let aborted = match is_without_producers {
                 true => Vec::new(),
                 false => self.replay_segment(i, from, now)?,
             };

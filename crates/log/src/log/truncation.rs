@@ -97,11 +97,15 @@ impl Log {
         let i = self.segments.partition_point(|segment| segment.base_offset <= offset) - 1;
         let segment = &self.segments[i];
         let file = segment.reader(&place)?;
-        let (position, new_end) = match segment.find(&place, &*file, offset) {
-            // Where compaction left a gap the next batch may begin later; what is cut ends where it was to be.
-            Ok(Some(found)) => (found.position, found.header.base_offset.min(offset)),
-            Ok(None) => (segment.size, offset),
-            Err(error) => return Err(unreadable(ReadError::from(error), segment, &place)),
+        let found = segment.find(&place, &*file, offset).map_err(|error| unreadable(error.into(), segment, &place))?;
+        let position = found.as_ref().map_or(segment.size, |found| found.position);
+        let new_end = match found.map(|found| found.header.base_offset) {
+            Some(base_offset) if base_offset <= offset => base_offset,
+            // In a gap that compaction left. What stays ends in front of it: nobody could tell a later end from the files.
+            _ => segment
+                .end_before(&place, &*file, position)
+                .map_err(|error| unreadable(error.into(), segment, &place))?
+                .min(offset),
         };
         self.forget_past(new_end)?;
         while self.segments.len() > i + 1 {

@@ -101,6 +101,18 @@ impl Segment {
         found
     }
 
+    /// The offset after the last batch in front of a position; where the segment begins if there is none.
+    pub(crate) fn end_before(&self, place: &Place, file: &dyn File, position: u64) -> Result<Offset, FindError> {
+        let path = self.path(place);
+        let mut scanner = BatchScanner::new(file, &path, 0, position, LOOKUP_BLOCK_BYTES);
+        let mut end = self.base_offset;
+        while let Scanned::Batch(header) = scanner.header()? {
+            end = header.next_offset();
+            scanner.skip(&header);
+        }
+        Ok(end)
+    }
+
     /// Checks the last batch below `offset`: when nothing is found at `offset` itself, that batch may have held it.
     pub(crate) fn check_batch_below(&self, place: &Place, file: &dyn File, offset: Offset) -> Result<(), FindError> {
         let path = self.path(place);

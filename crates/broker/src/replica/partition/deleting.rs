@@ -92,6 +92,15 @@ impl Partition {
         }
     }
 
+    /// The checkpoint file was written, or what kept it from being heeded is gone for good: a crash may leave what it says now.
+    pub(super) fn keep_start(self: &Arc<Self>, state: &mut State) {
+        let start = state.checkpointed_start;
+        if state.kept_log_start != start && state.log.heeds_checkpointed_start(start) {
+            state.kept_log_start = start;
+            self.log_start_moved(state);
+        }
+    }
+
     /// The leader deleted records: they go here too.
     pub(super) fn delete_as_leader_did(self: &Arc<Self>, state: &mut State, to: Offset) -> Option<FollowerEvent> {
         if let Err(error) = state.log.advance_log_start_offset(to, self.core.wall_time()) {

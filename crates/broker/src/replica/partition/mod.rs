@@ -59,6 +59,8 @@ struct State {
     deletions: CommitWaiters,
     /// The log start that a crash would leave, by the checkpoint file.
     kept_log_start: Offset,
+    /// The log start that the checkpoint file says, whether a crash would leave it or not.
+    checkpointed_start: Offset,
     standing: Standing,
     /// How often the log was cut or begun anew.
     cuts: u64,
@@ -122,6 +124,7 @@ impl Partition {
                 readers: ReadWaiters::default(),
                 deletions: CommitWaiters::default(),
                 kept_log_start,
+                checkpointed_start: kept_log_start,
                 standing: Standing::Online,
                 cuts: 0,
                 swaps: 0,
@@ -293,13 +296,11 @@ impl Partition {
             return self.directory.log_failed(&self.core, &error);
         }
         if !heeded && start > 0 {
-            // The note that kept the file from being heeded is gone, and a power cut must not bring it back.
+            // The note that kept the file from being heeded is gone; until that is synced a power cut would bring it back.
             self.queue_flush();
         }
-        if state.log.heeds_checkpointed_start(start) && state.kept_log_start != start {
-            state.kept_log_start = start;
-            self.log_start_moved(&mut state);
-        }
+        state.checkpointed_start = start;
+        self.keep_start(&mut state);
     }
 
     /// Rolls and deletes segments as the topic's settings say; never past the high watermark.
@@ -336,6 +337,7 @@ impl Partition {
             Ok(flushed_offset) => flushed_offset,
             Err(error) => return self.directory.log_failed(&self.core, &error),
         };
+        self.keep_start(&mut state);
         match &state.role {
             Role::Idle => {}
             Role::Leader(_) => self.step_leader(&mut state, LeaderEvent::Flushed { flushed_offset }),

@@ -1,6 +1,7 @@
 use raftsman_broker::replica::DeleteRecordsError;
 use raftsman_broker::replica::stepped::DeletionWait;
-use raftsman_types::{ErrorCode, Offset, TopicIdPartition};
+use raftsman_metadata::MetadataImage;
+use raftsman_types::{BrokerEpoch, ErrorCode, Offset, TopicIdPartition};
 
 use super::BrokerProcess;
 use crate::simulation::event::{ClientResponse, ConnectionId, Frame};
@@ -18,14 +19,19 @@ struct PendingDeletion {
     correlation: u64,
     at: TopicIdPartition,
     wait: DeletionWait,
+    /// Who was live when it began.
+    live: Vec<LiveReplica>,
 }
+
+/// A broker with a replica, and the epoch it is live in.
+type LiveReplica = (i32, BrokerEpoch);
 
 /// What a leader did or said about deleted records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::simulation) enum DeletionNews {
     /// It has moved its log's start up to this offset, or found it there.
     Begun { at: TopicIdPartition, before: Offset },
-    /// It says that nothing below is left on these brokers.
+    /// It says that nothing below is left on these brokers, which were live all the time.
     Done { at: TopicIdPartition, low_watermark: Offset, live: Vec<i32> },
 }
 
@@ -52,7 +58,8 @@ impl BrokerProcess {
     ) -> Option<ClientResponse> {
         match self.begin_deletion(at, offset) {
             Ok(wait) => {
-                self.deletions.waiting.push(PendingDeletion { connection, correlation, at, wait });
+                let live = live_replicas(&self.published, at);
+                self.deletions.waiting.push(PendingDeletion { connection, correlation, at, wait, live });
                 None
             }
             Err(error) => Some(ClientResponse::RecordsDeleted(Err(error))),
@@ -80,12 +87,11 @@ impl BrokerProcess {
         let Deletions { waiting, news } = &mut self.deletions;
         waiting.retain_mut(|pending| {
             let Some(result) = pending.wait.state() else { return true };
-            // A broker that has just returned may have what was deleted in its absence: it is not counted on until then.
-            if let (Ok(_), Some(low_watermark)) = (&result, pending.wait.low_watermark()) {
-                let at = pending.at;
-                let replicas = image.partition(at).map(|state| state.replicas.clone()).unwrap_or_default();
-                let live = replicas.into_iter().filter(|id| image.is_active(*id)).map(|id| id.0).collect();
-                news.push(DeletionNews::Done { at, low_watermark, live });
+            if let Ok(low_watermark) = result {
+                // A broker that has just returned may have what was deleted in its absence, and is not counted on.
+                let now = live_replicas(image, pending.at);
+                let live = pending.live.iter().filter(|replica| now.contains(replica)).map(|(id, _)| *id).collect();
+                news.push(DeletionNews::Done { at: pending.at, low_watermark, live });
             }
             let response = ClientResponse::RecordsDeleted(result.map_err(|error| error.error_code()));
             let correlation = pending.correlation;
@@ -93,4 +99,11 @@ impl BrokerProcess {
             false
         });
     }
+}
+
+/// The live replicas of a partition, as the leader's metadata shows them.
+fn live_replicas(image: &MetadataImage, at: TopicIdPartition) -> Vec<LiveReplica> {
+    let replicas = image.partition(at).map(|state| state.replicas.clone()).unwrap_or_default();
+    let live = replicas.into_iter().filter(|id| image.is_active(*id));
+    live.filter_map(|id| Some((id.0, image.broker_epoch(id)?))).collect()
 }
