@@ -63,3 +63,23 @@ fn a_log_that_starts_in_mid_batch_takes_the_whole_batch() {
     // Only an empty log does so.
     assert!(rig.log.append_as_follower(stored_batch(5, 103, 3), NOW).is_err());
 }
+
+/// A compacted leader's batches leave gaps. A log that is cut in one ends where its last batch does, and opens again like that.
+#[test]
+fn a_cut_in_a_gap_ends_at_the_last_batch() {
+    for clean in [true, false] {
+        let mut rig = Rig::new(LogConfig::default());
+        for base_offset in [0, 20] {
+            rig.log.append_as_follower(stored_batch(10, base_offset, 0), NOW).expect("continues");
+        }
+        rig.log.flush(NOW).expect("flushed");
+        assert_eq!(rig.log.truncate_to(15).expect("cut"), 10);
+        rig.log.flush(NOW).expect("flushed");
+        let recovery_point = rig.log.recovery_point();
+        if clean {
+            rig.log.close(NOW).expect("closed");
+        }
+        rig.open_again(clean, recovery_point);
+        assert_eq!((rig.log.log_end_offset(), recovery_point), (10, 10), "clean: {clean}");
+    }
+}

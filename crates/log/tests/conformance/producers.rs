@@ -230,3 +230,39 @@ fn the_last_stable_offset_waits_for_open_transactions() {
     rig.log.truncate_to(5).expect("truncated");
     assert_eq!(rig.log.last_stable_offset(), 2);
 }
+
+/// Recovery finds no producers in an empty log; what is appended then has some.
+#[test]
+fn a_cut_knows_the_producers_of_a_log_that_was_recovered_empty() {
+    let mut rig = Rig::new(LogConfig::default());
+    rig.open_again(false, 0);
+    rig.append(producer_batch(5, 0, 0, 2), 0);
+    rig.append(producer_batch(5, 0, 2, 2), 0);
+    assert_eq!(rig.log.truncate_to(2).expect("cut"), 2);
+    assert_eq!(rig.append(producer_batch(5, 0, 0, 2), 0).duplicate_of, Some((0, 1)), "it is still there");
+    assert_eq!(refused(&mut rig, 5, 0, 4).error_code(), ErrorCode::OutOfOrderSequenceNumber);
+}
+
+/// What a replica knows of producers whose batches were deleted goes over to one that begins behind them, and stays there.
+#[test]
+fn producers_of_deleted_records_are_handed_over() {
+    let mut leader = Rig::new(LogConfig::default());
+    leader.append(producer_batch(5, 0, 0, 2), 0);
+    leader.append(producer_batch(6, 0, 0, 2), 0);
+    leader.append(producer_batch(6, 0, 2, 2), 0);
+    let snapshot = leader.log.producers_below(4);
+    let mut follower = Rig::new(LogConfig::default());
+    follower.log.reset_to(4).expect("reset");
+    // One of another offset, or of nothing, changes nothing.
+    follower.log.adopt_producers(&leader.log.producers_below(2)).expect("passed over");
+    follower.log.adopt_producers(b"").expect("passed over");
+    assert_eq!(follower.log.producer_count(), 0);
+    follower.log.adopt_producers(&snapshot).expect("adopted");
+    for _ in 0..2 {
+        assert_eq!(follower.append(producer_batch(5, 0, 0, 2), 0).duplicate_of, Some((0, 1)));
+        assert_eq!(follower.append(producer_batch(6, 0, 0, 2), 0).duplicate_of, Some((2, 3)));
+        assert_eq!(refused(&mut follower, 6, 0, 4).error_code(), ErrorCode::OutOfOrderSequenceNumber);
+        follower.open_again(false, 4);
+    }
+    follower.append(producer_batch(6, 0, 2, 2), 0);
+}
