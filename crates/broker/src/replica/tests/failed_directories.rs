@@ -288,6 +288,28 @@ fn a_replica_that_is_gone_is_not_made_anew_while_it_is_counted_on() {
     assert!(node.0.shutdown());
 }
 
+/// A process that ends before it has told the controller leaves the proof to the next one.
+#[test]
+fn what_is_gone_is_known_for_that_after_another_start() {
+    let mut rig = with_records();
+    std::fs::remove_dir_all(rig.path("a").join("orders-0")).unwrap();
+    // It writes its checkpoint files when it stops.
+    assert!(rig.open(&["a", "b"]).unwrap().shutdown());
+    drop(rig.start_and_miss(0));
+}
+
+#[test]
+fn a_directory_that_was_emptied_is_not_one_that_was_being_made() {
+    let mut rig = with_records();
+    let place = rig.path("a").join("orders-0");
+    for entry in std::fs::read_dir(&place).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let node = rig.start(&["a", "b"]);
+    assert_eq!((node.append(0), node.append(1)), (Err(AppendError::NotLeaderOrFollower), Ok(1)));
+    assert!(node.0.shutdown());
+}
+
 #[test]
 fn a_replica_that_does_not_say_whose_it_is_concerns_itself_alone() {
     let rig = with_records();
