@@ -87,10 +87,19 @@ fn a_follower_of_a_compacted_log_takes_what_its_leader_has() {
     run_well(&Scenario::from_seed(3_200_029));
 }
 
+/// A replica that copied a compacted log put an epoch's beginning behind the gap: the epoch before it seemed to have what it never
+/// had, and a former leader kept its unacknowledged tail.
+#[test]
+fn an_epoch_begins_in_front_of_a_gap() {
+    run_well(&Scenario::from_seed(5_009_573));
+}
+
 /// Deleted records were back after a cut above them and a crash: the note of the cut kept the checkpointed log start from being heeded.
 #[test]
 fn deleted_records_stay_deleted_over_a_cut_and_a_crash() {
-    run_well(&Scenario::from_seed(3_203_316));
+    for seed in [3_203_316, 4_005_645] {
+        run_well(&Scenario::from_seed(seed));
+    }
 }
 
 /// A replica that began at its leader's log start knew nothing of producers whose batches were deleted, and took a repeated batch for a
@@ -98,6 +107,12 @@ fn deleted_records_stay_deleted_over_a_cut_and_a_crash() {
 #[test]
 fn who_begins_behind_deleted_records_knows_their_producers() {
     run_well(&Scenario::from_seed(2_000_698));
+}
+
+/// What recovery saw of producers in an empty segment was believed after more was appended to it, and a cut forgot them.
+#[test]
+fn a_cut_knows_the_producers_that_came_after_a_recovery() {
+    run_well(&Scenario::from_seed(3_500_968));
 }
 
 /// A log that was cut within a gap of compaction ended behind the cut.

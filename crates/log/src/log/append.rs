@@ -214,15 +214,18 @@ impl Log {
     }
 
     /// Writes down the epochs that begin with these batches, before any of them is written: what a process leaves behind when it
-    /// is killed says of each batch whether it had that epoch.
+    /// is killed says of each batch whether it had that epoch. Behind a gap that compaction left an epoch begins where the gap does, as
+    /// early as it can have: else the epoch before it would seem to have what it never had, and a follower would keep it.
     fn note_new_epochs(&mut self, headers: &[BatchHeader]) -> Result<(), StorageError> {
-        let mut epochs = None;
+        let (mut epochs, mut expected) = (None, self.log_end_offset);
         for header in headers {
             let latest = epochs.as_ref().unwrap_or(&self.epochs).latest().map(|entry| entry.epoch);
             if latest.is_none_or(|latest| header.partition_leader_epoch > latest) {
                 let noted = epochs.get_or_insert_with(|| self.epochs.clone());
-                noted.assign(header.partition_leader_epoch, header.base_offset);
+                let start = if latest.is_none() { header.base_offset } else { expected };
+                noted.assign(header.partition_leader_epoch, start);
             }
+            expected = header.next_offset();
         }
         let version = self.epoch_version + u64::from(epochs.is_some());
         let entries = epochs.as_ref().unwrap_or(&self.epochs).entries();
