@@ -94,6 +94,12 @@ fn an_epoch_begins_in_front_of_a_gap() {
     run_well(&Scenario::from_seed(5_009_573));
 }
 
+/// A power cut left the file of the leader epochs without its last digit, and it was believed.
+#[test]
+fn a_torn_file_of_epochs_is_not_believed() {
+    run_well(&Scenario::from_seed(5_016_058));
+}
+
 /// Deleted records were back after a cut above them and a crash: the note of the cut kept the checkpointed log start from being heeded.
 #[test]
 fn deleted_records_stay_deleted_over_a_cut_and_a_crash() {

@@ -31,16 +31,21 @@ impl EpochFile {
     /// What the file holds; `None` if it is absent or not readable, and must be rebuilt from the batches.
     pub(crate) fn read(&self, fs: &dyn FileSystem) -> Result<Option<EpochCache>, StorageError> {
         let Some(bytes) = read_small(fs, &self.path)? else { return Ok(None) };
-        let parsed = parse_checkpoint(&self.path, &bytes, |words| match words {
-            [epoch, start] => {
-                Some(EpochEntry { epoch: LeaderEpoch(epoch.parse().ok()?), start_offset: start.parse().ok()? })
-            }
-            _ => None,
-        })
-        .and_then(|entries| {
-            let reason = "its epochs or offsets do not rise".to_owned();
-            EpochCache::from_entries(entries).ok_or(LogError::MalformedFile { path: self.path.clone(), reason })
-        });
+        let malformed = |reason: &str| LogError::MalformedFile { path: self.path.clone(), reason: reason.to_owned() };
+        // It is not always synced: after a power cut its last number may lack digits, and be one all the same.
+        let whole = bytes.ends_with(b"\n").then_some(&bytes).ok_or_else(|| malformed("its last line has no end"));
+        let parsed = whole
+            .and_then(|bytes| {
+                parse_checkpoint(&self.path, bytes, |words| match words {
+                    [epoch, start] => {
+                        Some(EpochEntry { epoch: LeaderEpoch(epoch.parse().ok()?), start_offset: start.parse().ok()? })
+                    }
+                    _ => None,
+                })
+            })
+            .and_then(|entries| {
+                EpochCache::from_entries(entries).ok_or_else(|| malformed("its epochs or offsets do not rise"))
+            });
         match parsed {
             Ok(cache) => Ok(Some(cache)),
             Err(error) => {

@@ -151,3 +151,17 @@ fn a_start_that_moves_up_takes_old_epochs_with_it() {
     assert_eq!(ask(&rig, 0), Some((0, 3)), "that data is gone; what there is begins at 3");
     assert_eq!(ask(&rig, 1), Some((1, 6)));
 }
+
+/// What is not synced may be torn by a power cut, in the middle of a number, too.
+#[test]
+fn a_torn_file_of_epochs_is_not_believed() {
+    let mut rig = Rig::new(LogConfig::default());
+    rig.append(batch(12, 0), 0);
+    rig.append(batch(1, 1), 1);
+    rig.log.flush(NOW).expect("flushed");
+    assert_eq!(rig.content("leader-epoch-checkpoint"), b"0\n2\n0 0\n1 12\n");
+    rig.replace("leader-epoch-checkpoint", b"0\n2\n0 0\n1 1");
+    rig.open_again(false, 0);
+    assert_eq!(rig.log.end_offset_for(LeaderEpoch(0)), Some((LeaderEpoch(0), 12)));
+    assert_eq!(rig.all().len(), 2);
+}
