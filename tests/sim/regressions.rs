@@ -149,3 +149,18 @@ fn what_failed_half_way_is_not_read_and_the_unregistered_are_not_counted_on() {
 fn nobody_is_unregistered_before_who_lost_power_is_back() {
     run_well(&Scenario { living: false, ..Scenario::from_seed(2_016_317) });
 }
+
+/// What a follower said of a subscription in the frame that brought it was lost at the leader, where acks are taken up first. If it
+/// was the last ack, the follower stayed out of the ISR until the next record came.
+#[test]
+fn an_ack_does_not_overtake_its_subscription() {
+    for seed in [5_027_142, 5_035_422, 5_036_244] {
+        run_well(&Scenario::from_seed(seed));
+    }
+}
+
+/// A log that was begun anew far ahead when its disk failed showed deleted records again.
+#[test]
+fn deleted_records_stay_deleted_where_a_log_is_half_begun_anew() {
+    run_well(&Scenario::from_seed(5_036_470));
+}

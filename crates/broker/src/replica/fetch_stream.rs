@@ -259,26 +259,38 @@ impl FetchStream {
         if state.generation != generation {
             return Poll::Ready(None);
         }
-        let mut frame = pb::FollowerFrame { hello: state.hello.take(), ..Default::default() };
-        let subscribes = state.subscribe.len().min(PER_FRAME_MAX);
-        frame.subscribe.extend(state.subscribe.drain(..subscribes));
-        frame.unsubscribe = std::mem::take(&mut state.unsubscribe);
-        frame.without_room = std::mem::take(&mut state.without_room);
-        frame.acks.extend(std::mem::take(&mut state.acks).into_values());
+        match state.take_frame(self.credit_window / 4) {
+            Some(frame) => Poll::Ready(Some(frame)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl State {
+    /// What there is to say; `None` if that is nothing, but for less credit than `credit_due`.
+    fn take_frame(&mut self, credit_due: u32) -> Option<pb::FollowerFrame> {
+        let mut frame = pb::FollowerFrame { hello: self.hello.take(), ..Default::default() };
+        // The leader learns of a subscription from one frame and of what became of it from a later one: the other way round
+        // it would not know what is meant, and an ack that is lost may be the last.
+        let unknown = self.subscribe.first().map_or(u32::MAX, |first| first.subscription);
+        let subscribes = self.subscribe.len().min(PER_FRAME_MAX);
+        frame.subscribe.extend(self.subscribe.drain(..subscribes));
+        frame.unsubscribe = self.unsubscribe.extract_if(.., |named| *named < unknown).collect();
+        frame.without_room = self.without_room.extract_if(.., |named| *named < unknown).collect();
+        let later = self.acks.split_off(&unknown);
+        frame.acks.extend(std::mem::replace(&mut self.acks, later).into_values());
         let says = frame.hello.is_some()
             || !frame.subscribe.is_empty()
             || !frame.unsubscribe.is_empty()
             || !frame.without_room.is_empty()
             || !frame.acks.is_empty();
-        if says || state.credit >= self.credit_window / 4 {
-            frame.credit_bytes = std::mem::take(&mut state.credit);
-            return Poll::Ready(Some(frame));
+        if !says && self.credit < credit_due {
+            return None;
         }
-        Poll::Pending
+        frame.credit_bytes = std::mem::take(&mut self.credit);
+        Some(frame)
     }
-}
 
-impl State {
     fn forget_connection(&mut self) {
         self.connected = false;
         self.names.clear();
@@ -289,5 +301,49 @@ impl State {
         self.acks.clear();
         self.without_room.clear();
         self.credit = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(frame: &pb::FollowerFrame) -> (Vec<u32>, Vec<u32>, Vec<u32>, Vec<u32>) {
+        let subscribe = frame.subscribe.iter().map(|s| s.subscription).collect();
+        let acks = frame.acks.iter().map(|a| a.subscription).collect();
+        (subscribe, frame.unsubscribe.clone(), frame.without_room.clone(), acks)
+    }
+
+    fn say(state: &mut State, subscriptions: impl IntoIterator<Item = u32>) {
+        for subscription in subscriptions {
+            state.unsubscribe.push(subscription);
+            state.without_room.push(subscription);
+            state.acks.insert(subscription, pb::Ack { subscription, ..Default::default() });
+        }
+    }
+
+    #[test]
+    fn a_leader_hears_of_a_subscription_before_it_hears_what_became_of_it() {
+        let mut state = State::default();
+        state.subscribe.extend((5..7).map(|subscription| pb::Subscribe { subscription, ..Default::default() }));
+        say(&mut state, 4..7);
+        let first = state.take_frame(1).expect("there is something to say");
+        assert_eq!(names(&first), (vec![5, 6], vec![4], vec![4], vec![4]));
+        let second = state.take_frame(1).expect("the rest");
+        assert_eq!(names(&second), (vec![], vec![5, 6], vec![5, 6], vec![5, 6]));
+        assert_eq!(state.take_frame(1), None);
+    }
+
+    #[test]
+    fn more_subscriptions_than_a_frame_holds_keep_that_order() {
+        let mut state = State::default();
+        let all = PER_FRAME_MAX as u32 + 1;
+        state.subscribe.extend((0..all).map(|subscription| pb::Subscribe { subscription, ..Default::default() }));
+        say(&mut state, 0..all);
+        let frames: Vec<_> = std::iter::from_fn(|| state.take_frame(1)).map(|frame| names(&frame)).collect();
+        let lengths = |(s, u, w, a): &(Vec<u32>, Vec<u32>, Vec<u32>, Vec<u32>)| [s.len(), u.len(), w.len(), a.len()];
+        let lengths: Vec<_> = frames.iter().map(lengths).collect();
+        let most = PER_FRAME_MAX;
+        assert_eq!(lengths, [[most, 0, 0, 0], [1, most, most, most], [0, 1, 1, 1]]);
     }
 }

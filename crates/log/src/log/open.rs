@@ -7,7 +7,7 @@ use raftsman_types::{Offset, TopicId, WallTime};
 
 use super::epoch_recovery::restore_epochs;
 use super::partition_files::{
-    CAP_NAME, Caps, cap_path, read_caps, read_topic_id, snapshots_among, topic_id_path, write_first_caps,
+    CAP_NAME, Caps, cap_path, read_caps, read_topic_id, snapshots_among, topic_id_path, write_caps, write_first_caps,
     write_topic_id,
 };
 use super::recovery::{LoadedSegments, SegmentLoader};
@@ -123,7 +123,7 @@ impl Log {
             listed => listed.context("list", &place.directory)?,
         };
         // Many small logs are opened at once: what the listing does not show is not looked for.
-        let caps = match entries.iter().any(|entry| entry.name == CAP_NAME) {
+        let mut caps = match entries.iter().any(|entry| entry.name == CAP_NAME) {
             true => read_caps(&place)?,
             false => None,
         };
@@ -144,6 +144,9 @@ impl Log {
             SegmentLoader { place: &place, config: &config, clean_shutdown, recovery_point, checkpointed, now, epochs };
         let mut loaded = loader.load(&files)?;
         if loaded.segments.is_empty() {
+            // A log that was begun anew when a crash came. What the checkpoint files say was of the one that is gone.
+            write_caps(&place, Caps::default())?;
+            caps = Some(Caps::default());
             loaded.segments.push(Segment::create(&place, 0, now, &config)?);
             place.sync_directory()?;
         }

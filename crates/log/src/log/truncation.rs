@@ -107,7 +107,7 @@ impl Log {
                 .map_err(|error| unreadable(error.into(), segment, &place))?
                 .min(offset),
         };
-        self.forget_past(new_end)?;
+        self.forget_past(new_end, new_end)?;
         while self.segments.len() > i + 1 {
             if let Some(newest) = self.segments.pop() {
                 newest.remove(&place)?;
@@ -130,15 +130,11 @@ impl Log {
     }
 
     /// Everything on disk that speaks of offsets past `new_end`, but the batches: gone before they are,
-    /// so that no crash leaves a claim without its ground.
-    fn forget_past(&mut self, new_end: Offset) -> Result<(), StorageError> {
+    /// so that no crash leaves a claim without its ground. A log start is still believed up to `log_start`.
+    fn forget_past(&mut self, new_end: Offset, log_start: Offset) -> Result<(), StorageError> {
         self.generation += 1;
         if new_end < self.flushed_offset || new_end < self.log_start_offset {
-            let end = new_end.max(0);
-            let caps =
-                Caps { recovery_point: end, log_start: self.caps.map_or(end, |earlier| earlier.log_start.min(end)) };
-            write_caps(&self.place, caps)?;
-            self.caps = Some(caps);
+            self.cap(new_end.max(0), log_start.max(0))?;
         }
         let mut any = false;
         for snapshot in list_snapshots(&self.place)?.into_iter().filter(|snapshot| *snapshot > new_end) {
@@ -149,11 +145,26 @@ impl Log {
         if any { self.place.sync_directory() } else { Ok(()) }
     }
 
+    /// Leaves a note of how far the checkpoint files are to be believed; never further than one before said.
+    fn cap(&mut self, recovery_point: Offset, log_start: Offset) -> Result<(), StorageError> {
+        let log_start = self.caps.map_or(log_start, |earlier| earlier.log_start.min(log_start));
+        let caps = Caps { recovery_point, log_start };
+        write_caps(&self.place, caps)?;
+        self.caps = Some(caps);
+        Ok(())
+    }
+
     fn drop_everything(&mut self, start_offset: Offset) -> Result<(), StorageError> {
         let place = self.place.clone();
-        self.forget_past(-1)?;
+        // The newest go first: what a crash leaves is the log's older part, and starts where it did.
+        self.forget_past(-1, self.log_start_offset)?;
         while let Some(newest) = self.segments.pop() {
             newest.remove(&place)?;
+        }
+        if start_offset < self.log_start_offset {
+            // From here on it could only hide what the new log gets.
+            place.sync_directory()?;
+            self.cap(0, start_offset)?;
         }
         self.segments.push(Segment::create(&place, start_offset, self.last_flush, &self.config)?);
         place.sync_directory()?;

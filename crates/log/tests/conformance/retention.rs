@@ -1,7 +1,10 @@
 //! Old segments go; what readers and followers still need stays.
 
+use std::io::ErrorKind;
+
+use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, Survival};
 use raftsman_log::{DeletedSegments, LogConfig, LogError};
-use raftsman_types::{LeaderEpoch, WallTime};
+use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
 use super::rig::{NOW, Rig, batch_at, small_segments};
 
@@ -138,4 +141,47 @@ fn the_log_start_moves_up_only_and_within_the_log() {
     let error = rig.log.advance_log_start_offset(41, NOW).expect_err("past the end");
     assert!(matches!(error, LogError::OffsetOutOfRange { offset: 41, start: 11, end: 40 }));
     assert!(rig.all()[0].last_offset() >= 11);
+}
+
+/// A log that is begun anew goes from its end to its front. Cut short, it starts where it did, or nothing is left of it.
+#[test]
+fn deleted_records_stay_deleted_when_a_log_is_half_begun_anew() {
+    const START: Offset = 5;
+    // Behind its end, and in front of its start.
+    for anew_at in [100, 2] {
+        for skip in 0.. {
+            let mut rig = Rig::new(small_segments());
+            rig.append_batches(20, 2);
+            rig.log.flush(NOW).expect("flushed");
+            rig.log.advance_log_start_offset(START, NOW).expect("deleted");
+            rig.log.recovery_point_checkpointed(rig.log.recovery_point()).expect("noted");
+            rig.log.flush(NOW).expect("flushed");
+            let recovery_point = rig.log.recovery_point();
+            rig.fs.inject(FaultPlan { target: FaultTarget::AnyChange, skip, fault: Fault::Error(ErrorKind::Other) });
+            let done = rig.log.reset_to(anew_at).is_ok();
+            rig.fs.crash_with(|_| if skip % 2 == 0 { Survival::Lost } else { Survival::All });
+            rig.open_again(false, recovery_point);
+            rig.log.restore_log_start_offset(START, NOW).expect("restored");
+            let (start, end) = (rig.log.log_start_offset(), rig.log.log_end_offset());
+            assert!(start == end || start >= START, "anew at {anew_at}, fault after {skip}: {start}..{end}");
+            if start == end {
+                // What it gets then is its own, whatever the checkpoint says of the one that was there.
+                rig.append_batches(3, 2);
+                rig.log.flush(NOW).expect("flushed");
+                rig.fs.crash();
+                rig.open_again(false, recovery_point);
+                rig.log.restore_log_start_offset(START, NOW).expect("restored");
+                assert_eq!(
+                    (rig.log.log_start_offset(), rig.log.log_end_offset()),
+                    (start, end + 6),
+                    "{anew_at}, {skip}"
+                );
+            }
+            if done {
+                assert!(skip > 5, "it should touch the disk more often");
+                assert_eq!(start, anew_at);
+                break;
+            }
+        }
+    }
 }
