@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use futures::future::join_all;
 use raftsman_client::{Client, ClientOptions, ClusterDescription, Metadata};
 use raftsman_types::ErrorCode;
+use tokio::time::{Instant, timeout_at};
 
 use crate::arguments::HealthArguments;
 use crate::failure::Failure;
@@ -23,32 +25,36 @@ pub fn run(arguments: &HealthArguments, log_level: Option<&str>) -> Result<ExitC
         ..ClientOptions::default()
     };
     block_on(async {
+        let deadline = Instant::now() + timeout;
         let asked = async {
             let client = Client::connect(&arguments.bootstrap_server, options).await?;
             let cluster = client.describe_cluster().await?;
             let topics = client.describe_topics(None).await?;
-            let directories =
-                if arguments.server_only { Vec::new() } else { failed_directories(&client, &cluster).await };
-            Ok::<_, Failure>((cluster, topics, directories))
+            Ok::<_, Failure>((client, cluster, topics))
         };
         let late = |_| Failure::Said(format!("no answer within {} ms", arguments.timeout_ms));
-        let (cluster, topics, directories) = tokio::time::timeout(timeout, asked).await.map_err(late)??;
-        let report = Report { failed_directories: directories, ..Report::of(&cluster, &topics) };
+        let (client, cluster, topics) = timeout_at(deadline, asked).await.map_err(late)??;
+        let failed_directories = match arguments.server_only {
+            true => Vec::new(),
+            false => failed_directories(&client, &cluster, deadline).await,
+        };
+        let report = Report { failed_directories, ..Report::of(&cluster, &topics) };
         report.lines(&cluster).iter().for_each(|line| say!("{line}"));
         let is_well = if arguments.server_only { report.has_controller } else { report.is_well() };
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 
-/// The log directories that brokers say have failed. Who does not answer, or may not say, is no news here.
-async fn failed_directories(client: &Client, cluster: &ClusterDescription) -> Vec<String> {
-    let mut failed = Vec::new();
-    for broker in cluster.brokers.iter().filter(|broker| !broker.is_fenced) {
-        let told = client.describe_log_dirs(broker.node_id).await.unwrap_or_default();
+/// The log directories that brokers say have failed. All are asked at once; who does not answer in time, or may not say, is no
+/// news here.
+async fn failed_directories(client: &Client, cluster: &ClusterDescription, deadline: Instant) -> Vec<String> {
+    let asked = cluster.brokers.iter().filter(|broker| !broker.is_fenced).map(|broker| async {
+        let told = timeout_at(deadline, client.describe_log_dirs(broker.node_id)).await;
+        let told = told.ok().and_then(Result::ok).unwrap_or_default();
         let offline = told.into_iter().filter(|directory| directory.error != ErrorCode::None);
-        failed.extend(offline.map(|directory| format!("{} of node {}", directory.path, broker.node_id)));
-    }
-    failed
+        offline.map(|directory| format!("{} of node {}", directory.path, broker.node_id)).collect::<Vec<_>>()
+    });
+    join_all(asked).await.concat()
 }
 
 /// What there is to say about a cluster.

@@ -118,6 +118,8 @@ fn rebuild(place: &Place, stored: Option<EpochCache>, loaded: &LoadedSegments) -
     }
     match stored {
         Some(stored) if !in_order || (contradictions < 2 && !file_is_wrong) => Ok(stored),
+        // A log that nobody wrote to has neither.
+        None if epochs.entries().is_empty() => Ok(epochs),
         _ => {
             tracing::warn!(log = %place.directory.display(), "the leader epochs were found anew from the batches");
             Ok(epochs)
