@@ -39,7 +39,7 @@ use world::World;
 /// How a run went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// A number that no other course of events has.
+    /// A number that no other course of events has, nor another state in the end.
     pub trace_hash: u64,
     /// How many things happened.
     pub events: u64,
@@ -62,6 +62,9 @@ pub fn run(scenario: &Scenario, shows: bool) -> Report {
         Ok(checked) => checked.err(),
         Err(panic) => Some(Violation::new("nothing panics", panic_message(&*panic))),
     };
+    if violation.is_none() {
+        world.seal();
+    }
     let (acked, read) = world.history.counts();
     Report {
         trace_hash: world.fabric.trace.hash(),

@@ -158,3 +158,59 @@ impl FromStr for Scenario {
         Ok(scenario)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a failing seed prints is what replays it.
+    #[test]
+    fn a_scenario_is_read_as_it_was_written() {
+        for seed in 0..500 {
+            let scenario = Scenario::from_seed(seed);
+            assert_eq!(scenario.to_string().parse(), Ok(scenario));
+        }
+        let own = Scenario {
+            brokers: 4,
+            controllers: 2,
+            topics: 9,
+            partitions: 8,
+            producers: 7,
+            consumers: 6,
+            groups: 5,
+            members: 4,
+            reshapes: true,
+            administers: true,
+            living: true,
+            written: true,
+            stormy: Duration::from_millis(1234),
+            fault_interval: Duration::from_millis(56),
+            faults: vec![Fault::Wipe],
+            faults_max: 78,
+            seed: 9,
+        };
+        assert_eq!(own.to_string().parse(), Ok(own.clone()));
+        let quiet = Scenario { faults: Vec::new(), ..own };
+        assert_eq!(quiet.to_string().parse(), Ok(quiet));
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_seeds_own() {
+        let scenario: Scenario = "seed=3 brokers=5".parse().expect("a scenario");
+        assert_eq!(scenario, Scenario { brokers: 5, ..Scenario::from_seed(3) });
+    }
+
+    #[test]
+    fn what_is_no_scenario_is_refused_by_name() {
+        for (text, named) in [
+            ("brokers=3", "seed="),
+            ("seed=x", "seed=x"),
+            ("seed=1 brokers=many", "brokers=many"),
+            ("seed=1 nodes=3", "nodes"),
+            ("seed=1 faults=Kill,Flood", "Flood"),
+        ] {
+            let error = text.parse::<Scenario>().expect_err(text);
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+}

@@ -4,8 +4,17 @@ use super::{Scenario, run};
 
 /// A smaller scenario that breaks the same rule, found by leaving things out one at a time; the same one if there is none.
 /// Runs at most `runs` scenarios.
-pub fn shrink(scenario: &Scenario, mut runs: u32) -> Scenario {
-    let Some(rule) = run(scenario, false).violation.map(|violation| violation.rule) else { return scenario.clone() };
+pub fn shrink(scenario: &Scenario, runs: u32) -> Scenario {
+    shrink_by(scenario, runs, |candidate| run(candidate, false).violation.map(|violation| violation.rule))
+}
+
+/// The search itself; `broken_by` says which rule a scenario breaks.
+fn shrink_by(
+    scenario: &Scenario,
+    mut runs: u32,
+    mut broken_by: impl FnMut(&Scenario) -> Option<&'static str>,
+) -> Scenario {
+    let Some(rule) = broken_by(scenario) else { return scenario.clone() };
     let mut smallest = scenario.clone();
     loop {
         let mut smaller = None;
@@ -14,7 +23,7 @@ pub fn shrink(scenario: &Scenario, mut runs: u32) -> Scenario {
                 return smallest;
             }
             runs -= 1;
-            if run(&candidate, false).violation.is_some_and(|violation| violation.rule == rule) {
+            if broken_by(&candidate) == Some(rule) {
                 smaller = Some(candidate);
                 break;
             }
@@ -55,4 +64,55 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     less(&|s| s.faults_max = s.faults_max.min(200) / 2);
     less(&|s| s.faults_max = s.faults_max.min(200).saturating_sub(1));
     candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::Fault;
+
+    /// Breaks a rule where two producers meet a kill, and another one where a disk is wiped in front of five brokers.
+    fn broken_by(scenario: &Scenario) -> Option<&'static str> {
+        let has = |fault| scenario.faults.contains(&fault);
+        match () {
+            () if scenario.brokers == 5 && has(Fault::Wipe) => Some("the other"),
+            () if scenario.producers >= 2 && has(Fault::Kill) => Some("the one"),
+            () => None,
+        }
+    }
+
+    fn large() -> Scenario {
+        let faults = Fault::ALL.iter().copied().filter(|fault| *fault != Fault::Wipe).collect();
+        Scenario { producers: 3, brokers: 5, groups: 2, reshapes: true, living: true, faults, ..Scenario::from_seed(7) }
+    }
+
+    #[test]
+    fn what_a_rule_does_not_need_is_left_out() {
+        let smallest = shrink_by(&large(), 1000, broken_by);
+        assert_eq!((smallest.producers, &smallest.faults[..]), (2, &[Fault::Kill][..]));
+        assert_eq!((smallest.brokers, smallest.groups, smallest.topics, smallest.consumers), (3, 0, 1, 0));
+        assert!(!smallest.reshapes && !smallest.living && !smallest.administers);
+        assert!(candidates(&smallest).iter().all(|less| broken_by(less).is_none()), "{smallest}");
+    }
+
+    #[test]
+    fn it_is_the_same_rule_that_stays_broken() {
+        let mut both = large();
+        both.faults.push(Fault::Wipe);
+        let smallest = shrink_by(&both, 1000, broken_by);
+        assert_eq!((smallest.brokers, &smallest.faults[..]), (5, &[Fault::Wipe][..]));
+    }
+
+    #[test]
+    fn no_more_is_run_than_was_said_and_a_scenario_that_is_well_stays_as_it_is() {
+        let mut runs = 0;
+        let counted = |scenario: &Scenario| {
+            runs += 1;
+            broken_by(scenario)
+        };
+        shrink_by(&large(), 5, counted);
+        assert_eq!(runs, 6, "the first look, and five");
+        let well = Scenario { producers: 1, ..large() };
+        assert_eq!(shrink_by(&well, 1000, broken_by), well);
+    }
 }

@@ -43,6 +43,11 @@ impl Trace {
         }
     }
 
+    /// Takes bytes into the number.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.hash.write(bytes);
+    }
+
     /// Prints a line for people. Not part of the number.
     pub fn say(&self, now: SimTime, line: impl FnOnce() -> String) {
         if self.shows {
@@ -61,7 +66,7 @@ impl Trace {
 
 impl fmt::Write for Trace {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.hash.write(text.as_bytes());
+        self.bytes(text.as_bytes());
         Ok(())
     }
 }

@@ -243,12 +243,15 @@ impl World {
         if let Some(why) = self.restless_partition(&image) {
             return Some(why);
         }
-        if self.may_be_dead() && image.topics.values().any(|topic| topic.partitions.values().any(|p| is_dead(p))) {
-            // Nobody may lead it, and nobody will; its clients wait in vain.
-            return None;
-        }
-        if let Some((id, client)) = self.clients.iter().find(|(_, client)| !client.is_done(&self.observer)) {
+        let any_dead =
+            self.may_be_dead() && image.topics.values().any(|topic| topic.partitions.values().any(|p| is_dead(p)));
+        let mut waiting = self.clients.iter().filter(|(_, client)| !client.is_done(&self.observer));
+        if let Some((id, client)) = waiting.find(|(_, client)| !any_dead || client.knows_dead_partitions()) {
             return Some(format!("client {id} waits: {}", client.describe()));
+        }
+        if any_dead {
+            // Nobody may lead it, and nobody will: groups and readers wait for it in vain.
+            return None;
         }
         self.history.groups.restlessness(&self.observer)
     }
@@ -287,6 +290,30 @@ impl World {
     /// an emptied disk makes the last leader forgotten, too.
     fn may_be_dead(&self) -> bool {
         self.scenario.faults.contains(&Fault::Wipe)
+    }
+
+    /// Puts what is left of everything into the trace's number: the metadata, every replica, every byte in its log.
+    pub fn seal(&mut self) {
+        use std::fmt::Write;
+        let image = self.observer.image();
+        let trace = &mut self.fabric.trace;
+        // A trace takes everything.
+        let _ = write!(trace, "{image:?}");
+        for (id, node) in &self.nodes {
+            let Some(process) = &node.process else { continue };
+            let replicas = process.broker.replicas();
+            for topic in image.topics.values() {
+                for partition in topic.partitions.keys() {
+                    let at = raftsman_types::TopicIdPartition { topic_id: topic.id, partition: *partition };
+                    let Some(replica) = replicas.inspect(at) else { continue };
+                    let _ = write!(trace, "{id} {at} {replica:?}");
+                    match replicas.inspect_log(at, replica.log_start_offset, usize::MAX) {
+                        Ok(batches) => batches.iter().for_each(|batch| trace.bytes(batch)),
+                        Err(error) => drop(write!(trace, "{error}")),
+                    }
+                }
+            }
+        }
     }
 
     fn judge(&self) -> Checked {
@@ -421,7 +448,8 @@ impl World {
     }
 }
 
-fn is_dead(state: &raftsman_metadata::PartitionImage) -> bool {
+/// Whether nobody may lead a partition any more, short of an unclean election.
+pub(super) fn is_dead(state: &raftsman_metadata::PartitionImage) -> bool {
     let nobody = state.leader.is_none() && state.last_known_leader.is_none();
     nobody && state.isr.is_empty() && state.elr.is_empty()
 }

@@ -68,12 +68,17 @@ impl Client {
     /// Whether it waits for nothing any more.
     pub fn is_done(&self, observer: &Observer) -> bool {
         match self {
-            Client::Producer(client) => client.is_done(),
+            Client::Producer(client) => client.is_done(observer),
             Client::Consumer(client) => client.is_done(observer),
             // Groups are looked at as a whole.
             Client::Member(_) | Client::Deleter(_) => true,
             Client::Admin(client) => client.is_done(),
         }
+    }
+
+    /// Whether it has to do with one partition alone, and knows itself whether anybody may lead that.
+    pub fn knows_dead_partitions(&self) -> bool {
+        matches!(self, Client::Producer(_))
     }
 
     pub fn describe(&self) -> String {

@@ -11,8 +11,9 @@ use super::ClientContext;
 use super::links::{Heard, Links};
 use crate::simulation::event::{ClientRequest, ClientResponse, ClientTimer, ConnectionId, EndEvent, Event};
 use crate::simulation::history::Outcome;
-use crate::simulation::invariants::{Checked, Violation};
+use crate::simulation::invariants::{Checked, Observer, Violation};
 use crate::simulation::time::SimTime;
+use crate::simulation::world::is_dead;
 
 const QUEUE_MAX: usize = 10;
 const RECORDS_MAX: u64 = 4;
@@ -86,8 +87,16 @@ impl Producer {
         }
     }
 
-    pub fn is_done(&self) -> bool {
-        self.queue.is_empty()
+    /// Whether every batch is answered, but for those that nobody ever will.
+    pub fn is_done(&self, observer: &Observer) -> bool {
+        self.queue.is_empty() || self.waits_in_vain(observer)
+    }
+
+    /// Whether its topic is gone, or nobody may lead its partition any more.
+    fn waits_in_vain(&self, observer: &Observer) -> bool {
+        let image = observer.image();
+        let topic = image.topics.values().find(|topic| topic.name == self.setup.topic);
+        topic.and_then(|topic| topic.partition(self.setup.partition)).is_none_or(|state| is_dead(state))
     }
 
     pub fn timer(&mut self, timer: ClientTimer, context: &mut ClientContext<'_>) {
@@ -138,9 +147,13 @@ impl Producer {
         self.queue.push_back(Batch { number, sequence, first_value, count, expires, in_flight: None, was_sent: false });
     }
 
-    /// Batches whose time is up are given up; what else was sent under the same producer id is as unknown as they are.
+    /// Batches whose time is up are given up; what else was sent under the same producer id is as unknown as they are. Not once
+    /// faults are over: then every batch has to be answered.
     fn expire(&mut self, context: &mut ClientContext<'_>) {
         let now = context.fabric.now();
+        if context.calm && !self.waits_in_vain(context.observer) {
+            return;
+        }
         if self.queue.front().is_some_and(|batch| now >= batch.expires) {
             self.give_up_sent(context, |batch| now >= batch.expires);
         }
