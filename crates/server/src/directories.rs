@@ -173,7 +173,7 @@ impl Directories {
             DirectoryError::Log(reason @ LogError::MalformedFile { .. }) => DirectoriesError::Damaged { reason },
             error => DirectoriesError::Unusable { path: path.to_owned(), error },
         };
-        let directory = LogDirectory::open(Arc::new(RealFs), path).map_err(unusable)?;
+        let directory = LogDirectory::open(Arc::new(RealFs::new()), path).map_err(unusable)?;
         let found = directory.read_meta_properties().map_err(unusable)?;
         let any_partition = directory.any_partition().map_err(unusable)?;
         match &found {
@@ -263,7 +263,7 @@ impl Directories {
         for (path, properties) in self.formatted.iter_mut().filter(|(_, properties)| !properties.has_joined) {
             properties.cluster_id = Some(cluster_id.to_owned());
             properties.has_joined = true;
-            let written = properties.write(&RealFs, path);
+            let written = properties.write(&RealFs::new(), path);
             written.map_err(|error| DirectoriesError::Unusable { path: path.clone(), error })?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! Everything the log does to disk goes through these two traits, so that the simulator can run the
 //! shipped log and cut the power between any two calls.
 
+mod dont_cache;
 mod memory;
 mod real;
 

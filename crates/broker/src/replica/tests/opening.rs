@@ -80,7 +80,7 @@ fn fill(files: &LogDirectory) {
 fn many_replicas_are_opened_by_several_threads_and_each_is_what_its_log_says() {
     for threads in [1, 3] {
         let place = tempfile::tempdir().unwrap();
-        let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+        let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new());
         let files = formatted(fs, &place.path().join("logs"));
         fill(&files);
 
