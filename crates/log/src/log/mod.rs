@@ -19,7 +19,7 @@ mod truncation;
 pub(crate) use partition_files::read_topic_id;
 
 pub use append::AppendInfo;
-pub use open::Recovery;
+pub use open::{LeftBehind, LogOpening, Recovery};
 pub use reading::ReadData;
 pub use retention::DeletedSegments;
 pub use timestamps::SegmentTime;
