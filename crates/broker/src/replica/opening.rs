@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use raftsman_log::dir::PartitionDirectory;
+use raftsman_log::dir::{LogDirectory, PartitionDirectory};
 use raftsman_log::{FlushTicket, LeftBehind, Log, LogError, LogOpening};
 use raftsman_types::{Offset, TopicIdPartition, TopicPartition};
 
@@ -19,7 +19,15 @@ use super::work_off::work_off;
 
 /// So many replicas are recovered and then synced together: enough for a sync of the volume to be cheap for each, few
 /// enough for their files to be open at once.
-const TOGETHER: usize = 128;
+const TOGETHER_MAX: usize = 128;
+/// Few enough for any limit of open files.
+const TOGETHER_MIN: usize = 4;
+
+/// How many replicas each of so many threads opens together, so that with all of them half of the files that may be open are.
+pub(super) fn opened_together(files: &LogDirectory, threads: usize) -> usize {
+    let limit = files.file_system().open_files().map_or(usize::MAX, |files| files.limit());
+    (limit / 2 / threads.max(1)).clamp(TOGETHER_MIN, TOGETHER_MAX)
+}
 
 /// A replica whose log is damaged below what was flushed.
 pub(super) struct DamagedReplica {
@@ -64,8 +72,8 @@ struct Found {
 impl Opening<'_> {
     /// Opens what was found, on so many threads (`num.recovery.threads.per.data.dir`), of which this is one; in the order
     /// in which it was found, but for what is damaged.
-    pub fn open_all(&self, found: &[PartitionDirectory], threads: usize) -> Vec<OpenedReplica> {
-        let groups: Vec<&[PartitionDirectory]> = found.chunks(TOGETHER).collect();
+    pub fn open_all(&self, found: &[PartitionDirectory], threads: usize, together: usize) -> Vec<OpenedReplica> {
+        let groups: Vec<&[PartitionDirectory]> = found.chunks(together).collect();
         work_off(&groups, threads, |group| self.open_group(group)).into_iter().flatten().collect()
     }
 

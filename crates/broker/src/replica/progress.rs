@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// When to say again how far something is: not before so long, and never twice to make up for a time when nobody asked.
 #[derive(Debug)]
-struct Cadence {
+pub(super) struct Cadence {
     every: Duration,
     due: MonotonicTime,
 }
@@ -22,8 +22,13 @@ impl Cadence {
         Cadence { every, due: now + every }
     }
 
+    /// For something that is said at once when it first happens.
+    pub fn at_once(every: Duration) -> Cadence {
+        Cadence { every, due: MonotonicTime::from_start(Duration::ZERO) }
+    }
+
     /// Whether it is to be said now. Whoever is told yes says it.
-    fn is_due(&mut self, now: MonotonicTime) -> bool {
+    pub fn is_due(&mut self, now: MonotonicTime) -> bool {
         let due = now >= self.due;
         if due {
             self.due = now + self.every;

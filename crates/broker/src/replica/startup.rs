@@ -15,7 +15,7 @@ use super::core::Core;
 use super::directory::{CheckpointedOffsets, Directory};
 use super::log_memory::LogMemory;
 use super::manager::{Inner, OpenError};
-use super::opening::{Checkpoints, DamagedReplica, OpenedReplica, Opening};
+use super::opening::{Checkpoints, DamagedReplica, OpenedReplica, Opening, opened_together};
 use super::partition::Partition;
 use super::progress::Progress;
 use super::work_off::work_off;
@@ -69,7 +69,10 @@ pub(super) fn open(
         directories.into_iter().map(|files| (files.path().to_owned(), Mutex::new(Some(files)))).collect();
     let parts = work_off(&waiting, directories_at_once, |(_, files)| {
         let mut part = Part::default();
-        let outcome = files.lock().take().map(|files| part.open(core, files, memory, threads_for_each));
+        let outcome = files.lock().take().map(|files| {
+            let together = opened_together(&files, directories_at_once * threads_for_each);
+            part.open(core, files, memory, (threads_for_each, together))
+        });
         (part, outcome)
     });
     // In the order of `log.dirs`, whichever was done first.
@@ -134,7 +137,7 @@ impl Part {
         core: &Arc<Core>,
         files: LogDirectory,
         memory: &LogMemory,
-        threads: usize,
+        (threads, together): (usize, usize),
     ) -> Result<Option<CleanShutdown>, OpenError> {
         let not_formatted = || OpenError::NotFormatted(files.path().display().to_string());
         let properties = files.read_meta_properties()?.ok_or_else(not_formatted)?;
@@ -160,7 +163,7 @@ impl Part {
         retired.into_iter().for_each(|path| directory.retired.add(path, core.now()));
         let progress = Progress::begin(found.len(), began);
         let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory, progress: &progress };
-        self.replicas = opening.open_all(&found, threads);
+        self.replicas = opening.open_all(&found, threads, together);
         self.recovery_points = checkpoints.recovery_points;
         tracing::info!(
             directory = %directory.path.display(),
@@ -255,6 +258,7 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
         match write_changed(&directory.files, &offsets, last.as_ref()) {
             // Nothing is lost: the older ones only make more work after a crash.
             Err(error) if error.is_out_of_space() => return directory.out_of_space(),
+            Err(error) if error.is_out_of_files() => return directory.out_of_files(core, &error),
             Err(error) => return directory.fail(core, &error),
             Ok(()) => {}
         }

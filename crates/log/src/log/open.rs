@@ -193,6 +193,8 @@ impl Log {
             log.names_changed = 1;
         }
         log.restore_producers(snapshots_among(&entries), now)?;
+        // Many logs are opened at once, and most of them are not used soon.
+        log.segments.iter_mut().for_each(Segment::close_file);
         Ok((log, recovery))
     }
 
