@@ -107,7 +107,7 @@ fn free_directory(path: &Path) -> Result<LogDirectory, Failure> {
     let lock = File::options().write(true).create(true).truncate(false).open(path.join(".lock"))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     drop(lock);
-    Ok(LogDirectory::open(Arc::new(RealFs), path)?)
+    Ok(LogDirectory::open(Arc::new(RealFs::new()), path)?)
 }
 
 /// Time, and processor time of all threads, since some moment.
@@ -129,7 +129,7 @@ impl Meter {
 
 /// Makes the logs, and drops them without a flush, as a kill does.
 fn fill(directory: &Path, replicas: usize) -> Result<(), Failure> {
-    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new());
     let files = LogDirectory::open(Arc::clone(&fs), directory)?;
     files.write_meta_properties(&MetaProperties {
         cluster_id: None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use raftsman_records::BatchError;
 use raftsman_types::{ErrorCode, LeaderEpoch, Offset, ProducerId, TopicId};
+use rustix::io::Errno;
 
 /// An I/O error with what was being done to which file. Cheap to clone: an offline log gives the same
 /// one to every later call.
@@ -29,6 +30,31 @@ impl StorageError {
         let no_room = matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         no_room && !self.operation.starts_with("sync")
     }
+
+    /// Whether a file could not be opened because the process, or the system, has too many open. That says nothing of the disk, and
+    /// nothing was done: it may be tried again.
+    pub fn is_out_of_files(&self) -> bool {
+        is_out_of_files(&self.source)
+    }
+
+    /// Whether it passes, and the log is as it was.
+    pub fn is_passing(&self) -> bool {
+        self.is_out_of_space() || self.is_out_of_files()
+    }
+
+    /// The same, but for good: whoever meets it later must not take it for one that passes.
+    pub(crate) fn for_good(self) -> StorageError {
+        match self.is_passing() {
+            true => StorageError { source: Arc::new(io::Error::other(self.source.to_string())), ..self },
+            false => self,
+        }
+    }
+}
+
+/// Whether it was for want of file descriptors.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    let lacking = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| lacking.contains(&code))
 }
 
 /// Adds operation and path to an `io::Result`.
@@ -132,6 +158,11 @@ impl LogError {
     /// Whether there was no room for a write: the log is as it was, and stays online.
     pub fn is_out_of_space(&self) -> bool {
         matches!(self, LogError::Storage(error) if error.is_out_of_space())
+    }
+
+    /// Whether a file could not be opened because too many are: the log is as it was, and stays online.
+    pub fn is_out_of_files(&self) -> bool {
+        matches!(self, LogError::Storage(error) if error.is_out_of_files())
     }
 
     /// The code a client or replica gets for it.
@@ -255,6 +286,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether a file could not be opened because too many are: the same read may be tried again.
+    pub fn is_out_of_files(&self) -> bool {
+        matches!(self, ReadError::Storage(error) if error.is_out_of_files())
+    }
+
     /// The code a client gets for it.
     pub fn error_code(&self) -> ErrorCode {
         match self {

@@ -68,6 +68,11 @@ impl FlushTicket {
         outcome.clone().map_err(io::Error::other)
     }
 
+    /// Whether it had failed before it was begun: a file of it could not be opened.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.outcome.get().is_some_and(Result::is_err)
+    }
+
     /// Does what a sync of the whole volume cannot do: writes what is not written yet.
     pub(crate) fn write_out(&self) -> Result<(), StorageError> {
         for TicketFile { path, file, writes, .. } in &self.files {

@@ -25,6 +25,11 @@ impl Place {
         (Place { lack: Some(Arc::clone(&lack)), ..self.clone() }, lack)
     }
 
+    /// Before something is begun that takes several steps: sees to it that its files can be opened.
+    pub(crate) fn secure_files(&self) -> Result<(), StorageError> {
+        self.fs.secure_files(&self.directory).context("open", &self.directory)
+    }
+
     /// A file of it, to be read as is allowed here.
     pub(crate) fn reader(&self, file: Arc<dyn File>) -> Arc<dyn File> {
         match &self.lack {

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use raftsman_log::LogError;
 use raftsman_log::dir::{DirectoryError, LogDirectory, MetaProperties};
-use raftsman_log::fs::RealFs;
+use raftsman_log::fs::{BoundedFs, RealFs};
+use raftsman_log::{LogError, OpenFiles};
 use raftsman_types::{BrokerId, DirectoryId, Uuid};
 
+use crate::network::{Machine, open_log_files};
 use crate::wiring::METADATA_DIRECTORY;
 
 /// Why a data directory cannot be used. Each message says what to do.
@@ -139,9 +140,10 @@ impl Directories {
     ) -> Result<Directories, DirectoriesError> {
         let mut directories = Directories { node_id, ..Directories::default() };
         let mut failures = Vec::new();
+        let files = Arc::new(OpenFiles::new(open_log_files(Machine::look())));
         let alone = metadata_log_dir.filter(|path| !log_dirs.iter().any(|other| other == path));
         for path in log_dirs.iter().map(PathBuf::as_path).chain(alone) {
-            match directories.prepare_one(path, &mut random) {
+            match directories.prepare_one(path, &files, &mut random) {
                 Ok((locked, properties)) => {
                     directories.formatted.push((path.to_owned(), properties));
                     directories.locked.push(locked);
@@ -166,6 +168,7 @@ impl Directories {
     fn prepare_one(
         &mut self,
         path: &Path,
+        files: &Arc<OpenFiles>,
         random: &mut impl FnMut() -> [u8; 16],
     ) -> Result<(LogDirectory, MetaProperties), DirectoriesError> {
         let unusable = |error| match error {
@@ -173,7 +176,9 @@ impl Directories {
             DirectoryError::Log(reason @ LogError::MalformedFile { .. }) => DirectoriesError::Damaged { reason },
             error => DirectoriesError::Unusable { path: path.to_owned(), error },
         };
-        let directory = LogDirectory::open(Arc::new(RealFs), path).map_err(unusable)?;
+        // One bound for all directories; but each may be on a file system of its own.
+        let fs = BoundedFs::new(Arc::new(RealFs::new()), Arc::clone(files));
+        let directory = LogDirectory::open(Arc::new(fs), path).map_err(unusable)?;
         let found = directory.read_meta_properties().map_err(unusable)?;
         let any_partition = directory.any_partition().map_err(unusable)?;
         match &found {
@@ -263,7 +268,7 @@ impl Directories {
         for (path, properties) in self.formatted.iter_mut().filter(|(_, properties)| !properties.has_joined) {
             properties.cluster_id = Some(cluster_id.to_owned());
             properties.has_joined = true;
-            let written = properties.write(&RealFs, path);
+            let written = properties.write(&RealFs::new(), path);
             written.map_err(|error| DirectoriesError::Unusable { path: path.clone(), error })?;
         }
         Ok(())

@@ -13,6 +13,9 @@ use crate::config::{ConfigError, Settings};
 /// What the byte budget is at least, however little memory there is.
 const SMALLEST_BUDGET_BYTES: usize = 64 << 20;
 
+/// How many segment files are kept open at least, however few may be.
+const OPEN_LOG_FILES_MIN: usize = 16;
+
 /// What the process may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Machine {
@@ -97,6 +100,12 @@ fn max_connections(settings: &Settings, machine: Machine) -> Result<usize, Confi
     Ok(wanted.min(possible))
 }
 
+/// How many segment files all logs keep open together: a quarter of the files that may be open. The last quarter is for what is
+/// opened only for a moment, indexes and checkpoints, for connections to other nodes, and for all else.
+pub(crate) fn open_log_files(machine: Machine) -> usize {
+    (machine.open_files / 4).max(OPEN_LOG_FILES_MIN)
+}
+
 fn budget(settings: &Settings, machine: Machine) -> Result<usize, ConfigError> {
     let given: i64 = settings.number("queued.max.request.bytes")?;
     let possible = (machine.memory_bytes / 4).max(SMALLEST_BUDGET_BYTES);
@@ -142,6 +151,13 @@ mod tests {
         let large = with(&[], LARGE).unwrap();
         assert_eq!((large.max_connections, large.max_connections_per_ip), (100_000, 50_000));
         assert_eq!((large.queued_max_bytes, large.num_network_threads), (512 << 20, 3));
+    }
+
+    #[test]
+    fn logs_keep_a_quarter_of_the_files_open_and_a_few_however_few_there_may_be() {
+        assert_eq!([open_log_files(SMALL), open_log_files(LARGE)], [64, 1 << 18]);
+        assert_eq!(open_log_files(Machine { open_files: 20, ..SMALL }), 16);
+        assert!(open_log_files(Machine { open_files: usize::MAX, ..SMALL }) > 1 << 40);
     }
 
     #[test]

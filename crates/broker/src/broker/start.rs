@@ -34,7 +34,7 @@ const DISK_READERS_MAX: usize = 32;
 pub(super) fn open_directories(config: &BrokerConfig) -> Result<Vec<LogDirectory>, StartError> {
     let (mut opened, mut failed) = (Vec::new(), None);
     for path in &config.log_dirs {
-        match LogDirectory::open(Arc::new(RealFs), path.clone()) {
+        match LogDirectory::open(Arc::new(RealFs::new()), path.clone()) {
             Ok(directory) => opened.push(directory),
             Err(error @ DirectoryError::InUse { .. }) => {
                 return Err(StartError::Directory { path: path.clone(), error });

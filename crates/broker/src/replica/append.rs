@@ -68,6 +68,9 @@ pub enum AppendError {
         /// What was free at the last look.
         free_bytes: u64,
     },
+    /// The broker has too many files open to open the log's: nothing was written.
+    #[error("the broker has too many open files: nothing was written; retry")]
+    TooManyOpenFiles,
     /// The log directory failed; the error is in the broker's log.
     #[error("the partition's log directory is offline")]
     Storage,
@@ -101,7 +104,9 @@ impl AppendError {
             AppendError::NotEnoughReplicasAfterAppend => ErrorCode::NotEnoughReplicasAfterAppend,
             AppendError::TimedOut => ErrorCode::RequestTimedOut,
             // Kafka has none of its own; to this one every client retries.
-            AppendError::DiskFull { .. } | AppendError::Storage => ErrorCode::KafkaStorageError,
+            AppendError::DiskFull { .. } | AppendError::TooManyOpenFiles | AppendError::Storage => {
+                ErrorCode::KafkaStorageError
+            }
             AppendError::Invalid { code, .. } => *code,
             AppendError::OutOfOrderSequence(_) => ErrorCode::OutOfOrderSequenceNumber,
             AppendError::InvalidProducerEpoch(_) => ErrorCode::InvalidProducerEpoch,

@@ -15,6 +15,7 @@ use super::disk_room::{DiskRoom, Room};
 use super::disk_watch::DiskWatch;
 use super::flush_queue::FlushQueue;
 use super::partition::Partition;
+use super::progress::Cadence;
 use super::retired::RetiredReplicas;
 
 /// One log directory of the broker: online until a write or a flush in it fails.
@@ -35,8 +36,15 @@ pub(super) struct Directory {
     /// Replicas that were deleted, whose files are still there.
     pub retired: RetiredReplicas,
     room: DiskRoom,
+    /// When to say again that there are too many open files.
+    files_lacking: Mutex<Cadence>,
     offline: AtomicBool,
 }
+
+/// Between two lines that say that there are too many open files.
+const FILES_LACKING_EVERY: Duration = Duration::from_secs(10);
+/// Flushes of so many logs at once are enough for one sync of the volume to be cheap for each, however few files may be open.
+const FLUSHED_TOGETHER_MIN: usize = 16;
 
 /// Where the replicas of a directory stand, as its checkpoint files say it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -61,6 +69,7 @@ impl Directory {
             unopened: Mutex::default(),
             retired: RetiredReplicas::default(),
             room: DiskRoom::new(reserve_bytes),
+            files_lacking: Mutex::new(Cadence::at_once(FILES_LACKING_EVERY)),
             offline: AtomicBool::new(false),
         }
     }
@@ -103,9 +112,28 @@ impl Directory {
         AppendError::DiskFull { directory: self.path.display().to_string(), free_bytes: self.room.free_bytes() }
     }
 
-    /// What a failed change of a log means: no room, or a broken disk.
+    /// A file could not be opened because too many are: that says nothing of the disk, and it is tried again.
+    pub fn out_of_files(&self, core: &Core, error: &dyn std::fmt::Display) {
+        if self.files_lacking.lock().is_due(core.now()) {
+            tracing::error!(
+                directory = %self.path.display(),
+                "too many files are open, and what needs one more is refused or put off; raise the limit of open files of the \
+                 process: {error}"
+            );
+        }
+    }
+
+    /// How many logs may be flushed together: each holds its files open until all are synced.
+    pub fn flushed_together_max(&self) -> usize {
+        let bound = self.files.file_system().open_files().map_or(usize::MAX, |files| files.limit() / 2);
+        bound.max(FLUSHED_TOGETHER_MIN)
+    }
+
+    /// What a failed change of a log means: no room, too many open files, or a broken disk.
     pub fn log_failed(self: &Arc<Self>, core: &Core, error: &LogError) {
-        if error.is_out_of_space() {
+        if error.is_out_of_files() {
+            self.out_of_files(core, error);
+        } else if error.is_out_of_space() {
             tracing::debug!(directory = %self.path.display(), "put off until there is room: {error}");
             self.out_of_space();
         } else {

@@ -50,8 +50,10 @@ impl FlushRound {
 /// Flushes until the queue is stopped.
 pub(super) fn drive(core: &Arc<Core>, directory: &Arc<Directory>) {
     while let Some(dirty) = directory.flushes.next(|| core.now()) {
-        if !directory.is_offline() {
-            FlushRound::begin(core, directory, dirty).complete();
+        for together in dirty.chunks(directory.flushed_together_max()) {
+            if !directory.is_offline() {
+                FlushRound::begin(core, directory, together.to_vec()).complete();
+            }
         }
     }
 }

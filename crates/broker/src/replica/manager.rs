@@ -117,7 +117,7 @@ impl ReplicaManager {
     ) -> Result<ReplicaManager, OpenError> {
         let memory = LogMemory::new(&config);
         let core = Arc::new(Core::new(config, link, clock));
-        let opened = startup::open(&core, directories, &memory)?;
+        let opened = startup::open(&core, directories, &memory, shell.has_threads())?;
         Ok(ReplicaManager {
             inner: Arc::new(Inner {
                 core,

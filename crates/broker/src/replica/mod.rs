@@ -32,6 +32,7 @@ mod log_memory;
 mod manager;
 mod opening;
 mod partition;
+mod progress;
 mod publish;
 mod read;
 mod retired;
@@ -44,6 +45,7 @@ pub mod stepped;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod work_off;
 
 pub use absent::MissingReplicas;
 pub use append::{Acks, AppendError, AppendOrigin, Appended};

@@ -1,14 +1,11 @@
 //! Opening the replicas of one directory, several at a time.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use raftsman_log::dir::PartitionDirectory;
-use raftsman_log::{FlushTicket, Log, LogError};
+use raftsman_log::dir::{LogDirectory, PartitionDirectory};
+use raftsman_log::{FlushTicket, LeftBehind, Log, LogError, LogOpening};
 use raftsman_types::{Offset, TopicIdPartition, TopicPartition};
 
 use super::core::Core;
@@ -16,11 +13,21 @@ use super::directory::Directory;
 use super::flusher::{SINGLE_SYNCS_MAX, note};
 use super::log_memory::LogMemory;
 use super::partition::Partition;
+use super::progress::{Progress, SoFar};
 use super::settings::TopicSettings;
+use super::work_off::work_off;
 
 /// So many replicas are recovered and then synced together: enough for a sync of the volume to be cheap for each, few
 /// enough for their files to be open at once.
-const TOGETHER: usize = 128;
+const TOGETHER_MAX: usize = 128;
+/// Few enough for any limit of open files.
+const TOGETHER_MIN: usize = 4;
+
+/// How many replicas each of so many threads opens together, so that with all of them half of the files that may be open are.
+pub(super) fn opened_together(files: &LogDirectory, threads: usize) -> usize {
+    let limit = files.file_system().open_files().map_or(usize::MAX, |files| files.limit());
+    (limit / 2 / threads.max(1)).clamp(TOGETHER_MIN, TOGETHER_MAX)
+}
 
 /// A replica whose log is damaged below what was flushed.
 pub(super) struct DamagedReplica {
@@ -51,6 +58,7 @@ pub(super) struct Opening<'a> {
     pub directory: &'a Arc<Directory>,
     pub checkpoints: &'a Checkpoints,
     pub memory: &'a LogMemory,
+    pub progress: &'a Progress,
 }
 
 /// A replica that was found.
@@ -62,37 +70,24 @@ struct Found {
 }
 
 impl Opening<'_> {
-    /// Opens what was found, on so many threads (`num.recovery.threads.per.data.dir`), of which this is one.
-    pub fn open_all(&self, found: &[PartitionDirectory], threads: usize) -> Vec<OpenedReplica> {
-        let groups: Vec<&[PartitionDirectory]> = found.chunks(TOGETHER).collect();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut opened = Vec::new();
-            while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                opened.extend(self.open_group(group));
-            }
-            opened
-        };
-        thread::scope(|scope| {
-            let helper = || thread::Builder::new().name("recovery".to_owned()).spawn_scoped(scope, work);
-            // Without a thread it takes longer, that is all.
-            let helpers: Vec<_> = (1..threads.min(groups.len())).map_while(|_| helper().ok()).collect();
-            let mut opened = work();
-            for helper in helpers {
-                opened.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            }
-            opened
-        })
+    /// Opens what was found, on so many threads (`num.recovery.threads.per.data.dir`), of which this is one; in the order
+    /// in which it was found, but for what is damaged.
+    pub fn open_all(&self, found: &[PartitionDirectory], threads: usize, together: usize) -> Vec<OpenedReplica> {
+        let groups: Vec<&[PartitionDirectory]> = found.chunks(together).collect();
+        work_off(&groups, threads, |group| self.open_group(group)).into_iter().flatten().collect()
     }
 
     fn open_group(&self, group: &[PartitionDirectory]) -> Vec<OpenedReplica> {
         let mut opened = Vec::with_capacity(group.len());
         let mut logs = Vec::with_capacity(group.len());
-        for found in group.iter().filter_map(|replica| self.identify(replica)) {
-            match self.recover(&found) {
-                Ok(log) => logs.push((found, log)),
-                Err(error) => opened.extend(self.failed(&found, error)),
+        for replica in group {
+            if let Some(found) = self.identify(replica) {
+                match self.recover(&found) {
+                    Ok(log) => logs.push((found, log)),
+                    Err(error) => opened.extend(self.failed(&found, error)),
+                }
             }
+            self.say(self.progress.opened(self.core.now()));
         }
         let tickets = logs.iter_mut().map(|(_, log)| if log.is_flushed() { None } else { log.begin_flush() }).collect();
         for ((found, log), ticket) in logs.into_iter().zip(self.synced(tickets)) {
@@ -114,15 +109,28 @@ impl Opening<'_> {
         Some(Found { at, name, path: replica.path.clone(), settings })
     }
 
+    fn say(&self, so_far: Option<SoFar>) {
+        if let Some(so_far) = so_far {
+            so_far.say(&self.directory.path);
+        }
+    }
+
     fn recover(&self, found: &Found) -> Result<Log, LogError> {
-        let fs = Arc::clone(self.directory.files.file_system());
-        let recovery_point = self.checkpoints.recovery_points.get(&found.name).copied().unwrap_or(0);
-        let (config, clean, now) = (found.settings.log.clone(), self.checkpoints.clean, self.core.wall_time());
-        let (path, id) = (found.path.clone(), found.at.topic_id);
-        let (log, recovery) = match self.checkpoints.is_synced {
-            true => Log::open_synced(fs, path, id, config, recovery_point, now)?,
-            false => Log::open_unsynced(fs, path, id, config, clean, recovery_point, now)?,
+        let left = match self.checkpoints {
+            Checkpoints { is_synced: true, .. } => LeftBehind::KilledAndSynced,
+            Checkpoints { clean: true, .. } => LeftBehind::Cleanly,
+            _ => LeftBehind::Killed,
         };
+        let opening = LogOpening {
+            fs: Arc::clone(self.directory.files.file_system()),
+            directory: found.path.clone(),
+            topic_id: found.at.topic_id,
+            config: Arc::new(found.settings.log.clone()),
+            left,
+            recovery_point: self.checkpoints.recovery_points.get(&found.name).copied().unwrap_or(0),
+            now: self.core.wall_time(),
+        };
+        let (log, recovery) = opening.open(&|bytes| self.say(self.progress.checked(bytes, self.core.now())))?;
         if recovery.truncated_bytes > 0 {
             tracing::warn!(
                 partition = %found.name,

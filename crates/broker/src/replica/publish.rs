@@ -203,6 +203,11 @@ impl ReplicaManager {
                 self.inner.unmade.lock().insert(at);
                 None
             }
+            Err(error) if error.is_out_of_files() => {
+                directory.out_of_files(core, &error);
+                self.inner.unmade.lock().insert(at);
+                None
+            }
             Err(error) => {
                 directory.fail(core, &error);
                 None
@@ -210,7 +215,7 @@ impl ReplicaManager {
         }
     }
 
-    /// Makes the replicas for which there was no room, if there is now.
+    /// Makes the replicas for which there was no room, or no file, if there is now.
     pub(super) fn make_unmade(&self) {
         if self.inner.unmade.lock().is_empty() {
             return;

@@ -87,6 +87,9 @@ pub enum FetchError {
     /// What is stored there is not what was written; the broker's log says where and what to do.
     #[error("the stored batch is damaged")]
     Damaged,
+    /// The broker has too many files open to open the log's.
+    #[error("the broker has too many open files: retry")]
+    TooManyOpenFiles,
     /// The log directory failed; the error is in the broker's log.
     #[error("the partition's log directory is offline")]
     Storage,
@@ -102,7 +105,8 @@ impl FetchError {
             FetchError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             FetchError::OffsetNotAvailable => ErrorCode::OffsetNotAvailable,
             FetchError::Damaged => ErrorCode::CorruptMessage,
-            FetchError::Storage => ErrorCode::KafkaStorageError,
+            // To this one every client retries.
+            FetchError::TooManyOpenFiles | FetchError::Storage => ErrorCode::KafkaStorageError,
         }
     }
 }

@@ -35,6 +35,11 @@ impl Shell {
         Shell::Running(Running { runtime, threads: Mutex::default(), isr_task: Mutex::default(), cleaner })
     }
 
+    /// Whether several threads may work at the same time.
+    pub fn has_threads(&self) -> bool {
+        matches!(self, Shell::Running(_))
+    }
+
     /// Starts what runs from the beginning.
     ///
     /// # Errors

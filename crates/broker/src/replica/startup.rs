@@ -6,16 +6,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
 use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, PartitionDirectory};
 use raftsman_log::{FlushTicket, LogError};
-use raftsman_types::{BrokerEpoch, TopicIdPartition, TopicPartition};
+use raftsman_types::{BrokerEpoch, Offset, TopicIdPartition, TopicPartition};
 
 use super::core::Core;
 use super::directory::{CheckpointedOffsets, Directory};
 use super::log_memory::LogMemory;
 use super::manager::{Inner, OpenError};
-use super::opening::{Checkpoints, DamagedReplica, OpenedReplica, Opening};
+use super::opening::{Checkpoints, DamagedReplica, OpenedReplica, Opening, opened_together};
 use super::partition::Partition;
+use super::progress::Progress;
+use super::work_off::work_off;
 
 /// What was found.
 pub(super) struct Opened {
@@ -31,8 +34,25 @@ pub(super) struct Opened {
     pub clean_shutdown_epoch: BrokerEpoch,
 }
 
-/// Opens every replica in the directories. One directory that cannot be opened does not keep the others from being used.
-pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &LogMemory) -> Result<Opened, OpenError> {
+/// What was found in one directory, which may have failed before all of it was.
+#[derive(Default)]
+struct Part {
+    /// Set once its replicas are open.
+    directory: Option<Arc<Directory>>,
+    replicas: Vec<OpenedReplica>,
+    recovery_points: BTreeMap<TopicPartition, Offset>,
+    gone: BTreeSet<TopicPartition>,
+    begun: BTreeSet<TopicPartition>,
+}
+
+/// Opens every replica in the directories: in all of them at the same time, if this may be done `at_once`, in each on
+/// `num.recovery.threads.per.data.dir` threads. One directory that cannot be opened does not keep the others from being used.
+pub(super) fn open(
+    core: &Arc<Core>,
+    directories: Vec<LogDirectory>,
+    memory: &LogMemory,
+    at_once: bool,
+) -> Result<Opened, OpenError> {
     let mut opened = Opened {
         directories: Vec::new(),
         unusable: core.config.unusable_directories.clone(),
@@ -43,11 +63,25 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
         clean_shutdown_epoch: BrokerEpoch::NONE,
     };
     let (mut clean_epochs, mut failures) = (Vec::new(), Vec::new());
-    for files in directories {
-        let path = files.path().to_owned();
-        match opened.add(core, files, memory) {
-            Ok(mark) => clean_epochs.push(mark.map_or(BrokerEpoch::NONE, |mark| mark.broker_epoch)),
-            Err(error) => failures.push((path, error)),
+    let count = directories.len();
+    let (directories_at_once, threads_for_each) = if at_once { (count, core.config.recovery_threads) } else { (1, 1) };
+    let waiting: Vec<_> =
+        directories.into_iter().map(|files| (files.path().to_owned(), Mutex::new(Some(files)))).collect();
+    let parts = work_off(&waiting, directories_at_once, |(_, files)| {
+        let mut part = Part::default();
+        let outcome = files.lock().take().map(|files| {
+            let together = opened_together(&files, directories_at_once * threads_for_each);
+            part.open(core, files, memory, (threads_for_each, together))
+        });
+        (part, outcome)
+    });
+    // In the order of `log.dirs`, whichever was done first.
+    for ((path, _), (part, outcome)) in waiting.into_iter().zip(parts) {
+        opened.add(part);
+        match outcome {
+            Some(Ok(mark)) => clean_epochs.push(mark.map_or(BrokerEpoch::NONE, |mark| mark.broker_epoch)),
+            Some(Err(error)) => failures.push((path, error)),
+            None => {}
         }
     }
     if opened.directories.iter().all(|directory| directory.is_offline()) {
@@ -65,16 +99,50 @@ pub(super) fn open(core: &Arc<Core>, directories: Vec<LogDirectory>, memory: &Lo
 }
 
 impl Opened {
+    fn add(&mut self, part: Part) {
+        self.gone.extend(part.gone);
+        self.begun.extend(part.begun);
+        part.replicas.into_iter().for_each(|replica| self.take(replica));
+        let Some(directory) = part.directory else { return };
+        let mut unopened = part.recovery_points;
+        unopened.retain(|_, recovery_point| *recovery_point > 0);
+        for whole in self.partitions.values().filter(|replica| Arc::ptr_eq(&replica.directory, &directory)) {
+            unopened.remove(&TopicPartition { topic: Arc::clone(&whole.topic), partition: whole.at.partition });
+        }
+        *directory.unopened.lock() = unopened;
+        self.directories.push(directory);
+    }
+
+    fn take(&mut self, replica: OpenedReplica) {
+        match replica {
+            OpenedReplica::Damaged(at, damaged) => {
+                self.damaged.insert(at, damaged);
+            }
+            OpenedReplica::Whole(partition) => match self.partitions.entry(partition.at) {
+                Entry::Vacant(place) => {
+                    place.insert(partition);
+                }
+                Entry::Occupied(_) => {
+                    tracing::error!(partition = %partition.name(), "is in two log directories: the second one is ignored");
+                }
+            },
+        }
+    }
+}
+
+impl Part {
     /// Opens the replicas of one directory.
-    fn add(
+    fn open(
         &mut self,
         core: &Arc<Core>,
         files: LogDirectory,
         memory: &LogMemory,
+        (threads, together): (usize, usize),
     ) -> Result<Option<CleanShutdown>, OpenError> {
         let not_formatted = || OpenError::NotFormatted(files.path().display().to_string());
         let properties = files.read_meta_properties()?.ok_or_else(not_formatted)?;
         let id = properties.directory_id.ok_or_else(not_formatted)?;
+        let began = core.now();
         let mark = files.take_clean_shutdown()?;
         // Once for all replicas: of most of them recovery then finds nothing that has to be synced.
         let is_synced = mark.is_none() && files.sync_volume()?;
@@ -92,24 +160,20 @@ impl Opened {
         let retired = files.retired_partitions()?;
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
-        let began = core.now();
-        retired.into_iter().for_each(|path| directory.retired.add(path, began));
-        let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory };
-        opening.open_all(&found, config.recovery_threads).into_iter().for_each(|replica| self.take(replica));
-        let mut unopened = checkpoints.recovery_points.clone();
-        unopened.retain(|_, recovery_point| *recovery_point > 0);
-        for whole in self.partitions.values().filter(|replica| Arc::ptr_eq(&replica.directory, &directory)) {
-            unopened.remove(&TopicPartition { topic: Arc::clone(&whole.topic), partition: whole.at.partition });
-        }
-        *directory.unopened.lock() = unopened;
+        retired.into_iter().for_each(|path| directory.retired.add(path, core.now()));
+        let progress = Progress::begin(found.len(), began);
+        let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory, progress: &progress };
+        self.replicas = opening.open_all(&found, threads, together);
+        self.recovery_points = checkpoints.recovery_points;
         tracing::info!(
             directory = %directory.path.display(),
             replicas = found.len(),
             clean = checkpoints.clean,
+            checked_bytes = progress.checked_bytes(),
             "opened in {:?}",
             core.now().since(began)
         );
-        self.directories.push(directory);
+        self.directory = Some(directory);
         Ok(mark)
     }
 
@@ -155,22 +219,6 @@ impl Opened {
         self.gone.extend(names.cloned());
         Ok(())
     }
-
-    fn take(&mut self, replica: OpenedReplica) {
-        match replica {
-            OpenedReplica::Damaged(at, damaged) => {
-                self.damaged.insert(at, damaged);
-            }
-            OpenedReplica::Whole(partition) => match self.partitions.entry(partition.at) {
-                Entry::Vacant(place) => {
-                    place.insert(partition);
-                }
-                Entry::Occupied(_) => {
-                    tracing::error!(partition = %partition.name(), "is in two log directories: the second one is ignored");
-                }
-            },
-        }
-    }
 }
 
 fn name_of(found: &PartitionDirectory) -> TopicPartition {
@@ -210,6 +258,7 @@ pub(super) fn write_checkpoints(directory: &Arc<Directory>, replicas: &[Arc<Part
         match write_changed(&directory.files, &offsets, last.as_ref()) {
             // Nothing is lost: the older ones only make more work after a crash.
             Err(error) if error.is_out_of_space() => return directory.out_of_space(),
+            Err(error) if error.is_out_of_files() => return directory.out_of_files(core, &error),
             Err(error) => return directory.fail(core, &error),
             Ok(()) => {}
         }

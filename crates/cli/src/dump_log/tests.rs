@@ -21,7 +21,7 @@ fn log() -> (TempDir, PathBuf) {
     let directory = temporary.path().join("t-0");
     let config = LogConfig { index_interval_bytes: 1, ..LogConfig::default() };
     let id = TopicId(Uuid([7; 16]));
-    let (mut log, _) = Log::open(Arc::new(RealFs), directory.clone(), id, config, true, 0, NOW).unwrap();
+    let (mut log, _) = Log::open(Arc::new(RealFs::new()), directory.clone(), id, config, true, 0, NOW).unwrap();
     for values in [&["a", "b"][..], &["c"]] {
         let mut builder = BatchBuilder::new(Compression::None);
         for value in values {

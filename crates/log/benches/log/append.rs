@@ -43,7 +43,7 @@ pub fn run(directory: &Path, limits: &Limits) -> Result<(), Failure> {
 
 /// The same calls without a log or a thread: as much as may be under way is written, to one file after the other, then synced.
 fn bare(path: &Path, batch_bytes: usize, total: u64, partitions: usize) -> Result<Cost, Failure> {
-    let fs = RealFs;
+    let fs = RealFs::new();
     let batch = batch(batch_bytes);
     let mut files = Vec::with_capacity(partitions);
     for i in 0..partitions {
@@ -126,7 +126,7 @@ fn append(path: &Path, batch_bytes: usize, total: u64, partitions: usize, flushe
 
 impl Rig {
     fn new(path: &Path, partitions: usize) -> Result<Rig, Failure> {
-        let directory = LogDirectory::open(Arc::new(RealFs), path)?;
+        let directory = LogDirectory::open(Arc::new(RealFs::new()), path)?;
         let config = Arc::new(LogConfig::default());
         let (cached, deferred) = (CacheBudget::new(MEMORY_BYTES), CacheBudget::new(MEMORY_BYTES));
         let (cached, deferred) = (Arc::new(cached), Arc::new(deferred));

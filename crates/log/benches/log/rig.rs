@@ -17,7 +17,7 @@ const TOPIC_ID: TopicId = TopicId(Uuid([5; 16]));
 
 /// Opens or makes a log; `clean` says whether it was closed properly.
 pub fn open(directory: &Path, config: &Arc<LogConfig>, clean: bool) -> Result<Log, Failure> {
-    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new());
     let (log, _) = Log::open(fs, directory.to_owned(), TOPIC_ID, Arc::clone(config), clean, 0, NOW)?;
     Ok(log)
 }

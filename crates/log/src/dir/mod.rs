@@ -38,6 +38,11 @@ impl DirectoryError {
     pub fn is_out_of_space(&self) -> bool {
         matches!(self, DirectoryError::Log(error) if error.is_out_of_space())
     }
+
+    /// Whether a file could not be opened because too many are, which may be tried again.
+    pub fn is_out_of_files(&self) -> bool {
+        matches!(self, DirectoryError::Log(error) if error.is_out_of_files())
+    }
 }
 
 impl From<StorageError> for DirectoryError {
@@ -124,6 +129,8 @@ impl LogDirectory {
     /// # Errors
     /// What failed; every ticket has failed then, and its log goes offline with `complete_flush`.
     pub fn sync_tickets(&self, tickets: &[&FlushTicket]) -> io::Result<()> {
+        // One that cannot be carried out concerns its own log.
+        let tickets: Vec<&FlushTicket> = tickets.iter().copied().filter(|ticket| !ticket.has_failed()).collect();
         let written = tickets.iter().try_for_each(|ticket| ticket.write_out());
         let outcome = written.and_then(|()| self.volume.sync().context("sync the volume of", &self.path));
         tickets.iter().for_each(|ticket| ticket.volume_synced(outcome.clone()));

@@ -2,9 +2,12 @@
 //! Everything the log does to disk goes through these two traits, so that the simulator can run the
 //! shipped log and cut the power between any two calls.
 
+mod bounded;
+mod dont_cache;
 mod memory;
 mod real;
 
+pub use bounded::BoundedFs;
 pub use memory::{Fault, FaultPlan, FaultTarget, MemoryFs, Survival};
 pub use real::RealFs;
 
@@ -15,6 +18,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use raftsman_types::WallTime;
+
+use crate::open_files::OpenFiles;
 
 /// How much a volume holds, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +140,20 @@ pub trait FileSystem: Send + Sync + fmt::Debug {
     /// # Errors
     /// `WouldBlock` when somebody else holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>>;
+
+    /// What bounds the segment files that are open, if anything does.
+    fn open_files(&self) -> Option<&Arc<OpenFiles>> {
+        None
+    }
+
+    /// Before something in a directory is begun that takes several steps and must not be left half done: sees to it that the few
+    /// files that takes can be opened.
+    ///
+    /// # Errors
+    /// The system's, which has no more files; nothing is begun then.
+    fn secure_files(&self, _directory: &Path) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// An open file, shared between the log and whoever flushes it.

@@ -5,7 +5,6 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
@@ -15,11 +14,15 @@ use rustix::fs::Advice;
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::dont_cache::DontCache;
 use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode, Volume, VolumeSpace};
 
-/// The operating system's files.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RealFs;
+/// The operating system's files. Each log directory is given its own: what the file system it is on can do is found out once for
+/// all of its files. Clones share that.
+#[derive(Debug, Clone, Default)]
+pub struct RealFs {
+    dont_cache: Arc<DontCache>,
+}
 
 /// From here on a write asks the kernel not to keep its pages: readers are served from our own cache,
 /// and first touches of cold page-cache memory cost more than the write itself. Below, the flag would
@@ -32,13 +35,12 @@ const PAGE_BYTES: u64 = 4096;
 const WILL_NEED_BYTES: NonZeroU64 = NonZeroU64::new(128 * 1024).expect("it is not zero");
 /// What a call takes at once (`IOV_MAX`, on every system we know).
 const SLICES_MAX: usize = 1024;
-/// `RWF_DONTCACHE`, Linux 6.14; not yet in the headers of most systems.
-const DONTCACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
-/// Cleared for good at the first refusal: a kernel or file system without the flag stays without it.
-static DONTCACHE_WORKS: AtomicBool = AtomicBool::new(cfg!(target_os = "linux"));
 
 #[derive(Debug)]
-struct RealFile(fs::File);
+struct RealFile {
+    file: fs::File,
+    dont_cache: Arc<DontCache>,
+}
 
 #[derive(Debug)]
 struct RealLock(#[expect(dead_code, reason = "held for its lock, which closing releases")] fs::File);
@@ -61,6 +63,13 @@ impl Volume for RealVolume {
     }
 }
 
+impl RealFs {
+    /// Those of a log directory.
+    pub fn new() -> RealFs {
+        RealFs::default()
+    }
+}
+
 impl FileSystem for RealFs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let mut options = OpenOptions::new();
@@ -77,7 +86,7 @@ impl FileSystem for RealFs {
                 options.write(true).create(true).truncate(true);
             }
         }
-        Ok(Arc::new(RealFile(options.open(path)?)))
+        Ok(Arc::new(RealFile { file: options.open(path)?, dont_cache: Arc::clone(&self.dont_cache) }))
     }
 
     fn create_directories(&self, path: &Path) -> io::Result<()> {
@@ -149,14 +158,8 @@ impl FileSystem for RealFs {
 
 impl RealFile {
     fn write_some(&self, slices: &[IoSlice<'_>], offset: u64, dont_cache: bool) -> io::Result<usize> {
-        if dont_cache && DONTCACHE_WORKS.load(Ordering::Relaxed) {
-            match rustix::io::pwritev2(&self.0, slices, offset, DONTCACHE) {
-                Ok(written) => return Ok(written),
-                Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => DONTCACHE_WORKS.store(false, Ordering::Relaxed),
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-        Ok(rustix::io::pwritev(&self.0, slices, offset)?)
+        let flagged = if dont_cache { self.dont_cache.write_some(&self.file, slices, offset) } else { None };
+        flagged.unwrap_or_else(|| Ok(rustix::io::pwritev(&self.file, slices, offset)?))
     }
 
     /// Writes all of the slices, as if they were one.
@@ -203,7 +206,7 @@ fn first_bytes<'a>(slices: &'a [IoSlice<'_>], mut bytes: usize) -> Vec<IoSlice<'
 impl File for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         loop {
-            match self.0.read_at(buffer, offset) {
+            match self.file.read_at(buffer, offset) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 result => return result,
             }
@@ -213,7 +216,7 @@ impl File for RealFile {
     #[cfg(target_os = "linux")]
     fn read_at_without_waiting(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut slices = [io::IoSliceMut::new(buffer)];
-        let read = || rustix::io::preadv2(&self.0, &mut slices, offset, ReadWriteFlags::NOWAIT);
+        let read = || rustix::io::preadv2(&self.file, &mut slices, offset, ReadWriteFlags::NOWAIT);
         match rustix::io::retry_on_intr(read) {
             // A kernel before 4.14, or a file system that does not say what it has in memory.
             Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => Err(ErrorKind::Unsupported.into()),
@@ -232,7 +235,7 @@ impl File for RealFile {
         let mut from = offset;
         while let Some(rest) = NonZeroU64::new(end - from) {
             let block = rest.min(WILL_NEED_BYTES);
-            if rustix::fs::fadvise(&self.0, from, Some(block), Advice::WillNeed).is_err() {
+            if rustix::fs::fadvise(&self.file, from, Some(block), Advice::WillNeed).is_err() {
                 return;
             }
             from += block.get();
@@ -249,22 +252,136 @@ impl File for RealFile {
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
 
     fn preallocate(&self, length: u64) -> io::Result<()> {
         use rustix::fs::FallocateFlags;
-        match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, length) {
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, length) {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             outcome => Ok(outcome?),
         }
     }
 
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::dont_cache::flagged;
+    use super::*;
+
+    /// Some bytes at the end of a page, whole pages, and some more: from where the flag is used on.
+    const LARGE: usize = 3 * DONTCACHE_FROM_BYTES + 777;
+    const OFFSET: u64 = 1_000;
+
+    fn content(seed: u8) -> Vec<u8> {
+        (0..LARGE).map(|i| (i % 251) as u8 ^ seed).collect()
+    }
+
+    /// A file system whose flagged writes are told of and end so.
+    fn with(
+        outcome: impl Fn(&fs::File, &[IoSlice<'_>], u64) -> rustix::io::Result<usize> + Send + Sync + 'static,
+    ) -> (RealFs, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let dont_cache = DontCache::by(move |file, slices, offset| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            outcome(file, slices, offset)
+        });
+        (RealFs { dont_cache: Arc::new(dont_cache) }, asked)
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_refuses_the_flag_gets_the_same_bytes_by_plain_writes_and_is_not_asked_again() {
+        for refusal in [Errno::OPNOTSUPP, Errno::INVAL, Errno::NOSYS] {
+            let place = tempfile::tempdir().unwrap();
+            let (fs, asked) = with(move |_, _, _| Err(refusal));
+            let (other, other_asked) = with(|file, slices, offset| rustix::io::pwritev(file, slices, offset));
+            for (i, name) in ["a", "b"].into_iter().enumerate() {
+                let path = place.path().join(name);
+                let file = fs.open(&path, OpenMode::Create).unwrap();
+                file.write_all_at(&content(1), OFFSET).unwrap();
+                let (first, second) = (Bytes::from(content(2)), Bytes::from(content(3)));
+                file.write_pieces_at(&[first.clone(), second.clone()], OFFSET + LARGE as u64).unwrap();
+                let written = std::fs::read(&path).unwrap();
+                assert_eq!(written[OFFSET as usize..], [content(1), first.to_vec(), second.to_vec()].concat());
+                assert_eq!(asked.load(Ordering::Relaxed), 1, "{refusal:?} once for all files of the directory");
+
+                // Another directory goes by what its own file system says.
+                other.open(&path, OpenMode::Create).unwrap().write_all_at(&content(4), 0).unwrap();
+                assert_eq!(other_asked.load(Ordering::Relaxed), i + 1);
+                assert_eq!(std::fs::read(&path).unwrap()[..LARGE], content(4));
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_refusal_in_the_middle_loses_nothing_and_other_errors_are_none() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a");
+        // A third of it gets there before the file system changes its mind.
+        let calls = AtomicUsize::new(0);
+        let (fs, asked) = with(move |file, slices, offset| match calls.fetch_add(1, Ordering::Relaxed) {
+            0 => rustix::io::pwrite(file, &slices[0][..LARGE / 3], offset),
+            1 => Err(Errno::INTR),
+            _ => Err(Errno::OPNOTSUPP),
+        });
+        fs.open(&path, OpenMode::Create).unwrap().write_all_at(&content(5), OFFSET).unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
+        assert_eq!(std::fs::read(&path).unwrap()[OFFSET as usize..], content(5));
+
+        let (full, asked) = with(|_, _, _| Err(Errno::NOSPC));
+        let file = full.open(&path, OpenMode::Create).unwrap();
+        for times in 1..3 {
+            assert_eq!(file.write_all_at(&content(6), 0).unwrap_err().kind(), ErrorKind::StorageFull);
+            assert_eq!(asked.load(Ordering::Relaxed), times);
+        }
+        file.write_all_at(&content(6)[..DONTCACHE_FROM_BYTES - 1], 0).unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "small writes are plain ones");
+    }
+
+    /// The kernel's own flag, where it and the file system of one of these places have it.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_kernels_flag_is_used_where_it_has_one() {
+        let mut refused = Vec::new();
+        for place in [std::env::temp_dir(), std::env::current_dir().unwrap()] {
+            let Ok(place) = tempfile::tempdir_in(&place) else { continue };
+            let path = place.path().join("a");
+            let (fs, asked) = with(flagged);
+            let file = fs.open(&path, OpenMode::Create).unwrap();
+            file.write_all_at(&content(7), OFFSET).unwrap();
+            assert!(asked.load(Ordering::Relaxed) > 0);
+            assert_eq!(std::fs::read(&path).unwrap()[OFFSET as usize..], content(7));
+            if fs.dont_cache.works() {
+                // The next writes, to this and other files, go on with it.
+                let before = asked.load(Ordering::Relaxed);
+                fs.open(&place.path().join("b"), OpenMode::Create).unwrap().write_all_at(&content(8), 0).unwrap();
+                assert!(asked.load(Ordering::Relaxed) > before && fs.dont_cache.works());
+                assert_eq!(std::fs::read(place.path().join("b")).unwrap(), content(8));
+                return;
+            }
+            refused.push(place.path().display().to_string());
+        }
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let mut numbers = release.split(['.', '-']).map(|number| number.trim().parse::<u32>().unwrap_or(0));
+        let has_flag = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 14);
+        // A newer kernel's CI has a file system that takes it.
+        assert!(
+            !has_flag || std::env::var("CI").as_deref() != Ok("true"),
+            "CI must not skip: {release} and {refused:?}"
+        );
+        eprintln!("skipped: RWF_DONTCACHE is refused by Linux {} in {refused:?}", release.trim());
     }
 }

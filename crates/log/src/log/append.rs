@@ -189,13 +189,13 @@ impl Log {
         let (first_offset, last_offset, next_offset) = (first.base_offset, last.last_offset(), last.next_offset());
         let max_timestamp = headers.iter().map(|header| header.max_timestamp).max().unwrap_or(-1);
         let rolled = self.roll_before(bytes.len() as u64, max_timestamp, first_offset, last_offset, now);
-        self.latch_unless_full(rolled)?;
+        self.latch_unless_passing(rolled)?;
         self.note_new_epochs(&headers)?;
         let interval = self.config.index_interval_bytes;
         let deferral = self.deferral();
         let active = self.segments.last_mut().expect("a log always has a segment");
         let appended = active.append(&self.place, &bytes, &headers, interval, deferral.as_ref());
-        self.latch_unless_full(appended)?;
+        self.latch_unless_passing(appended)?;
 
         for (header, control) in headers.iter().zip(&controls) {
             self.note_appended(header, control.as_ref(), now);
@@ -233,7 +233,7 @@ impl Log {
             return Ok(());
         }
         let written = self.epoch_file.write_unsynced(&*self.place.fs, version, entries);
-        self.latch_unless_full(written)?;
+        self.latch_unless_passing(written)?;
         self.epoch_version = version;
         if let Some(noted) = epochs {
             self.epochs = noted;

@@ -40,7 +40,7 @@ impl Log {
         self.check_online()?;
         let active = self.segments.last_mut().expect("a log always has a segment");
         let written = active.settle(&self.place, active.size);
-        self.latch_unless_full(written)?;
+        self.latch_unless_passing(written)?;
         Ok(())
     }
 

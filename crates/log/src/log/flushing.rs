@@ -25,20 +25,22 @@ impl Log {
         if self.offline.is_some() || nothing_to_do {
             return None;
         }
-        let mut files = Vec::new();
+        // What cannot be opened cannot be made durable, which is what a failed sync says, too, or passes.
+        let (mut files, mut outcome) = (Vec::new(), OnceLock::new());
         for segment in self.segments.iter().filter(|segment| segment.is_dirty()) {
-            let file = match segment.file(&self.place) {
-                Ok(file) => Arc::clone(file),
+            let writes = segment.due_writes();
+            let file = match &writes {
+                Some(_) => segment.file_to_write(&self.place),
+                None => segment.file(&self.place),
+            };
+            let file = match file {
+                Ok(file) => file,
                 Err(error) => {
-                    // Its bytes cannot be made durable, which is what a failed sync says, too.
-                    let failed: Result<(), _> = Err(error);
-                    let latched = self.latch(failed);
-                    debug_assert!(latched.is_err());
-                    return None;
+                    outcome = OnceLock::from(Err(error));
+                    break;
                 }
             };
             let path = segment.path(&self.place);
-            let writes = segment.due_writes();
             files.push(TicketFile { base_offset: segment.base_offset, size: segment.size, path, file, writes });
         }
         let epochs = epochs_changed.then(|| TicketEpochs {
@@ -55,7 +57,7 @@ impl Log {
             names,
             is_new: self.is_new,
             epochs,
-            outcome: OnceLock::new(),
+            outcome,
         })
     }
 
@@ -64,11 +66,12 @@ impl Log {
     ///
     /// # Errors
     /// The sync's, which takes the log offline for good: after a failed sync nobody knows what is on
-    /// disk, and a second one that succeeds proves nothing.
+    /// disk, and a second one that succeeds proves nothing. Where it found no room or no file to write or sync with, the log is as
+    /// before, and what it was for is left to the next one.
     pub fn complete_flush(&mut self, ticket: FlushTicket) -> Result<Offset, LogError> {
         self.check_online()?;
         let Some(outcome) = ticket.outcome.into_inner() else { return Ok(self.flushed_offset) };
-        self.latch_unless_full(outcome)?;
+        self.latch_unless_passing(outcome)?;
         if ticket.generation != self.generation {
             // What it synced may have been cut and written anew since; the next ticket syncs that.
             return Ok(self.flushed_offset);
@@ -94,6 +97,11 @@ impl Log {
         self.flushed_offset = self.flushed_offset.max(ticket.upto);
         assert!(self.flushed_offset <= self.log_end_offset, "nothing past the log's end can be flushed");
         Ok(self.flushed_offset)
+    }
+
+    /// Whether too many logs that share a bound of open files have something to flush: see [`crate::OpenFiles::wants_flush`].
+    pub fn wants_files_flushed(&self) -> bool {
+        self.place.fs.open_files().is_some_and(|files| files.wants_flush())
     }
 
     /// Flushes now, in this thread.
@@ -153,7 +161,7 @@ impl Log {
     pub fn begin_close(&mut self) -> Result<(), LogError> {
         self.check_online()?;
         let written = self.write_out_for_close();
-        self.latch_unless_full(written)?;
+        self.latch_unless_passing(written)?;
         Ok(())
     }
 

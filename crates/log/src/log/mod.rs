@@ -19,7 +19,7 @@ mod truncation;
 pub(crate) use partition_files::read_topic_id;
 
 pub use append::AppendInfo;
-pub use open::Recovery;
+pub use open::{LeftBehind, LogOpening, Recovery};
 pub use reading::ReadData;
 pub use retention::DeletedSegments;
 pub use timestamps::SegmentTime;
@@ -223,7 +223,7 @@ impl Log {
         let fs = &*self.place.fs;
         match self.epoch_file.write_unsynced(fs, self.epoch_version, self.epochs.entries()) {
             // The next flush writes it; a process that ends before that is no worse off than after a power cut.
-            Err(error) if error.is_out_of_space() => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(log = %self.place.directory.display(), %error, "leader epoch {} is not written down yet", epoch.0);
             }
             written => self.latch(written)?,
@@ -260,6 +260,8 @@ impl Log {
     /// Takes the log offline if `result` is a failed change of its files. Reads do not come through here:
     /// what they miss is still on disk.
     fn latch<T>(&mut self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+        // What has begun is half done now, even if it ended for something that passes.
+        let result = result.map_err(StorageError::for_good);
         if let Err(error) = &result {
             tracing::error!(log = %self.place.directory.display(), %error, "log is offline until it is opened anew");
             self.offline.get_or_insert_with(|| Box::new(error.clone()));
@@ -267,10 +269,10 @@ impl Log {
         result
     }
 
-    /// Like [`Log::latch`], but a write that found no room, and left nothing behind, changes nothing.
-    fn latch_unless_full<T>(&mut self, result: Result<T, StorageError>) -> Result<T, StorageError> {
+    /// Like [`Log::latch`], but a write that found no room and left nothing behind, or no file, changes nothing.
+    fn latch_unless_passing<T>(&mut self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         match result {
-            Err(error) if error.is_out_of_space() => Err(error),
+            Err(error) if error.is_passing() => Err(error),
             result => self.latch(result),
         }
     }

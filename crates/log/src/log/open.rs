@@ -24,12 +24,43 @@ use crate::segment::Segment;
 
 /// How its last process left a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
+pub enum LeftBehind {
+    /// Closed.
     Cleanly,
     /// It ended, or lost power, at any moment.
     Killed,
-    /// The same, and all it wrote has been synced since.
+    /// The same, and all it wrote has been synced since (`dir::LogDirectory::sync_volume`).
     KilledAndSynced,
+}
+
+/// What is known of a log before it is opened, for who wants to hear how far that is. What becomes of each way to leave it is
+/// said at [`Log::open_unsynced`] and [`Log::open_synced`].
+#[derive(Debug)]
+pub struct LogOpening {
+    /// Where it is.
+    pub fs: Arc<dyn FileSystem>,
+    /// The partition's directory.
+    pub directory: PathBuf,
+    /// The id of its topic.
+    pub topic_id: TopicId,
+    /// Its configuration.
+    pub config: Arc<LogConfig>,
+    /// How it was left.
+    pub left: LeftBehind,
+    /// Everything below was flushed.
+    pub recovery_point: Offset,
+    /// The time of day.
+    pub now: WallTime,
+}
+
+impl LogOpening {
+    /// Opens the log. `checked` is called again and again with the bytes whose CRCs were checked since the last time.
+    ///
+    /// # Errors
+    /// As for [`Log::open_unsynced`].
+    pub fn open(self, checked: &dyn Fn(u64)) -> Result<(Log, Recovery), LogError> {
+        Log::open_left(self, checked)
+    }
 }
 
 /// What opening a log had to do.
@@ -86,8 +117,8 @@ impl Log {
         recovery_point: Offset,
         now: WallTime,
     ) -> Result<(Log, Recovery), LogError> {
-        let left = if clean_shutdown { Left::Cleanly } else { Left::Killed };
-        Log::open_left(Place::new(fs, directory), topic_id, config.into(), left, recovery_point, now)
+        let left = if clean_shutdown { LeftBehind::Cleanly } else { LeftBehind::Killed };
+        LogOpening { fs, directory, topic_id, config: config.into(), left, recovery_point, now }.open(&|_| ())
     }
 
     /// Like [`Log::open_unsynced`] after an unclean shutdown, in a directory whose volume was synced since
@@ -104,18 +135,14 @@ impl Log {
         recovery_point: Offset,
         now: WallTime,
     ) -> Result<(Log, Recovery), LogError> {
-        Log::open_left(Place::new(fs, directory), topic_id, config.into(), Left::KilledAndSynced, recovery_point, now)
+        let left = LeftBehind::KilledAndSynced;
+        LogOpening { fs, directory, topic_id, config: config.into(), left, recovery_point, now }.open(&|_| ())
     }
 
-    fn open_left(
-        place: Place,
-        topic_id: TopicId,
-        config: Arc<LogConfig>,
-        left: Left,
-        recovery_point: Offset,
-        now: WallTime,
-    ) -> Result<(Log, Recovery), LogError> {
-        let clean_shutdown = left == Left::Cleanly;
+    fn open_left(opening: LogOpening, checked: &dyn Fn(u64)) -> Result<(Log, Recovery), LogError> {
+        let LogOpening { fs, directory, topic_id, config, left, recovery_point, now } = opening;
+        let place = Place::new(fs, directory);
+        let clean_shutdown = left == LeftBehind::Cleanly;
         let entries = match place.fs.list(&place.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Ok((create(place, topic_id, config, now)?, Recovery::default()));
@@ -140,8 +167,16 @@ impl Log {
         let topic_id = adopt_topic_id(&place, stored_id, topic_id)?;
         let stored_epochs = EpochFile::new(&place.directory).read(&*place.fs)?;
         let epochs = stored_epochs.as_ref();
-        let loader =
-            SegmentLoader { place: &place, config: &config, clean_shutdown, recovery_point, checkpointed, now, epochs };
+        let loader = SegmentLoader {
+            place: &place,
+            config: &config,
+            clean_shutdown,
+            recovery_point,
+            checkpointed,
+            now,
+            epochs,
+            checked,
+        };
         let mut loaded = loader.load(&files)?;
         if loaded.segments.is_empty() {
             // A log that was begun anew when a crash came. What the checkpoint files say was of the one that is gone.
@@ -158,6 +193,8 @@ impl Log {
             log.names_changed = 1;
         }
         log.restore_producers(snapshots_among(&entries), now)?;
+        // Many logs are opened at once, and most of them are not used soon.
+        log.segments.iter_mut().for_each(Segment::close_file);
         Ok((log, recovery))
     }
 
@@ -167,7 +204,7 @@ impl Log {
         mut loaded: LoadedSegments,
         stored: Option<EpochCache>,
         recovery_point: Offset,
-        left: Left,
+        left: LeftBehind,
         now: WallTime,
     ) -> Result<Log, StorageError> {
         let log_start_offset = loaded.segments[0].base_offset;
@@ -176,7 +213,7 @@ impl Log {
         let epochs = restore_epochs(&place, stored.clone(), &loaded)?;
         let changed = stored.as_ref() != Some(&epochs) && !(stored.is_none() && epochs.entries().is_empty());
         let was_scanned = loaded.scanned_from.is_some();
-        let is_unsynced = was_scanned && left != Left::KilledAndSynced;
+        let is_unsynced = was_scanned && left != LeftBehind::KilledAndSynced;
         if !is_unsynced {
             // A torn tail was cut off durably.
             loaded.segments.iter_mut().for_each(|segment| segment.synced_size = segment.size);

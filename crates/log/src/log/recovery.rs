@@ -13,6 +13,9 @@ use crate::place::Place;
 use crate::scanner::{Depth, Known, WalkEnd};
 use crate::segment::Segment;
 
+/// How much is checked before it is told.
+const TELL_FROM_BYTES: u64 = 1 << 20;
+
 /// Loads the segments of one log: trusts those that were flushed, checks the others.
 pub(super) struct SegmentLoader<'a> {
     /// The epochs the log is said to have, if anything says so.
@@ -24,6 +27,8 @@ pub(super) struct SegmentLoader<'a> {
     /// What the directory's checkpoint says of it, whatever caps it.
     pub(super) checkpointed: Offset,
     pub(super) now: WallTime,
+    /// Told now and then how many more bytes were checked.
+    pub(super) checked: &'a dyn Fn(u64),
 }
 
 /// One segment, read batch by batch.
@@ -256,7 +261,7 @@ impl SegmentLoader<'_> {
             let mut epochs: Vec<(LeaderEpoch, Offset)> = Vec::new();
             let mut epoch_doubt = loaded.epoch_doubt.clone();
             let (mut is_transactional, mut has_producers) = (false, false);
-            let (mut passed, mut expected) = (0, base_offset);
+            let (mut passed, mut told, mut expected) = (0, 0, base_offset);
             let unread = Segment::unread(self.place, base_offset, upto, self.now);
             let (segment, end, next_offset) = unread.rebuild(self.place, known, Depth::Crc, interval, |header| {
                 let epoch = header.partition_leader_epoch;
@@ -266,12 +271,16 @@ impl SegmentLoader<'_> {
                     epoch_doubt.note(stored, header, || (Segment::log_path(self.place, base_offset), passed));
                 }
                 passed += header.size_in_bytes() as u64;
+                if passed - told >= TELL_FROM_BYTES {
+                    (self.checked)(passed - std::mem::replace(&mut told, passed));
+                }
                 if epochs.last().is_none_or(|(last, _)| *last != epoch) {
                     // What compaction took away in front of it may have been of this epoch already.
                     epochs.push((epoch, if epochs.is_empty() { header.base_offset } else { expected }));
                 }
                 expected = header.next_offset();
             })?;
+            (self.checked)(passed - told);
             let WalkEnd { position, problem } = end;
             let problem = first_problem.take().or(problem);
             if passed <= position {

@@ -38,7 +38,7 @@ impl Log {
             return Ok(false);
         }
         let rolled = self.roll(self.log_end_offset, now);
-        self.latch_unless_full(rolled)?;
+        self.latch_unless_passing(rolled)?;
         Ok(true)
     }
 
@@ -46,8 +46,8 @@ impl Log {
         let mut due = self.count_due(upto, now)?;
         if due == self.segments.len() {
             match self.roll(self.log_end_offset, now) {
-                // A full disk is no reason to keep what would make room.
-                Err(error) if error.is_out_of_space() => due -= 1,
+                // A full disk is no reason to keep what would make room, nor is one file too many.
+                Err(error) if error.is_passing() => due -= 1,
                 rolled => rolled?,
             }
         }

@@ -12,9 +12,10 @@ impl Log {
     /// log end offset. Everything is on disk when this returns.
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// Storage; the log is then offline, unless no more files may be opened: then nothing was begun.
     pub fn truncate_to(&mut self, offset: Offset) -> Result<Offset, LogError> {
         self.check_online()?;
+        self.place.secure_files()?;
         if offset < self.log_start_offset {
             self.reset_to(offset.max(0))?;
             return Ok(self.log_end_offset);
@@ -45,9 +46,10 @@ impl Log {
     /// has what would continue its log. Everything is on disk when this returns.
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// As for [`Log::truncate_to`].
     pub fn reset_to(&mut self, start_offset: Offset) -> Result<(), LogError> {
         self.check_online()?;
+        self.place.secure_files()?;
         let reset = self.drop_everything(start_offset);
         self.latch(reset)?;
         self.write_epochs()?;

@@ -39,8 +39,8 @@ impl Segment {
     pub(crate) fn settle(&mut self, place: &Place, upto: u64) -> Result<(), StorageError> {
         if let Some(pending) = &self.pending {
             let path = self.path(place);
-            let file = self.file(place)?;
-            pending.settle(&**file, upto).context("write", &path)?;
+            let file = self.file_to_write(place)?;
+            pending.settle(&*file, upto).context("write", &path)?;
             self.pending = None;
         }
         Ok(())
@@ -54,6 +54,9 @@ impl Segment {
     /// A flush has synced the file up to `size`.
     pub(crate) fn synced(&mut self, size: u64) {
         self.synced_size = self.synced_size.max(size);
+        if self.synced_size == self.size {
+            self.file.synced();
+        }
         if let Some(pending) = &mut self.pending {
             pending.written(size);
             // Kept otherwise: a flush may be under way that shares it.

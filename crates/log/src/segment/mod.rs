@@ -10,7 +10,7 @@ use pending::PendingWrites;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use raftsman_records::{BatchHeader, NO_TIMESTAMP, crc32c};
@@ -20,6 +20,7 @@ use crate::atomic_file::remove_if_there;
 use crate::error::{IoContext, StorageError};
 use crate::fs::{File, OpenMode, write_pieces_or_cut};
 use crate::index::{IndexEntry, OffsetEntry, SparseIndex, TimeEntry, TransactionIndex};
+use crate::open_files::SegmentFile;
 use crate::place::Place;
 use crate::scanner::{Depth, Known};
 
@@ -40,8 +41,8 @@ pub(crate) struct Segment {
     pub(crate) synced_size: u64,
     /// What a flush is to write, if there is anything.
     pending: Option<PendingWrites>,
-    /// Open while there is something to flush or the segment is written to.
-    file: OnceLock<Arc<dyn File>>,
+    /// Mostly open while there is something to flush, or the segment is written to or read.
+    file: SegmentFile,
     offset_index: SparseIndex<OffsetEntry>,
     time_index: SparseIndex<TimeEntry>,
     pub(crate) transactions: TransactionIndex,
@@ -70,7 +71,7 @@ impl Segment {
             size,
             synced_size: size,
             pending: None,
-            file: OnceLock::new(),
+            file: SegmentFile::default(),
             offset_index: SparseIndex::empty(),
             time_index: SparseIndex::empty(),
             transactions: TransactionIndex::default(),
@@ -93,13 +94,11 @@ impl Segment {
         now: WallTime,
         config: &crate::LogConfig,
     ) -> Result<Segment, StorageError> {
-        let path = Segment::log_path(place, base_offset);
-        let file = place.fs.open(&path, OpenMode::Truncate).context("create", &path)?;
-        if config.preallocate {
-            file.preallocate(config.segment_bytes).context("set room aside for", &path)?;
-        }
         let segment = Segment::new(place, base_offset, 0, now);
-        let _ = segment.file.set(file);
+        let file = segment.file.get(&*place.fs, || segment.path(place), OpenMode::Truncate)?;
+        if config.preallocate {
+            file.preallocate(config.segment_bytes).context("set room aside for", &segment.path(place))?;
+        }
         Ok(segment)
     }
 
@@ -151,8 +150,8 @@ impl Segment {
         }
         if !self.defer(bytes, headers, deferral) {
             self.settle(place, self.size)?;
-            let file = self.file(place)?;
-            write_pieces_or_cut(&**file, std::slice::from_ref(bytes), self.size)
+            let file = self.file_to_write(place)?;
+            write_pieces_or_cut(&*file, std::slice::from_ref(bytes), self.size)
                 .map_err(|error| StorageError::new("write", &self.path(place), error))?;
         }
         let mut position = self.size;
@@ -288,9 +287,10 @@ impl Segment {
     ) -> Result<(), StorageError> {
         self.settle(place, position)?;
         let path = self.path(place);
-        let file = self.file(place)?;
+        let file = self.file_to_write(place)?;
         file.set_length(position).context("cut", &path)?;
         file.sync_data().context("sync", &path)?;
+        self.file.synced();
         self.size = position;
         self.synced_size = position;
         let base_offset = self.base_offset;
@@ -319,33 +319,30 @@ impl Segment {
     /// Cuts off what a recovery found to be no batch; the indexes have been built without it.
     pub(crate) fn cut_tail(&mut self, place: &Place, position: u64) -> Result<(), StorageError> {
         let path = self.path(place);
-        let file = self.file(place)?;
+        let file = self.file_to_write(place)?;
         file.set_length(position).context("cut", &path)?;
         file.sync_data().context("sync", &path)?;
+        self.file.synced();
         self.size = position;
         Ok(())
     }
 
-    /// The file, opened now if need be and kept open.
-    pub(crate) fn file(&self, place: &Place) -> Result<&Arc<dyn File>, StorageError> {
-        if let Some(file) = self.file.get() {
-            return Ok(file);
-        }
-        let path = self.path(place);
-        let file = place.fs.open(&path, OpenMode::ReadWrite).context("open", &path)?;
-        Ok(self.file.get_or_init(|| file))
+    /// The file, opened now if need be.
+    pub(crate) fn file(&self, place: &Place) -> Result<Arc<dyn File>, StorageError> {
+        self.file.get(&*place.fs, || self.path(place), OpenMode::ReadWrite)
     }
 
-    /// The file for one read: the open one, or one opened for this; with what is still to be written.
+    /// The same, for something that is to be flushed.
+    pub(crate) fn file_to_write(&self, place: &Place) -> Result<Arc<dyn File>, StorageError> {
+        let file = self.file(place)?;
+        // Noted before it is true: nobody closes it while it is held here.
+        self.file.written();
+        Ok(file)
+    }
+
+    /// The file for one read, with what is still to be written.
     pub(crate) fn reader(&self, place: &Place) -> Result<Arc<dyn File>, StorageError> {
-        let file = match self.file.get() {
-            Some(file) => Arc::clone(file),
-            None => {
-                let path = self.path(place);
-                place.fs.open(&path, OpenMode::Read).context("open", &path)?
-            }
-        };
-        let file = place.reader(file);
+        let file = place.reader(self.file.get(&*place.fs, || self.path(place), OpenMode::Read)?);
         Ok(match &self.pending {
             Some(pending) if !pending.is_empty() => pending.view(file),
             _ => file,
@@ -353,11 +350,11 @@ impl Segment {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.file.get().is_some()
+        self.file.is_open()
     }
 
     pub(crate) fn close_file(&mut self) {
-        self.file.take();
+        self.file.close();
     }
 
     pub(crate) fn is_dirty(&self) -> bool {

@@ -71,7 +71,7 @@ fn what_waits_for_its_flush_is_in_memory() {
 #[test]
 fn real_files_that_left_memory_are_read_all_the_same() {
     let place = tempfile::tempdir().expect("a directory");
-    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new());
     let path: PathBuf = place.path().join("real-0");
     let config = LogConfig { segment_bytes: 2 << 20, ..small_segments() };
     let (mut log, _) = Log::open(fs.clone(), path.clone(), TOPIC_ID, config, true, 0, NOW).expect("opened");

@@ -15,6 +15,8 @@ mod indexes;
 mod life;
 mod model;
 mod offline;
+mod open_files;
+mod opening;
 mod producers;
 mod real_files;
 mod retention;

@@ -11,7 +11,7 @@ use raftsman_types::{LeaderEpoch, Offset};
 use super::rig::{NOW, TOPIC_ID, batch, read_all, small_segments};
 
 fn open(directory: &LogDirectory, config: &LogConfig, clean: bool, recovery_point: Offset) -> Log {
-    let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new());
     let path = directory.partition_path("real", 0);
     Log::open(fs, path, TOPIC_ID, config.clone(), clean, recovery_point, NOW).expect("opened").0
 }
@@ -20,8 +20,8 @@ fn open(directory: &LogDirectory, config: &LogConfig, clean: bool, recovery_poin
 fn a_life_on_a_real_disk() {
     let place = tempfile::tempdir().expect("a directory");
     let config = LogConfig { segment_bytes: 200_000, ..small_segments() };
-    let directory = LogDirectory::open(Arc::new(RealFs), place.path().join("logs")).expect("opened");
-    let second = LogDirectory::open(Arc::new(RealFs), place.path().join("logs"));
+    let directory = LogDirectory::open(Arc::new(RealFs::new()), place.path().join("logs")).expect("opened");
+    let second = LogDirectory::open(Arc::new(RealFs::new()), place.path().join("logs"));
     assert!(matches!(second, Err(DirectoryError::InUse { .. })));
 
     let mut log = open(&directory, &config, true, 0);
@@ -47,7 +47,7 @@ fn a_life_on_a_real_disk() {
     // As after a kill, with rubbish at the end.
     let mut names = list(&directory.partition_path("real", 0), ".log");
     let last = names.pop().expect("a segment");
-    let file = RealFs.open(Path::new(&last), raftsman_log::fs::OpenMode::ReadWrite).expect("opened");
+    let file = RealFs::new().open(Path::new(&last), raftsman_log::fs::OpenMode::ReadWrite).expect("opened");
     file.write_all_at(&[0xff; 100], file.length().expect("a length")).expect("written");
     let mut log = open(&directory, &config, false, half);
     assert_eq!(log.log_end_offset(), half + 2);
@@ -64,10 +64,10 @@ fn a_life_on_a_real_disk() {
     assert_eq!(directory.retired_partitions().expect("listed"), std::slice::from_ref(&retired));
     assert!(directory.remove_retired(&retired, 100).expect("removed") && !retired.exists());
     drop(directory);
-    LogDirectory::open(Arc::new(RealFs), place.path().join("logs")).expect("the lock is free again");
+    LogDirectory::open(Arc::new(RealFs::new()), place.path().join("logs")).expect("the lock is free again");
 }
 
 fn list(directory: &Path, suffix: &str) -> Vec<std::path::PathBuf> {
-    let entries = RealFs.list(directory).expect("listed");
+    let entries = RealFs::new().list(directory).expect("listed");
     entries.iter().filter(|entry| entry.name.ends_with(suffix)).map(|entry| directory.join(&entry.name)).collect()
 }

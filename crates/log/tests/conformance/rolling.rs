@@ -32,7 +32,7 @@ fn a_preallocated_segment_has_its_room_and_gives_it_back() {
     let directory = tempfile::tempdir().expect("a temporary folder");
     let config = LogConfig { segment_bytes: 1 << 20, preallocate: true, ..LogConfig::default() };
     let path = directory.path().join("t-0");
-    let open = Log::open(Arc::new(RealFs), path.clone(), TOPIC_ID, config, true, 0, NOW);
+    let open = Log::open(Arc::new(RealFs::new()), path.clone(), TOPIC_ID, config, true, 0, NOW);
     let (mut log, _) = open.expect("a new log");
     let file = |base: i64| std::fs::metadata(path.join(format!("{base:020}.log"))).expect("the segment's file");
     log.append_as_leader(batch(1, 0), LeaderEpoch(0), NOW).expect("appended");

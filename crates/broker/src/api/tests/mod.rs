@@ -57,7 +57,7 @@ impl TestBroker {
     /// One that has started but is not in its cluster yet.
     pub(super) fn not_admitted(image: MetadataImage, config: BrokerConfig) -> TestBroker {
         let temporary = tempfile::tempdir().unwrap();
-        let directory = LogDirectory::open(Arc::new(RealFs), temporary.path()).unwrap();
+        let directory = LogDirectory::open(Arc::new(RealFs::new()), temporary.path()).unwrap();
         let properties = MetaProperties {
             cluster_id: Some("test-cluster".to_owned()),
             node_id: config.node_id,

@@ -149,6 +149,9 @@ impl Partition {
     fn compaction_failed(&self, error: &CompactionError) {
         match error {
             CompactionError::Damaged { .. } => tracing::error!(partition = %self.name(), "{error}"),
+            CompactionError::Storage(error) if error.is_out_of_files() => {
+                self.directory.out_of_files(&self.core, error)
+            }
             CompactionError::Storage(error) => match error.source.kind() {
                 // The topic was deleted.
                 ErrorKind::NotFound => {}
@@ -163,9 +166,12 @@ impl Partition {
         }
     }
 
-    /// A failed change of the log's own files: the directory is offline then.
+    /// A failed change of the log's own files: the directory is offline then, unless no file could be opened to begin it.
     fn of_log(&self, error: LogError) -> CompactionError {
-        self.directory.fail(&self.core, &error);
+        match error.is_out_of_files() {
+            true => self.directory.out_of_files(&self.core, &error),
+            false => self.directory.fail(&self.core, &error),
+        }
         CompactionError::Superseded
     }
 

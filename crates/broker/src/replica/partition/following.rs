@@ -139,7 +139,11 @@ impl Partition {
                 match effect {
                     FollowerEffect::Subscribe { log_end_offset, last_epoch, flushed_offset, log_start_offset } => {
                         // The leader takes for written what it is told of here.
-                        self.write_out(state);
+                        if !self.write_out(state) {
+                            // Without room or a file it is told later.
+                            events.push(FollowerEvent::AppendRefused);
+                            continue;
+                        }
                         let position = (log_end_offset, last_epoch, flushed_offset);
                         let subscription = stream.subscribe(self, leader_epoch, position, log_start_offset);
                         events.push(FollowerEvent::Named { subscription });
@@ -220,6 +224,10 @@ impl Partition {
                 self.directory.out_of_space();
                 vec![FollowerEvent::NoRoom]
             }
+            Err(raftsman_log::AppendError::Storage(error)) if error.is_out_of_files() => {
+                self.directory.out_of_files(&self.core, &error);
+                vec![FollowerEvent::AppendRefused]
+            }
             Err(error @ raftsman_log::AppendError::Storage(_)) => {
                 self.directory.fail(&self.core, &error);
                 Vec::new()
@@ -232,9 +240,17 @@ impl Partition {
     }
 
     fn cut(self: &Arc<Self>, state: &mut State, done: Result<(), raftsman_log::LogError>) -> Vec<FollowerEvent> {
-        if let Err(error) = done {
-            self.directory.fail(&self.core, &error);
-            return Vec::new();
+        match done {
+            // Nothing was begun. It subscribes anew after a while, and is told again where its log diverges.
+            Err(error) if error.is_out_of_files() => {
+                self.directory.out_of_files(&self.core, &error);
+                return vec![FollowerEvent::AppendRefused];
+            }
+            Err(error) => {
+                self.directory.fail(&self.core, &error);
+                return Vec::new();
+            }
+            Ok(()) => {}
         }
         state.cuts += 1;
         let log = state.position();

@@ -146,6 +146,10 @@ impl Partition {
                 self.directory.out_of_space();
                 self.directory.no_room()
             }
+            Log::Storage(error) if error.is_out_of_files() => {
+                self.directory.out_of_files(&self.core, &error);
+                AppendError::TooManyOpenFiles
+            }
             Log::Storage(_) => {
                 self.directory.fail(&self.core, &message);
                 AppendError::Storage

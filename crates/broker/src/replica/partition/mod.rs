@@ -335,7 +335,14 @@ impl Partition {
         let was_empty = state.log.recovery_point() == 0;
         let flushed_offset = match state.log.complete_flush(ticket) {
             Ok(flushed_offset) => flushed_offset,
-            Err(error) => return self.directory.log_failed(&self.core, &error),
+            Err(error) => {
+                self.directory.log_failed(&self.core, &error);
+                if error.is_out_of_files() && !self.attention_queued.swap(true, Ordering::AcqRel) {
+                    // An ack may wait for it: it is tried again at the next tick.
+                    self.core.attention.leader(Arc::clone(self));
+                }
+                return;
+            }
         };
         self.keep_start(&mut state);
         match &state.role {
@@ -376,13 +383,15 @@ impl Partition {
         }
     }
 
-    fn write_out(self: &Arc<Self>, state: &mut State) {
+    /// Writes what waits for a flush. Says whether all is written.
+    fn write_out(self: &Arc<Self>, state: &mut State) -> bool {
         let write = self.directory.disk.write(self.core.now());
         let written = state.log.write_out();
         drop(write);
-        if let Err(error) = written {
-            self.directory.log_failed(&self.core, &error);
+        if let Err(error) = &written {
+            self.directory.log_failed(&self.core, error);
         }
+        written.is_ok()
     }
 
     /// Has the flusher look at this log soon.
@@ -411,9 +420,10 @@ impl Partition {
 }
 
 impl State {
-    /// Whether an ack or the topic's settings wait for a flush.
+    /// Whether an ack or the topic's settings wait for a flush, or so many logs have something to flush that their files are too
+    /// many.
     fn wants_flush(&mut self, now: WallTime) -> bool {
-        self.durability() == Durability::Flushed || self.log.flush_is_due(now)
+        self.durability() == Durability::Flushed || self.log.flush_is_due(now) || self.log.wants_files_flushed()
     }
 
     /// What its acks promise.

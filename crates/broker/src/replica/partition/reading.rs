@@ -104,7 +104,7 @@ impl Partition {
     }
 
     /// A failed read takes the directory offline, as a failed write does: the replica cannot be trusted. A damaged batch says
-    /// nothing of the others: whoever reads it is told, and nobody else.
+    /// nothing of the others: whoever reads it is told, and nobody else. Too many open files say nothing of either.
     pub(super) fn read_failed(&self, error: &raftsman_log::ReadError) -> FetchError {
         match error {
             raftsman_log::ReadError::OutOfRange { start, end, .. } => {
@@ -116,6 +116,10 @@ impl Partition {
                     "a read found damage; stop the broker and move the partition's directory away, and it is copied anew: {error}"
                 );
                 FetchError::Damaged
+            }
+            raftsman_log::ReadError::Storage(error) if error.is_out_of_files() => {
+                self.directory.out_of_files(&self.core, error);
+                FetchError::TooManyOpenFiles
             }
             raftsman_log::ReadError::Storage(_) => {
                 self.directory.fail(&self.core, error);

@@ -201,7 +201,7 @@ impl Cluster {
     }
 
     fn file_system(&self, id: i32) -> Arc<dyn FileSystem> {
-        self.file_systems.get(&id).cloned().unwrap_or_else(|| Arc::new(RealFs))
+        self.file_systems.get(&id).cloned().unwrap_or_else(|| Arc::new(RealFs::new()))
     }
 
     pub fn path(&self, id: i32) -> PathBuf {

@@ -78,7 +78,7 @@ impl Rig {
     }
 
     fn files(&self, name: &str, id: DirectoryId) -> LogDirectory {
-        let files = LogDirectory::open(Arc::new(RealFs), self.path(name)).unwrap();
+        let files = LogDirectory::open(Arc::new(RealFs::new()), self.path(name)).unwrap();
         let properties =
             MetaProperties { cluster_id: None, node_id: BrokerId(1), directory_id: Some(id), has_joined: true };
         files.write_meta_properties(&properties).unwrap();
@@ -145,8 +145,12 @@ impl Rig {
         assert_eq!(probe.0.missing(), expected);
         assert!(!has(&self.path("a"), partition), "it was made anew while it is counted on");
         drop(probe);
-        await_condition("the directory is unlocked", || LogDirectory::open(Arc::new(RealFs), self.path("a")).is_ok());
-        await_condition("the directory is unlocked", || LogDirectory::open(Arc::new(RealFs), self.path("b")).is_ok());
+        await_condition("the directory is unlocked", || {
+            LogDirectory::open(Arc::new(RealFs::new()), self.path("a")).is_ok()
+        });
+        await_condition("the directory is unlocked", || {
+            LogDirectory::open(Arc::new(RealFs::new()), self.path("b")).is_ok()
+        });
         self.start(&["a", "b"])
     }
 

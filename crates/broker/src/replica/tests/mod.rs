@@ -5,6 +5,7 @@ mod deleting;
 mod failed_directories;
 mod faults;
 mod full_disk;
+mod open_files;
 mod opening;
 mod replication;
 mod set_aside;

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::ThreadId;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use raftsman_log::dir::{LogDirectory, MetaProperties};
 use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, FileSystem, MemoryFs, OpenMode, RealFs};
 use raftsman_log::{Log, LogConfig};
 use raftsman_records::{BatchBuilder, Compression};
-use raftsman_types::{BrokerId, DirectoryId, LeaderEpoch, TopicId, TopicIdPartition, TopicPartition, Uuid, WallTime};
+use raftsman_types::{
+    BrokerId, DirectoryId, LeaderEpoch, MonotonicTime, TopicId, TopicIdPartition, TopicPartition, Uuid, WallTime,
+};
 
+use crate::replica::shell::Shell;
 use crate::replica::{
-    BoxFuture, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult, ReplicaConfig, ReplicaManager,
+    BoxFuture, Clock, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult, ReplicaConfig, ReplicaManager,
 };
 
 const NOW: WallTime = WallTime(1_700_000_000_000);
@@ -46,8 +51,12 @@ impl ControllerLink for NoController {
 }
 
 fn formatted(fs: Arc<dyn FileSystem>, path: &Path) -> LogDirectory {
+    formatted_as(fs, path, DIRECTORY)
+}
+
+fn formatted_as(fs: Arc<dyn FileSystem>, path: &Path, id: DirectoryId) -> LogDirectory {
     let files = LogDirectory::open(fs, path).unwrap();
-    let directory_id = Some(DIRECTORY);
+    let directory_id = Some(id);
     let properties = MetaProperties { cluster_id: None, node_id: BrokerId(1), directory_id, has_joined: false };
     files.write_meta_properties(&properties).unwrap();
     files
@@ -80,7 +89,7 @@ fn fill(files: &LogDirectory) {
 fn many_replicas_are_opened_by_several_threads_and_each_is_what_its_log_says() {
     for threads in [1, 3] {
         let place = tempfile::tempdir().unwrap();
-        let fs: Arc<dyn FileSystem> = Arc::new(RealFs);
+        let fs: Arc<dyn FileSystem> = Arc::new(RealFs::new());
         let files = formatted(fs, &place.path().join("logs"));
         fill(&files);
 
@@ -119,4 +128,114 @@ fn a_directory_whose_first_sync_fails_is_not_used() {
         panic!("its replicas would count as flushed");
     };
     assert!(error.to_string().contains("sync the volume of /data/logs"), "{error}");
+}
+
+/// A clock that every replica is opened by: the first to ask wait for each other, if there are to be several.
+struct Meeting {
+    together: usize,
+    asked: Mutex<Vec<ThreadId>>,
+    more: Condvar,
+}
+
+impl Meeting {
+    fn of(together: usize) -> Arc<Meeting> {
+        Arc::new(Meeting { together, asked: Mutex::default(), more: Condvar::new() })
+    }
+}
+
+impl Clock for Meeting {
+    fn monotonic(&self) -> MonotonicTime {
+        MonotonicTime::from_millis(1)
+    }
+
+    fn wall(&self) -> WallTime {
+        let mut asked = self.asked.lock();
+        asked.push(std::thread::current().id());
+        self.more.notify_all();
+        let too_few = |asked: &mut Vec<ThreadId>| asked.len() < self.together;
+        let waited = self.more.wait_while_for(&mut asked, too_few, Duration::from_secs(60));
+        assert!(!waited.timed_out(), "one waits for the other to be done");
+        NOW
+    }
+}
+
+const DIRECTORIES: [(&str, u8); 4] = [("/data/d", 4), ("/data/b", 2), ("/data/c", 3), ("/data/a", 1)];
+
+/// Four directories, not in the order of their names, with one replica of one batch in each.
+fn four_directories(fs: &MemoryFs) -> Vec<LogDirectory> {
+    fs.create_directories(Path::new("/data")).unwrap();
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.append(NOW.0, None, Some(b"value"), &[]);
+    let batch = builder.build(0, LeaderEpoch(-1));
+    let directory = |(path, number): (&str, u8)| {
+        let files = formatted_as(Arc::new(fs.clone()), Path::new(path), DirectoryId(Uuid([number; 16])));
+        let replica = files.partition_path("one", i32::from(number));
+        let shared: Arc<dyn FileSystem> = Arc::new(fs.clone());
+        let (mut log, _) = Log::open(shared, replica, TOPIC, LogConfig::default(), true, 0, NOW).unwrap();
+        log.append_as_leader(batch.clone(), LeaderEpoch(1), NOW).unwrap();
+        files
+    };
+    DIRECTORIES.into_iter().map(directory).collect()
+}
+
+#[test]
+fn directories_are_opened_at_the_same_time_and_one_that_fails_does_not_hinder_the_others() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let fs = MemoryFs::new();
+    let files = four_directories(&fs);
+    let checkpoint = Path::new("/data/b/recovery-point-offset-checkpoint");
+    fs.open(checkpoint, OpenMode::Truncate).unwrap().write_all_at(b"no checkpoint", 0).unwrap();
+
+    // One thread for each is enough: nobody waits until another directory is done.
+    let config = ReplicaConfig { recovery_threads: 1, ..ReplicaConfig::new(BrokerId(1)) };
+    let (link, clock) = (Arc::new(NoController::default()), Meeting::of(3));
+    let shell = Shell::on(runtime.handle().clone(), config.cleaner);
+    let manager = ReplicaManager::open_in(shell, config, files, link, clock.clone()).unwrap();
+
+    let ids = [4, 3, 1].map(|number| DirectoryId(Uuid([number; 16])));
+    assert_eq!(manager.directory_ids(), ids, "in the order of log.dirs");
+    assert_eq!((manager.offline_directories(), &manager.inner.unusable), (1, &vec![PathBuf::from("/data/b")]));
+    assert_eq!(manager.partitions(), [1, 3, 4].map(|partition| TopicIdPartition { topic_id: TOPIC, partition }));
+    for at in manager.partitions() {
+        let state = manager.partition_state(at).unwrap();
+        assert_eq!((state.log_end_offset, state.flushed_offset), (1, 1), "{at:?}");
+    }
+    let mut threads = clock.asked.lock().clone();
+    threads.dedup();
+    assert_eq!(threads.len(), 3);
+}
+
+#[test]
+fn a_simulation_opens_its_directories_on_its_own_thread_one_after_the_other() {
+    let fs = MemoryFs::new();
+    let files = four_directories(&fs);
+    // Even if it is told to have more.
+    let config = ReplicaConfig { recovery_threads: 3, ..ReplicaConfig::new(BrokerId(1)) };
+    let (link, clock) = (Arc::new(NoController::default()), Meeting::of(1));
+    let manager = ReplicaManager::open_in(Shell::Stepped, config, files, link, clock.clone()).unwrap();
+    assert_eq!(manager.directory_ids(), DIRECTORIES.map(|(_, number)| DirectoryId(Uuid([number; 16]))));
+    assert_eq!(*clock.asked.lock(), [std::thread::current().id(); 4]);
+}
+
+#[test]
+fn a_replica_in_two_directories_is_the_one_of_the_first() {
+    let fs = MemoryFs::new();
+    let mut files = four_directories(&fs);
+    // What 4 has is in 1 as well.
+    let copy = files[3].partition_path("one", 4);
+    drop(Log::open(Arc::new(fs.clone()), copy, TOPIC, LogConfig::default(), true, 0, NOW).unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for ends in [1, 0] {
+        let config = ReplicaConfig::new(BrokerId(1));
+        let link = Arc::new(NoController::default());
+        let manager = ReplicaManager::open(config, files, link, runtime.handle().clone()).unwrap();
+        let twice = TopicIdPartition { topic_id: TOPIC, partition: 4 };
+        assert_eq!(manager.partition_state(twice).unwrap().log_end_offset, ends);
+        drop(manager);
+        fs.kill();
+        files = [1, 4, 2, 3]
+            .map(|number| (DIRECTORIES.iter().find(|(_, other)| *other == number).unwrap().0, number))
+            .map(|(path, number)| formatted_as(Arc::new(fs.clone()), Path::new(path), DirectoryId(Uuid([number; 16]))))
+            .into();
+    }
 }

@@ -9,7 +9,7 @@ use std::thread::ThreadId;
 
 use raftsman_types::WallTime;
 
-use self::state::{Content, Inode, ROOT, State, names};
+use self::state::{Content, Handle, Inode, ROOT, State, names};
 use super::{DirectoryEntry, File, FileLock, FileSystem, OpenMode, Volume, VolumeSpace};
 
 pub use self::fault::{Fault, FaultPlan, FaultTarget, Survival};
@@ -87,6 +87,27 @@ impl MemoryFs {
         self.state().waited.clone()
     }
 
+    /// The files, and directories as volumes, that are open: each as often as it is, in no order.
+    pub fn open_handles(&self) -> Vec<PathBuf> {
+        self.state().handles.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often somebody was told that there are too many.
+    pub fn handles_refused(&self) -> u64 {
+        self.state().handles_refused
+    }
+
+    /// How many files may be open at once, from now on; whoever opens one more is told that there are too many (`EMFILE`).
+    pub fn set_handles_max(&self, handles: usize) {
+        self.state().handles_max = handles;
+    }
+
+    /// How many files may be opened from now on, directories to be listed or synced included, before the same happens; `u64::MAX`
+    /// is no limit.
+    pub fn set_handles_left(&self, handles: u64) {
+        self.state().handles_left = handles;
+    }
+
     /// Sets the time that files written from now on show.
     pub fn set_now(&self, now: WallTime) {
         self.state().now = now;
@@ -102,6 +123,7 @@ impl FileSystem for MemoryFs {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let mut state = self.state();
         state.check_power()?;
+        let handle = state.handle(path)?;
         let id = match state.find(path) {
             Ok(id) => {
                 if mode == OpenMode::Truncate {
@@ -126,7 +148,8 @@ impl FileSystem for MemoryFs {
         };
         let life = state.life;
         drop(state);
-        Ok(Arc::new(MemoryFile { state: Arc::clone(&self.state), id, life, writable: mode != OpenMode::Read }))
+        let writable = mode != OpenMode::Read;
+        Ok(Arc::new(MemoryFile { state: Arc::clone(&self.state), id, life, writable, _handle: handle }))
     }
 
     fn create_directories(&self, path: &Path) -> io::Result<()> {
@@ -146,8 +169,9 @@ impl FileSystem for MemoryFs {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirectoryEntry>> {
-        let state = self.state();
+        let mut state = self.state();
         state.check_power()?;
+        drop(state.handle(path)?);
         let directory = state.directory(state.find(path)?)?;
         let entries = directory.iter().map(|(name, id)| {
             let (is_directory, length) = match state.inodes.get(id) {
@@ -192,6 +216,7 @@ impl FileSystem for MemoryFs {
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
+        drop(state.handle(path)?);
         state.change(FaultTarget::Sync)?;
         let id = state.find(path)?;
         match state.inodes.get_mut(&id) {
@@ -226,10 +251,11 @@ impl FileSystem for MemoryFs {
     }
 
     fn open_volume(&self, path: &Path) -> io::Result<Arc<dyn Volume>> {
-        let state = self.state();
+        let mut state = self.state();
         state.check_power()?;
         state.directory(state.find(path)?)?;
-        Ok(Arc::new(MemoryVolume { state: Arc::clone(&self.state), life: state.life }))
+        let handle = state.handle(path)?;
+        Ok(Arc::new(MemoryVolume { state: Arc::clone(&self.state), life: state.life, _handle: handle }))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>> {
@@ -248,6 +274,7 @@ impl FileSystem for MemoryFs {
 struct MemoryVolume {
     state: Arc<Mutex<State>>,
     life: u64,
+    _handle: Handle,
 }
 
 impl Volume for MemoryVolume {
@@ -286,6 +313,7 @@ struct MemoryFile {
     id: u64,
     life: u64,
     writable: bool,
+    _handle: Handle,
 }
 
 impl MemoryFile {

@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
 
 use raftsman_types::WallTime;
+use rustix::io::Errno;
 
 use super::fault::{Fault, FaultPlan, FaultTarget, Survival};
 
@@ -26,6 +28,27 @@ pub(super) struct State {
     pub(super) tells_cold: bool,
     /// Who read what was cold.
     pub(super) waited: Vec<ThreadId>,
+    /// What is open, once for each handle, and how many there may be; and how many more may be opened, whatever becomes of the others.
+    pub(super) handles: Arc<Mutex<Vec<PathBuf>>>,
+    pub(super) handles_max: usize,
+    pub(super) handles_left: u64,
+    pub(super) handles_refused: u64,
+}
+
+/// A handle on a file, for as long as it is open.
+#[derive(Debug)]
+pub(super) struct Handle {
+    all: Arc<Mutex<Vec<PathBuf>>>,
+    path: PathBuf,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = all.iter().position(|path| *path == self.path) {
+            all.swap_remove(at);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -60,6 +83,10 @@ impl Default for State {
             capacity: None,
             tells_cold: true,
             waited: Vec::new(),
+            handles: Arc::default(),
+            handles_max: usize::MAX,
+            handles_left: u64::MAX,
+            handles_refused: 0,
         }
     }
 }
@@ -109,6 +136,20 @@ impl State {
         let Some(capacity) = self.capacity else { return u64::MAX };
         let length = |inode: &Inode| if let Inode::File(content) = inode { content.current.len() as u64 } else { 0 };
         capacity.saturating_sub(self.inodes.values().map(length).sum())
+    }
+
+    /// Opens a file as far as the number of them is concerned.
+    pub(super) fn handle(&mut self, path: &Path) -> io::Result<Handle> {
+        let mut all = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.handles_left == 0 || all.len() >= self.handles_max {
+            self.handles_refused += 1;
+            return Err(Errno::MFILE.into());
+        }
+        if self.handles_left < u64::MAX {
+            self.handles_left -= 1;
+        }
+        all.push(path.to_owned());
+        Ok(Handle { all: Arc::clone(&self.handles), path: path.to_owned() })
     }
 
     pub(super) fn begin_new_life(&mut self) {
