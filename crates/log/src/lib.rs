@@ -40,6 +40,6 @@ pub use config::LogConfig;
 pub use error::{AppendError, LogError, ReadError, StorageError};
 pub use flush::FlushTicket;
 pub use index::AbortedTransaction;
-pub use log::{AppendInfo, DeletedSegments, Log, ReadData, Recovery, SegmentTime};
+pub use log::{AppendInfo, DeletedSegments, Log, ReadData, Recovery, SegmentTime, TimestampLookup};
 pub use raftsman_records::TimestampType;
 pub use tail_cache::CacheBudget;
