@@ -2,9 +2,10 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{IoContext, StorageError};
-use crate::fs::{FileSystem, OpenMode, read_full_at};
+use crate::fs::{File, FileSystem, OpenMode, read_full_at};
 
 /// Ends the names of files not yet renamed into place; left-overs of a crash, removed when a log opens.
 pub(crate) const ASIDE_SUFFIX: &str = ".tmp";
@@ -40,11 +41,21 @@ pub(crate) fn write_renamed(fs: &dyn FileSystem, path: &Path, bytes: &[u8], sync
 
 /// The whole of a small file; `None` if it is absent.
 pub(crate) fn read_small(fs: &dyn FileSystem, path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+    read_small_through(fs, path, |file| file)
+}
+
+/// As [`read_small`], through what `reader` makes of the file.
+pub(crate) fn read_small_through(
+    fs: &dyn FileSystem,
+    path: &Path,
+    reader: impl FnOnce(Arc<dyn File>) -> Arc<dyn File>,
+) -> Result<Option<Vec<u8>>, StorageError> {
     let file = match fs.open(path, OpenMode::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(StorageError::new("open", path, error)),
     };
+    let file = reader(file);
     let length = file.length().context("read", path)?;
     if length > MAX_SMALL_FILE_BYTES {
         return Err(StorageError::new("read", path, io::Error::other(format!("{length} bytes are too many"))));

@@ -107,6 +107,24 @@ pub enum LogError {
         /// What is wrong.
         reason: String,
     },
+    /// Messages of a format that Kafka wrote before 0.11, which is not read here. Nothing was cut.
+    #[error(
+        "{} has messages of format {magic} at position {position} (offset {offset}), as Kafka wrote them before 0.11, which are \
+         not served here; the files were left as they are: put the directory back under Kafka 3.x, and either copy the topic into \
+         a new one there (a consumer and a producer, or MirrorMaker, write the present format) or wait until retention has \
+         deleted the old segments",
+        path.display()
+    )]
+    LegacyFormat {
+        /// The segment's file.
+        path: PathBuf,
+        /// Byte position of the first such message in it.
+        position: u64,
+        /// The offset that is expected there.
+        offset: Offset,
+        /// The format, 0 or 1.
+        magic: i8,
+    },
     /// A checkpoint or metadata file does not say what it should.
     #[error("{} is not readable: {reason}{}", path.display(), remedy(path))]
     MalformedFile {
@@ -171,9 +189,10 @@ impl LogError {
             LogError::TopicIdMismatch { .. } => ErrorCode::InconsistentTopicId,
             LogError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             LogError::StaleLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
-            LogError::Storage(_) | LogError::DamagedBelowRecoveryPoint { .. } | LogError::MalformedFile { .. } => {
-                ErrorCode::KafkaStorageError
-            }
+            LogError::Storage(_)
+            | LogError::DamagedBelowRecoveryPoint { .. }
+            | LogError::LegacyFormat { .. }
+            | LogError::MalformedFile { .. } => ErrorCode::KafkaStorageError,
         }
     }
 }

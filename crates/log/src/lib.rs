@@ -41,7 +41,9 @@ pub use config::LogConfig;
 pub use error::{AppendError, LogError, ReadError, StorageError};
 pub use flush::FlushTicket;
 pub use index::AbortedTransaction;
-pub use log::{AppendInfo, DeletedSegments, LeftBehind, Log, LogOpening, ReadData, Recovery, SegmentTime};
+pub use log::{
+    AppendInfo, DeletedSegments, LeftBehind, Log, LogOpening, ReadData, Recovery, SegmentTime, TimestampLookup,
+};
 pub use open_files::OpenFiles;
 pub use raftsman_records::TimestampType;
 pub use tail_cache::CacheBudget;

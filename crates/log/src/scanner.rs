@@ -2,7 +2,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use bytes::Bytes;
-use raftsman_records::{BATCH_HEADER_BYTES, BatchError, BatchHeader, RecordBatch};
+use raftsman_records::{
+    BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, BatchError, BatchHeader, RecordBatch, is_legacy_message,
+};
 use raftsman_types::{LeaderEpoch, Offset};
 
 use crate::epoch_cache::EpochCache;
@@ -70,6 +72,17 @@ impl<'a> BatchScanner<'a> {
     /// The whole batch at the position, whose header has been looked at; does not move on.
     pub(crate) fn batch(&mut self, header: &BatchHeader) -> Result<Bytes, StorageError> {
         self.bytes(header.size_in_bytes())
+    }
+
+    /// Whether a whole message of format 0 or 1 is at the position, with its CRC.
+    pub(crate) fn is_at_legacy_message(&mut self) -> Result<bool, StorageError> {
+        let remaining = (self.end - self.position) as usize;
+        let prefix = self.bytes(BATCH_PREFIX_BYTES.min(remaining))?;
+        let Some(length) = prefix.get(8..).and_then(|length| <[u8; 4]>::try_from(length).ok()) else {
+            return Ok(false);
+        };
+        let size = BATCH_PREFIX_BYTES + i32::from_be_bytes(length).max(0) as usize;
+        Ok(size <= remaining && is_legacy_message(&self.bytes(size)?))
     }
 
     /// Moves past the batch of this header.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raftsman_metadata::{
     BrokerConfigScope, ConfigResource, ConfigSource, Durability, DynamicBrokerConfig, MetadataImage, MetadataRecord,
-    PartitionImage, StaticSettings, TimestampType, TopicConfig, TopicImage,
+    PartitionImage, Settings, StaticSettings, TimestampType, TopicConfig, TopicImage,
 };
 use raftsman_types::{BrokerId, DirectoryId, TopicId, Uuid};
 
@@ -87,7 +87,36 @@ fn values_are_refused_in_kafkas_words() {
     ] {
         assert_eq!(TopicConfig::validate(key, value), Ok(()), "{key}={value}");
     }
-    assert!(TopicConfig::validate("leader.replication.throttled.replicas", "0-1").is_err());
+    for value in ["0-1", "0:", ":1", "0:1:2", "-1:2", "*,0:1"] {
+        let key = "leader.replication.throttled.replicas";
+        let message = format!(
+            "Invalid value {value} for configuration {key}: {key} must be the literal '*' or a list of replicas in the \
+             following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+        );
+        assert_eq!(TopicConfig::validate(key, value).map_err(|error| error.to_string()), Err(message));
+    }
+}
+
+#[test]
+fn settings_are_judged_together_with_those_that_a_topic_inherits() {
+    let mut image = MetadataImage::default();
+    let mut file = StaticSettings::new();
+    let judged = |image: &MetadataImage, file: &StaticSettings, settings: &[(&str, &str)]| {
+        let settings: Settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        image.check_topic_settings(&settings, file).map_err(|error| error.to_string())
+    };
+    let refused = |min: i64, max: i64| {
+        let (min_key, max_key) = ("min.compaction.lag.ms", "max.compaction.lag.ms");
+        Err(format!("conflict topic config setting {min_key} ({min}) > {max_key} ({max})"))
+    };
+    assert_eq!(judged(&image, &file, &[("min.compaction.lag.ms", "7"), ("max.compaction.lag.ms", "7")]), Ok(()));
+    assert_eq!(judged(&image, &file, &[("min.compaction.lag.ms", "8"), ("max.compaction.lag.ms", "7")]), refused(8, 7));
+    file.insert("log.cleaner.max.compaction.lag.ms".into(), "5".into());
+    assert_eq!(judged(&image, &file, &[("min.compaction.lag.ms", "6")]), refused(6, 5), "the controller's file");
+    set(&mut image, ConfigResource::cluster(), "log.cleaner.max.compaction.lag.ms", "6");
+    assert_eq!(judged(&image, &file, &[("min.compaction.lag.ms", "6")]), Ok(()), "the cluster's before the file's");
+    set(&mut image, ConfigResource::broker(BrokerId(1)), "log.cleaner.max.compaction.lag.ms", "1");
+    assert_eq!(judged(&image, &file, &[("min.compaction.lag.ms", "6")]), Ok(()), "one broker's is not the topic's");
 }
 
 #[test]

@@ -53,6 +53,20 @@ pub enum BatchError {
         /// What does not fit.
         what: &'static str,
     },
+    /// A record of a compressed batch is above `max.decompressed.message.bytes`.
+    #[error(
+        "record {index} of the batch at offset {base_offset} has {bytes} bytes unpacked, over the topic's limit of {limit}"
+    )]
+    RecordTooLarge {
+        /// The batch's first offset.
+        base_offset: i64,
+        /// The record's position in the batch, from 0.
+        index: i32,
+        /// Its bytes.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A codec number outside Kafka's five.
     #[error("unknown compression codec {0}")]
     UnknownCodec(u8),
@@ -67,7 +81,9 @@ impl BatchError {
         match self {
             BatchError::LegacyMagic(_) => ErrorCode::UnsupportedForMessageFormat,
             BatchError::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
-            BatchError::Inconsistent { .. } | BatchError::MalformedRecord { .. } => ErrorCode::InvalidRecord,
+            BatchError::Inconsistent { .. }
+            | BatchError::MalformedRecord { .. }
+            | BatchError::RecordTooLarge { .. } => ErrorCode::InvalidRecord,
             BatchError::Compression(CompressionError::TooLarge { .. }) => ErrorCode::MessageTooLarge,
             BatchError::Truncated { .. }
             | BatchError::InvalidLength { .. }

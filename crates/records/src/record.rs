@@ -37,6 +37,7 @@ pub struct RecordIter {
     body: Body,
     position: usize,
     next_index: i32,
+    max_record_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,14 @@ impl RecordIter {
             body: Body::Compressed { bytes, max_decompressed_bytes },
             position: 0,
             next_index: 0,
+            max_record_bytes: usize::MAX,
         }
+    }
+
+    /// The same, of which a record of a compressed batch that is larger than `bytes` is refused.
+    pub(crate) fn up_to(self, bytes: usize) -> RecordIter {
+        let is_compressed = self.header.compression() != Ok(Compression::None);
+        RecordIter { max_record_bytes: if is_compressed { bytes } else { usize::MAX }, ..self }
     }
 
     fn open(&self, bytes: &Bytes, max_decompressed_bytes: usize) -> Result<Bytes, BatchError> {
@@ -83,7 +91,12 @@ impl RecordIter {
             }
             return Ok(None);
         }
-        let index = self.next_index;
+        let (index, limit) = (self.next_index, self.max_record_bytes);
+        if limit < usize::MAX
+            && let Some(bytes) = length_at(body, self.position).filter(|bytes| *bytes > limit)
+        {
+            return Err(BatchError::RecordTooLarge { base_offset, index, bytes, limit });
+        }
         let (record, end) = read_record(&self.header, body, self.position)
             .map_err(|what| BatchError::MalformedRecord { base_offset, index, what })?;
         self.position = end;
@@ -102,6 +115,11 @@ impl Iterator for RecordIter {
         }
         read
     }
+}
+
+/// What the length field of the record at `start` says, if it says anything.
+fn length_at(body: &Bytes, start: usize) -> Option<usize> {
+    VarintReader::new(body, start).varint().and_then(|length| usize::try_from(length).ok())
 }
 
 /// Reads the record at `start`; returns it and where it ends.

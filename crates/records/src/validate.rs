@@ -9,7 +9,11 @@ use crate::compression::Compression;
 use crate::error::{BatchError, InvalidRecords};
 use crate::header::{BatchHeader, NO_TIMESTAMP};
 use crate::legacy::up_convert;
+use crate::record::RecordIter;
 use crate::record_checks::RecordChecks;
+
+/// Kafka's default of `max.decompressed.message.bytes`, its largest array: no record is larger.
+const ANY_RECORD_BYTES: usize = i32::MAX as usize - 8;
 
 /// Whose clock a topic's timestamps show (`message.timestamp.type`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub enum TargetCompression {
 pub struct ValidationLimits {
     /// `max.message.bytes`: the largest batch, header included.
     pub max_message_bytes: usize,
+    /// `max.decompressed.message.bytes`: the largest record, as its length field counts, of a compressed batch.
+    pub max_decompressed_record_bytes: usize,
     /// `message.timestamp.type`; the two bounds below hold for `CreateTime` only.
     pub timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`: how far back a timestamp may lie.
@@ -64,6 +70,7 @@ impl ValidationLimits {
     pub fn at(now: WallTime) -> ValidationLimits {
         ValidationLimits {
             max_message_bytes: 1_048_588,
+            max_decompressed_record_bytes: ANY_RECORD_BYTES,
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
@@ -154,13 +161,17 @@ fn recompress(
         .producer(header.producer_id, header.producer_epoch, header.base_sequence)
         .transactional(header.is_transactional());
     let mut checks = RecordChecks::new(limits);
-    for record in batch.records_within(DEFAULT_MAX_DECOMPRESSED_BYTES) {
+    for record in records_of(batch, limits) {
         let record = record?;
         checks.record(record.offset, record.timestamp, record.key.is_some());
         builder.append_record(&record);
     }
     checks.finish()?;
     Ok(RecordBatch::parse(builder.build(0, LeaderEpoch::NONE))?)
+}
+
+fn records_of(batch: &RecordBatch, limits: &ValidationLimits) -> RecordIter {
+    batch.records_within(DEFAULT_MAX_DECOMPRESSED_BYTES).up_to(limits.max_decompressed_record_bytes)
 }
 
 fn check_header(header: &BatchHeader) -> Result<(), InvalidRecords> {
@@ -200,7 +211,8 @@ fn check_header(header: &BatchHeader) -> Result<(), InvalidRecords> {
 
 /// Whether the header alone does not tell that every record is in order.
 fn needs_look_at_records(header: &BatchHeader, limits: &ValidationLimits) -> bool {
-    if limits.require_keys {
+    let is_compressed = header.compression() != Ok(Compression::None);
+    if limits.require_keys || (is_compressed && limits.max_decompressed_record_bytes < ANY_RECORD_BYTES) {
         return true;
     }
     if limits.timestamp_type == TimestampType::LogAppendTime {
@@ -227,7 +239,7 @@ fn check_header_timestamps(header: &BatchHeader, limits: &ValidationLimits) -> R
 
 fn check_records(batch: &RecordBatch, limits: &ValidationLimits) -> Result<(), InvalidRecords> {
     let mut checks = RecordChecks::new(limits);
-    for record in batch.records_within(DEFAULT_MAX_DECOMPRESSED_BYTES) {
+    for record in records_of(batch, limits) {
         let record = record?;
         checks.record(record.offset, record.timestamp, record.key.is_some());
     }

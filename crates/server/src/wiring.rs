@@ -98,6 +98,7 @@ pub fn controller_config(config: &ServerConfig, directories: &Directories) -> Re
             auto_leader_rebalance: settings.flag("auto.leader.rebalance.enable"),
             leader_rebalance_delay: rebalance_delay(settings)?,
             delete_topic: settings.flag("delete.topic.enable"),
+            file: settings.given(),
         },
         raft: RaftTimings::default(),
     })

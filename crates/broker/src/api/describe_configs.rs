@@ -92,7 +92,9 @@ impl Description<'_> {
             let message = format!("Topic {name:?} does not exist.");
             return Err(Outcome::of(ErrorCode::UnknownTopicOrPartition, message));
         }
-        let wanted = TopicConfig::KEYS.iter().filter(|key| self.wants(key.name));
+        let topic = ConfigResource::topic(name);
+        let internal = TopicConfig::INTERNAL_KEYS.iter().filter(|key| self.image.config(&topic, key.name).is_some());
+        let wanted = TopicConfig::KEYS.iter().chain(internal).filter(|key| self.wants(key.name));
         Ok(wanted.filter_map(|key| self.topic_entry(name, key)).collect())
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use raftsman_protocol::Records;
 use raftsman_protocol::messages::fetch::{
-    EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, LeaderIdAndEpoch,
-    NodeEndpoint, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchTopic,
+    FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use raftsman_records::LegacyFormat;
 use raftsman_types::{ErrorCode, LeaderEpoch, TopicId, TopicIdPartition};
@@ -232,6 +232,10 @@ fn respond(
     FetchResponse { responses, node_endpoints, ..Default::default() }
 }
 
+fn aborted_transaction(aborted: raftsman_log::AbortedTransaction) -> AbortedTransaction {
+    AbortedTransaction { producer_id: aborted.producer_id.0, first_offset: aborted.first_offset }
+}
+
 fn partition_data(wanted: &Wanted, result: Result<Fetched, ErrorCode>, hints: &mut LeaderHints<'_>) -> PartitionData {
     let partition_index = wanted.partition.partition;
     match result {
@@ -243,6 +247,7 @@ fn partition_data(wanted: &Wanted, result: Result<Fetched, ErrorCode>, hints: &m
             diverging_epoch: fetched.diverging.map_or_else(EpochEndOffset::default, |(epoch, end_offset)| {
                 EpochEndOffset { epoch: epoch.0, end_offset }
             }),
+            aborted_transactions: fetched.aborted.map(|aborted| aborted.into_iter().map(aborted_transaction).collect()),
             records: Some(Records::from(fetched.chunks)),
             ..Default::default()
         },

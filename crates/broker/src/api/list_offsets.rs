@@ -35,18 +35,18 @@ fn lowest_version(timestamp: i64) -> i16 {
 /// None that end the connection.
 pub async fn handle(ctx: &Context, request: ListOffsetsRequest, version: i16) -> Result<ListOffsetsResponse, Close> {
     let isolation = if request.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
-    let topics = request
-        .topics
-        .into_iter()
-        .map(|topic| ListOffsetsTopicResponse {
-            partitions: topic.partitions.iter().map(|p| answer(ctx, &topic.name, p, isolation, version)).collect(),
-            name: topic.name,
-        })
-        .collect();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for asked in &topic.partitions {
+            partitions.push(answer(ctx, &topic.name, asked, isolation, version).await);
+        }
+        topics.push(ListOffsetsTopicResponse { partitions, name: topic.name });
+    }
     Ok(ListOffsetsResponse { topics, ..Default::default() })
 }
 
-fn answer(
+async fn answer(
     ctx: &Context,
     topic: &str,
     asked: &ListOffsetsPartition,
@@ -61,7 +61,7 @@ fn answer(
         };
         return ListOffsetsPartitionResponse { partition_index, error_code, old_style_offsets, ..Default::default() };
     }
-    match list(ctx, topic, asked, isolation, version) {
+    match list(ctx, topic, asked, isolation, version).await {
         Ok(listed) => ListOffsetsPartitionResponse {
             partition_index,
             timestamp: listed.timestamp_ms,
@@ -80,7 +80,7 @@ fn answer(
     }
 }
 
-fn list(
+async fn list(
     ctx: &Context,
     topic: &str,
     asked: &ListOffsetsPartition,
@@ -92,7 +92,7 @@ fn list(
     }
     let at = find(ctx, topic, asked)?;
     let known = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
-    let listed = ctx.state.replicas.list_offset(at, asked.timestamp, isolation, known);
+    let listed = ctx.state.replicas.listed(at, asked.timestamp, isolation, known).await;
     listed.map_err(|error| as_known_in(version, error.error_code()))
 }
 

@@ -315,8 +315,29 @@ impl ReplicaManager {
         DataWaiter::register(self.inner.core.next_id(), found)
     }
 
+    /// As [`list_offset`](ReplicaManager::list_offset), for a thread with more to do: what looks into batches is done on another
+    /// thread of the runtime's.
+    ///
+    /// # Errors
+    /// [`FetchError`]; `OffsetNotAvailable` if a new leader does not know yet (KIP-207).
+    pub async fn listed(
+        &self,
+        at: TopicIdPartition,
+        timestamp: i64,
+        isolation: Isolation,
+        current_leader_epoch: Option<LeaderEpoch>,
+    ) -> Result<ListedOffset, FetchError> {
+        let partition = self.replica(at)?;
+        let list = move || partition.list_offset(timestamp, isolation, current_leader_epoch);
+        if !Partition::is_lookup(timestamp) {
+            return list();
+        }
+        // The broker stops, if there is no outcome.
+        tokio::task::spawn_blocking(list).await.unwrap_or(Err(FetchError::NotLeaderOrFollower))
+    }
+
     /// Answers ListOffsets for one timestamp; Kafka's special ones (-1 latest, -2 earliest, -3 the largest timestamp)
-    /// included.
+    /// included. May wait for a disk: on a thread that must not, [`listed`](ReplicaManager::listed).
     ///
     /// # Errors
     /// [`FetchError`]; `OffsetNotAvailable` if a new leader does not know yet (KIP-207).

@@ -29,10 +29,12 @@ pub(super) fn opened_together(files: &LogDirectory, threads: usize) -> usize {
     (limit / 2 / threads.max(1)).clamp(TOGETHER_MIN, TOGETHER_MAX)
 }
 
-/// A replica whose log is damaged below what was flushed.
+/// A replica whose log is damaged below what was flushed, or of a format that is not served.
 pub(super) struct DamagedReplica {
     pub directory: Arc<Directory>,
     pub path: PathBuf,
+    /// Nothing is wrong with its files, which are not deleted when the replica is made anew.
+    pub is_intact: bool,
 }
 
 /// The checkpoints of one directory.
@@ -178,8 +180,15 @@ impl Opening<'_> {
             self.directory.fail(self.core, error);
             return None;
         }
-        tracing::error!(partition = %found.name, "the replica is damaged and will be copied from its leader: {error}");
-        let damaged = DamagedReplica { directory: Arc::clone(self.directory), path: found.path.clone() };
+        let is_intact = matches!(error, LogError::LegacyFormat { .. });
+        match is_intact {
+            true => tracing::error!(partition = %found.name, "the replica is not served: {error}"),
+            false => tracing::error!(
+                partition = %found.name,
+                "the replica is damaged and will be copied from its leader: {error}"
+            ),
+        }
+        let damaged = DamagedReplica { directory: Arc::clone(self.directory), path: found.path.clone(), is_intact };
         Some(OpenedReplica::Damaged(found.at, damaged))
     }
 }

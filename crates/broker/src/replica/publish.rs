@@ -227,8 +227,8 @@ impl ReplicaManager {
         }
     }
 
-    /// A damaged replica is thrown away only when the metadata does not count on it any more: another broker leads,
-    /// and it is neither in the ISR nor in the ELR. Says whether the place is free.
+    /// A damaged replica is thrown away, and one of a format that is not served is put aside, only when the metadata does not
+    /// count on it any more: another broker leads, and it is neither in the ISR nor in the ELR. Says whether the place is free.
     fn discard_damaged(&self, at: TopicIdPartition, state: &PartitionImage) -> bool {
         let me = self.inner.core.me();
         let mut damaged = self.inner.damaged.lock();
@@ -237,8 +237,12 @@ impl ReplicaManager {
         if counted || state.leader.is_none() || state.leader == Some(me) {
             return false;
         }
-        // At once: the copy needs the room.
-        let is_gone = replica.directory.retire(&self.inner.core, &replica.path, Duration::ZERO);
+        let is_gone = match replica.is_intact {
+            // It may be the only one with its records, whatever the metadata says.
+            true => replica.directory.set_stray_aside(&self.inner.core, &replica.path),
+            // At once: the copy needs the room.
+            false => replica.directory.retire(&self.inner.core, &replica.path, Duration::ZERO),
+        };
         if is_gone {
             damaged.remove(&at);
         }

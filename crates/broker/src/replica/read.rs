@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use raftsman_log::AbortedTransaction;
 use raftsman_types::{ErrorCode, LeaderEpoch, Offset};
 
 /// How far a consumer may read (KIP-98).
@@ -50,6 +51,9 @@ pub struct Fetched {
     pub last_stable_offset: Offset,
     /// The log's first offset.
     pub log_start_offset: Offset,
+    /// What a `read_committed` consumer has to leave out of the batches: the aborted transactions with records among them
+    /// (KIP-98). `None` for others.
+    pub aborted: Option<Vec<AbortedTransaction>>,
     /// Set instead of any bytes if the client's log has diverged: its last common epoch and that epoch's end.
     pub diverging: Option<(LeaderEpoch, Offset)>,
 }

@@ -208,7 +208,8 @@ impl Fetcher {
             ErrorCode::None => {
                 partition.high_watermark = data.high_watermark;
                 if let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) {
-                    let (read, next) = response::records_of(&at, bytes.into_contiguous(), from)?;
+                    let aborted = data.aborted_transactions.unwrap_or_default();
+                    let (read, next) = response::records_of(&at, bytes.into_contiguous(), from, aborted)?;
                     partition.position = Position::Offset(next);
                     records.extend(read);
                 }

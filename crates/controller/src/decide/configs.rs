@@ -37,7 +37,7 @@ pub(super) fn alter_configs(situation: &Situation<'_>, request: &AlterConfigs) -
         let planned = if times.get(&configs.resource).is_some_and(|times| *times > 1) {
             Err(refusal(ErrorCode::InvalidRequest, "Each resource must appear at most once."))
         } else {
-            plan(draft.image(), configs, request.incremental)
+            plan(situation, draft.image(), configs, request.incremental)
         };
         let name = Some(configs.resource.name.clone());
         results.push(match planned {
@@ -79,7 +79,12 @@ pub(super) fn check_size<'a>(settings: impl Iterator<Item = (&'a str, &'a str)>)
 }
 
 /// What a resource's settings are to be.
-fn plan(image: &MetadataImage, configs: &ResourceConfigs, incremental: bool) -> Result<Settings, RequestError> {
+fn plan(
+    situation: &Situation<'_>,
+    image: &MetadataImage,
+    configs: &ResourceConfigs,
+    incremental: bool,
+) -> Result<Settings, RequestError> {
     check_resource(image, &configs.resource)?;
     check_duplicates(&configs.operations)?;
     let before = image.configs.get(&configs.resource).map(|settings| (**settings).clone()).unwrap_or_default();
@@ -90,6 +95,10 @@ fn plan(image: &MetadataImage, configs: &ResourceConfigs, incremental: bool) -> 
     let is_cluster = configs.resource == ConfigResource::cluster();
     if is_cluster && before.contains_key("min.insync.replicas") && !after.contains_key("min.insync.replicas") {
         return Err(invalid(&InvalidConfig::MinInsyncReplicasNeeded));
+    }
+    if configs.resource.resource_type == ConfigResourceType::Topic {
+        // Not those of brokers: as in Kafka they may contradict each other until a topic is to have them.
+        image.check_topic_settings(&after, &situation.settings.file).map_err(|error| invalid(&error))?;
     }
     check_size(after.iter().map(|(key, value)| (&**key, &**value)))?;
     Ok(after)

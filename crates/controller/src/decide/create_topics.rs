@@ -88,7 +88,7 @@ fn plan(
     rng: &mut impl Rng,
 ) -> Result<Plan, RequestError> {
     check_name(image, &topic.name)?;
-    let configs = check_configs(topic)?;
+    let configs = check_configs(situation, image, topic)?;
     let replicas = if topic.assignments.is_empty() {
         place(situation, image, topic, *room, rng)?
     } else {
@@ -126,7 +126,7 @@ fn check_name(image: &MetadataImage, name: &str) -> Result<(), RequestError> {
     Ok(())
 }
 
-fn check_configs(topic: &NewTopic) -> Result<Settings, RequestError> {
+fn check_configs(situation: &Situation<'_>, image: &MetadataImage, topic: &NewTopic) -> Result<Settings, RequestError> {
     let invalid = |message: String| refusal(ErrorCode::InvalidConfig, message);
     let mut configs = Settings::new();
     for (key, value) in &topic.configs {
@@ -137,6 +137,10 @@ fn check_configs(topic: &NewTopic) -> Result<Settings, RequestError> {
         if configs.insert(key.clone(), value.clone()).is_some() {
             return Err(refusal(ErrorCode::InvalidRequest, format!("Error due to duplicate config keys: {key}")));
         }
+    }
+    // As in Kafka a topic without settings of its own is not refused for what the cluster has.
+    if !configs.is_empty() {
+        image.check_topic_settings(&configs, &situation.settings.file).map_err(|error| invalid(error.to_string()))?;
     }
     check_size(configs.iter().map(|(key, value)| (&**key, &**value)))?;
     Ok(configs)

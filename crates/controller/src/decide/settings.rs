@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use raftsman_metadata::StaticSettings;
+
 /// What the controller's own file says about the cluster: used where the image has no dynamic setting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterSettings {
@@ -20,6 +22,8 @@ pub struct ClusterSettings {
     pub leader_rebalance_delay: Duration,
     /// `delete.topic.enable`.
     pub delete_topic: bool,
+    /// All that the file sets, by Kafka's key: what topics' settings are judged together with.
+    pub file: StaticSettings,
 }
 
 impl Default for ClusterSettings {
@@ -32,6 +36,7 @@ impl Default for ClusterSettings {
             auto_leader_rebalance: true,
             leader_rebalance_delay: Duration::from_secs(10),
             delete_topic: true,
+            file: StaticSettings::new(),
         }
     }
 }

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use raftsman_types::{Offset, ProducerId};
 
-use crate::atomic_file::{read_small, remove_if_there};
+use crate::atomic_file::{read_small, read_small_through, remove_if_there};
 use crate::error::{IoContext, StorageError};
 use crate::fs::OpenMode;
 use crate::place::Place;
@@ -116,12 +116,12 @@ impl TransactionIndex {
         self.persisted == 0 && self.pending.is_empty()
     }
 
-    /// All entries.
+    /// All entries, read as the place allows.
     pub(crate) fn entries(&self, place: &Place, base_offset: Offset) -> Result<Vec<AbortedTransaction>, StorageError> {
         let mut entries = Vec::new();
         if self.persisted > 0 {
             let path = TransactionIndex::path(place, base_offset);
-            let bytes = read_small(&*place.fs, &path)?.unwrap_or_default();
+            let bytes = read_small_through(&*place.fs, &path, |file| place.reader(file))?.unwrap_or_default();
             entries = parse_transaction_index(&bytes, base_offset).unwrap_or_default();
             if entries.len() < self.persisted {
                 return Err(StorageError::new("read", &path, std::io::Error::other("it is damaged")));

@@ -252,8 +252,11 @@ impl Log {
                 }
                 None => {}
             }
-            if let Some(aborted) = completed.and_then(|completed| aborted_transaction(&self.producers, completed)) {
-                self.active().transactions.push(aborted);
+            if let Some(completed) = completed {
+                self.unreplicated_transactions.push(completed);
+                if let Some(aborted) = aborted_transaction(&self.producers, completed) {
+                    self.active().transactions.push(aborted);
+                }
             }
         }
     }

@@ -50,7 +50,7 @@ impl Log {
         high_watermark: Offset,
         now: WallTime,
     ) -> Result<Option<(CompactionPlan, Vec<SegmentFacts>)>, StorageError> {
-        let limit = high_watermark.min(self.last_stable_offset()).min(self.checkpointed_recovery_point);
+        let limit = self.last_stable_offset_below(high_watermark).min(self.checkpointed_recovery_point);
         let mut facts = Vec::with_capacity(self.segments.len());
         for pair in self.segments.windows(2) {
             facts.push(self.facts(&pair[0], pair[1].base_offset)?);

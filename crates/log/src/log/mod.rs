@@ -22,7 +22,7 @@ pub use append::AppendInfo;
 pub use open::{LeftBehind, LogOpening, Recovery};
 pub use reading::ReadData;
 pub use retention::DeletedSegments;
-pub use timestamps::SegmentTime;
+pub use timestamps::{SegmentTime, TimestampLookup};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use crate::epoch_cache::EpochCache;
 use crate::epoch_file::EpochFile;
 use crate::error::{LogError, StorageError};
 use crate::place::Place;
-use crate::producer::ProducerState;
+use crate::producer::{ProducerState, UnreplicatedTransactions};
 use crate::segment::Segment;
 use crate::tail_cache::{CacheBudget, TailCache};
 
@@ -67,6 +67,7 @@ pub struct Log {
     epoch_version_durable: u64,
     producers: ProducerState,
     first_open_transaction: Option<Offset>,
+    unreplicated_transactions: UnreplicatedTransactions,
     tail: TailCache,
     /// Whether appends may wait for the next flush to be written, and what bounds the memory that takes.
     defers_writes: bool,
@@ -140,8 +141,8 @@ impl Log {
         self.flushed_offset
     }
 
-    /// First offset of the oldest open transaction, or the log end offset. A broker takes the lesser of
-    /// this and the high watermark.
+    /// First offset of the oldest open transaction, or the log end offset: the last stable offset if all of the log is
+    /// committed. A broker asks for that [below its high watermark](Log::last_stable_offset_below).
     pub fn last_stable_offset(&self) -> Offset {
         self.first_open_transaction.unwrap_or(self.log_end_offset)
     }

@@ -106,8 +106,8 @@ impl Log {
     /// opens many logs and then syncs them all at once.
     ///
     /// # Errors
-    /// `DamagedBelowRecoveryPoint` when flushed data is bad or gone, `TopicIdMismatch` when the directory
-    /// is another topic's, or storage. Nothing is cut then.
+    /// `DamagedBelowRecoveryPoint` when flushed data is bad or gone, `LegacyFormat` where Kafka left messages of before v2,
+    /// `TopicIdMismatch` when the directory is another topic's, or storage. Nothing is cut then.
     pub fn open_unsynced(
         fs: Arc<dyn FileSystem>,
         directory: PathBuf,
@@ -259,6 +259,7 @@ impl Log {
             epoch_version_durable: 0,
             producers: crate::producer::ProducerState::default(),
             first_open_transaction: None,
+            unreplicated_transactions: Default::default(),
             tail: TailCache::default(),
             defers_writes: false,
             deferral_budget: None,

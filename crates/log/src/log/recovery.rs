@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use raftsman_records::{BATCH_HEADER_BYTES, BatchError};
 use raftsman_types::{LeaderEpoch, Offset, WallTime};
 
 use super::Recovery;
@@ -8,9 +9,10 @@ use super::epoch_recovery::{EpochDoubt, agrees_at};
 use super::partition_files::read_snapshot;
 use crate::config::LogConfig;
 use crate::epoch_cache::EpochCache;
-use crate::error::{LogError, ReadError, StorageError};
+use crate::error::{IoContext, LogError, ReadError, StorageError};
+use crate::fs::OpenMode;
 use crate::place::Place;
-use crate::scanner::{Depth, Known, WalkEnd};
+use crate::scanner::{BatchScanner, Depth, Known, WalkEnd};
 use crate::segment::Segment;
 
 /// How much is checked before it is told.
@@ -221,6 +223,7 @@ impl SegmentLoader<'_> {
         // What stands behind the last batch of a segment that is followed by its successor is too much, but nothing is missing.
         let whole = problem.is_none() || next_base == Some(next_offset);
         if let Some(problem) = problem {
+            refuse_legacy_format(self.place, &segment.path(self.place), position, &problem, next_offset)?;
             if next_offset < self.recovery_point && !whole {
                 segment.size = position;
                 loaded.segments.push(segment);
@@ -337,6 +340,23 @@ impl SegmentLoader<'_> {
         let (offset, recovery_point) = (loaded.log_end_offset, self.recovery_point);
         LogError::DamagedBelowRecoveryPoint { path, position, offset, recovery_point, reason }
     }
+}
+
+/// A message of before v2 is neither damage nor the torn tail of a crash, which would be cut off: whole, and with its CRC.
+pub(super) fn refuse_legacy_format(
+    place: &Place,
+    path: &Path,
+    position: u64,
+    problem: &BatchError,
+    offset: Offset,
+) -> Result<(), LogError> {
+    let BatchError::LegacyMagic(magic) = *problem else { return Ok(()) };
+    let file = place.fs.open(path, OpenMode::Read).context("open", path)?;
+    let end = file.length().context("read", path)?;
+    if BatchScanner::new(&*file, path, position, end, BATCH_HEADER_BYTES).is_at_legacy_message()? {
+        return Err(LogError::LegacyFormat { path: path.to_path_buf(), position, offset, magic });
+    }
+    Ok(())
 }
 
 impl From<crate::segment::FindError> for ReadError {

@@ -8,6 +8,7 @@ use raftsman_types::Offset;
 
 use super::open::base_offset_of;
 use super::partition_files::read_snapshot;
+use super::recovery::refuse_legacy_format;
 use crate::atomic_file::remove_if_there;
 use crate::compaction::CleanedFiles;
 use crate::error::{IoContext, LogError, StorageError};
@@ -25,7 +26,7 @@ fn is_unfinished(entry: &DirectoryEntry) -> bool {
 /// read before. Returns what is in the directory then.
 ///
 /// # Errors
-/// `DamagedBelowRecoveryPoint` for a segment that is not whole and whose predecessors have gone, or storage.
+/// `DamagedBelowRecoveryPoint` for a segment that is not whole and whose predecessors have gone, `LegacyFormat`, or storage.
 pub(super) fn finish_swaps(
     place: &Place,
     entries: Vec<DirectoryEntry>,
@@ -84,7 +85,7 @@ struct Broken {
 }
 
 /// Up to where a complete segment goes.
-fn end_of_swap(place: &Place, base_offset: Offset) -> Result<Result<Offset, Broken>, StorageError> {
+fn end_of_swap(place: &Place, base_offset: Offset) -> Result<Result<Offset, Broken>, LogError> {
     let path = swap_path(place, base_offset);
     let file = place.fs.open(&path, OpenMode::Read).context("open", &path)?;
     let length = file.length().context("read", &path)?;
@@ -94,6 +95,9 @@ fn end_of_swap(place: &Place, base_offset: Offset) -> Result<Result<Offset, Brok
         end = header.next_offset();
         Ok(ControlFlow::Continue(()))
     })?;
+    if let Some(problem) = &walked.problem {
+        refuse_legacy_format(place, &path, walked.position, problem, end)?;
+    }
     Ok(match walked.problem {
         // Even a segment of which nothing stays has the header of its last batch.
         None if end == base_offset => Err(Broken { position: 0, offset: end, reason: "it is empty".to_owned() }),

@@ -8,9 +8,11 @@ use super::Log;
 use super::partition_files::{
     list_snapshots, load_snapshot, read_snapshot, remove_snapshot, snapshot_path, write_snapshot,
 };
+use crate::cold_read::ColdRead;
 use crate::error::{IoContext, LogError, ReadError, StorageError};
 use crate::fs::OpenMode;
 use crate::index::{AbortedTransaction, TransactionIndex};
+use crate::place::Place;
 use crate::producer::{CompletedTransaction, ProducerState, TransactionSeal, decode_snapshot, encode_snapshot};
 use crate::scanner::{BatchScanner, Scanned};
 use crate::segment::LOOKUP_BLOCK_BYTES;
@@ -36,10 +38,39 @@ impl Log {
     /// Storage, or an index file that was damaged since the log was opened.
     pub fn aborted_transactions(&self, from: Offset, upto: Offset) -> Result<Vec<AbortedTransaction>, ReadError> {
         self.check_online()?;
+        Ok(self.find_aborted_transactions(&self.place, from, upto)?)
+    }
+
+    /// As [`Log::aborted_transactions`], on a thread that may not wait for a disk: as
+    /// [`Log::read_without_waiting`] does, it gives back what is not in memory instead.
+    ///
+    /// # Errors
+    /// As for [`Log::aborted_transactions`].
+    pub fn aborted_transactions_without_waiting(
+        &self,
+        from: Offset,
+        upto: Offset,
+    ) -> Result<Result<Vec<AbortedTransaction>, ColdRead>, ReadError> {
+        self.check_online()?;
+        let (place, lack) = self.place.in_memory();
+        let outcome = self.find_aborted_transactions(&place, from, upto);
+        // What came of a read that lacked something says nothing.
+        match lack.get() {
+            Some(cold) => Ok(Err(cold.clone())),
+            None => Ok(Ok(outcome?)),
+        }
+    }
+
+    fn find_aborted_transactions(
+        &self,
+        place: &Place,
+        from: Offset,
+        upto: Offset,
+    ) -> Result<Vec<AbortedTransaction>, StorageError> {
         let mut aborted = Vec::new();
         let first = self.segments.partition_point(|segment| segment.base_offset <= from).saturating_sub(1);
         for segment in &self.segments[first..] {
-            for entry in segment.transactions.entries(&self.place, segment.base_offset)? {
+            for entry in segment.transactions.entries(place, segment.base_offset)? {
                 if entry.last_offset >= from && entry.first_offset < upto {
                     aborted.push(entry);
                 }
@@ -49,6 +80,18 @@ impl Log {
             }
         }
         Ok(aborted)
+    }
+
+    /// Up to where a `read_committed` consumer may read if all below `high_watermark` is committed: no transaction below is
+    /// open, nor one whose marker stands above, where it may yet be cut off (Kafka's last stable offset, KIP-98).
+    pub fn last_stable_offset_below(&self, high_watermark: Offset) -> Offset {
+        let undecided = self.unreplicated_transactions.first_offset(high_watermark).unwrap_or(high_watermark);
+        undecided.min(self.last_stable_offset()).min(high_watermark)
+    }
+
+    /// All below `high_watermark` is committed, markers of transactions too.
+    pub fn transactions_replicated(&mut self, high_watermark: Offset) {
+        self.unreplicated_transactions.replicated(high_watermark);
     }
 
     /// Rebuilds the producers from the newest snapshot at or below the log's end and the batches behind
@@ -64,6 +107,7 @@ impl Log {
         let snapshot = load_snapshot(&self.place, &snapshots, limit)?;
         let (from, producers) = snapshot.unwrap_or((self.segments[0].base_offset, Default::default()));
         self.producers = producers;
+        self.unreplicated_transactions.truncate(from);
         self.replay_producers(from, now)?;
         self.producers.enforce_limit(self.config.max_producer_ids);
         self.refresh_first_open_transaction();
@@ -222,7 +266,10 @@ impl Log {
                     Ok(control) => {
                         let seen_at = if header.max_timestamp < 0 { now.0 } else { header.max_timestamp };
                         let completed = self.producers.append(&header, control.as_ref(), seen_at);
-                        aborted.extend(completed.and_then(|c| aborted_transaction(&self.producers, c)));
+                        if let Some(completed) = completed {
+                            self.unreplicated_transactions.push(completed);
+                            aborted.extend(aborted_transaction(&self.producers, completed));
+                        }
                     }
                     Err(error) => {
                         tracing::warn!(segment = %path.display(), %error, "leaving out an unreadable control batch");

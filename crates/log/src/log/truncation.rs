@@ -178,6 +178,7 @@ impl Log {
         self.tail.clear();
         self.producers.clear();
         self.first_open_transaction = None;
+        self.unreplicated_transactions = Default::default();
         if self.epochs.clear() {
             self.epoch_version += 1;
         }

@@ -4,7 +4,9 @@
 mod entry;
 mod snapshot;
 mod state;
+mod unreplicated;
 
 pub(crate) use snapshot::{Snapshot, TransactionSeal, decode_snapshot, encode_snapshot};
 pub use snapshot::{SnapshotEntry, snapshot_entries};
 pub(crate) use state::{CompletedTransaction, LastRecord, ProducerState, SequenceCheck};
+pub(crate) use unreplicated::UnreplicatedTransactions;

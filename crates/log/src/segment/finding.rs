@@ -173,11 +173,6 @@ impl Segment {
         }
     }
 
-    /// A scanner over the segment from `position` on, for looking at few batches.
-    pub(crate) fn scanner<'a>(&self, file: &'a dyn File, path: &'a Path, position: u64) -> BatchScanner<'a> {
-        BatchScanner::new(file, path, position, self.size, LOOKUP_BLOCK_BYTES)
-    }
-
     /// Shows every batch's header to `visit`; says whether the batches are whole and in order.
     pub(crate) fn visit_headers(
         &self,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use raftsman_log::fs::{FileSystem, RealFs};
 use raftsman_log::{Log, LogConfig, ReadData};
-use raftsman_types::{LeaderEpoch, Offset};
+use raftsman_records::{BatchBuilder, Compression};
+use raftsman_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use rustix::fs::Advice;
 
-use super::rig::{NOW, Rig, TOPIC_ID, batch, small_segments};
+use super::rig::{NOW, Rig, TOPIC_ID, batch, marker, small_segments};
 
 /// Reads as a broker does, and how often something had to be brought in first. `None` if nobody can tell what is in memory.
 fn read(log: &Log, from: Offset) -> (usize, Option<ReadData>) {
@@ -54,6 +55,26 @@ fn where_nobody_can_tell_nothing_but_the_cache_is_read() {
     let expected = rig.log.read(15, 1 << 20, Offset::MAX, true).expect("read");
     assert_eq!(expected.next_offset, 18);
     assert_eq!(read(&rig.log, 15), (0, Some(expected)), "the newest is in the log's own memory");
+}
+
+#[test]
+fn an_index_of_aborted_transactions_is_not_waited_for() {
+    let mut rig = Rig::new(small_segments());
+    for (id, is_lasting) in [(1, true), (2, false)] {
+        let builder = BatchBuilder::new(Compression::None).producer(ProducerId(id), ProducerEpoch(0), 0);
+        let mut builder = builder.transactional(true);
+        builder.append(NOW.0, None, Some(b"in a transaction"), &[]);
+        rig.append(builder.build(0, LeaderEpoch(0)), 0);
+        rig.append(marker(id, 0, is_lasting), 0);
+        rig.append_batches(10, 3);
+    }
+    rig.restart();
+    let expected = rig.log.aborted_transactions(0, 100).expect("read");
+    assert_eq!(expected.iter().map(|aborted| aborted.producer_id).collect::<Vec<_>>(), [ProducerId(2)]);
+    rig.fs.make_cold(true);
+    let cold = rig.log.aborted_transactions_without_waiting(0, 100).expect("no error").expect_err("it is on the disk");
+    assert!(cold.bring_in());
+    assert_eq!(rig.log.aborted_transactions_without_waiting(0, 100).expect("no error").expect("in memory"), expected);
 }
 
 #[test]

@@ -231,6 +231,33 @@ fn the_last_stable_offset_waits_for_open_transactions() {
     assert_eq!(rig.log.last_stable_offset(), 2);
 }
 
+#[test]
+fn what_is_decided_above_the_high_watermark_is_not_stable() {
+    let mut rig = Rig::new(small_segments());
+    let marker = |id, commit| end_transaction_marker(ProducerId(id), ProducerEpoch(0), commit, 0, NOW.0);
+    rig.append_batches(1, 2);
+    rig.append(transactional_batch(1, 0), 0);
+    rig.append(transactional_batch(2, 0), 0);
+    rig.append(marker(2, false), 0);
+    rig.append(marker(1, true), 0);
+    rig.append_batches(1, 2);
+    let stable = |rig: &Rig| -> Vec<_> { (0..=8).map(|offset| rig.log.last_stable_offset_below(offset)).collect() };
+    let expected = [0, 1, 2, 2, 2, 2, 6, 7, 8];
+    assert_eq!(stable(&rig), expected, "either marker may yet be cut off");
+    rig.fs.kill();
+    rig.open_again(false, 0);
+    assert_eq!(stable(&rig), expected, "after a crash");
+    rig.log.transactions_replicated(5);
+    assert_eq!(stable(&rig)[5..], expected[5..]);
+    // One marker is cut off, the other one not; another decides of it then.
+    rig.log.truncate_to(5).expect("truncated");
+    assert_eq!(rig.log.last_stable_offset_below(5), 2);
+    rig.append(marker(1, false), 0);
+    assert_eq!((rig.log.last_stable_offset_below(5), rig.log.last_stable_offset_below(6)), (2, 6));
+    rig.log.reset_to(9).expect("begun anew");
+    assert_eq!(rig.log.last_stable_offset_below(9), 9);
+}
+
 /// Recovery finds no producers in an empty log; what is appended then has some.
 #[test]
 fn a_cut_knows_the_producers_of_a_log_that_was_recovered_empty() {

@@ -1,6 +1,6 @@
 //! Finding offsets by time.
 
-use raftsman_log::LogConfig;
+use raftsman_log::{Log, LogConfig, TimestampLookup};
 use raftsman_records::{BatchBuilder, Compression, TimestampType};
 use raftsman_types::{LeaderEpoch, WallTime};
 
@@ -20,6 +20,42 @@ fn all_records(rig: &Rig) -> Vec<(i64, i64, LeaderEpoch)> {
         records.collect::<Result<Vec<_>, _>>().expect("records")
     };
     rig.all().iter().flat_map(of_batch).filter(|(offset, ..)| *offset >= start).collect()
+}
+
+/// Goes through the batches without the log, as a broker does.
+fn looked_up(log: &Log, timestamp: i64) -> (usize, TimestampLookup) {
+    for brought_in in 0..100 {
+        match log.timestamp_lookup_without_waiting(timestamp).expect("no error") {
+            Ok(lookup) => return (brought_in, lookup.expect("there is such a timestamp")),
+            Err(cold) => assert!(cold.bring_in(), "it can be told"),
+        }
+    }
+    panic!("what was brought in is not found");
+}
+
+#[test]
+fn a_lookup_waits_for_no_disk_before_it_reads_batches_and_knows_of_a_cut() {
+    let mut rig = Rig::new(small_segments());
+    for i in 0..20 {
+        rig.append(batch_at(3, i, NOW.0 + i * 10), 0);
+    }
+    rig.restart();
+    let all = all_records(&rig);
+    assert_eq!(rig.log.largest_timestamp(), all.iter().map(|(_, timestamp, _)| *timestamp).max());
+    for timestamp in [0, NOW.0 + 55, NOW.0 + 190] {
+        rig.fs.make_cold(true);
+        let (brought_in, lookup) = looked_up(&rig.log, timestamp);
+        assert!(brought_in > 0, "it was on the disk");
+        assert_eq!(lookup.find().expect("readable"), expected(&all, timestamp));
+        assert_eq!(looked_up(&rig.log, timestamp).0, 0, "it is in memory now");
+    }
+    let none = rig.log.timestamp_lookup_without_waiting(NOW.0 + 10_000).expect("no error");
+    assert!(none.expect("in memory").is_none());
+    let (_, lookup) = looked_up(&rig.log, NOW.0);
+    rig.append(batch_at(3, 20, NOW.0), 0);
+    assert!(rig.log.stands(&lookup), "an append takes nothing away");
+    rig.log.truncate_to(30).expect("cut");
+    assert!(!rig.log.stands(&lookup));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What is left of a log whose last bytes did not make it to the disk.
 
-use raftsman_log::LogError;
+use raftsman_log::{LogConfig, LogError};
+use raftsman_records::{DownConverter, LegacyFormat, RecordBatch};
 
-use super::rig::{NOW, Rig, batch, small_segments};
-use raftsman_log::LogConfig;
+use super::rig::{NOW, Rig, batch, small_segments, stored_batch};
 
 const FIRST: &str = "00000000000000000000.log";
 
@@ -82,6 +82,59 @@ fn damage_below_the_recovery_point_is_told_and_nothing_is_cut() {
     // The same damage past the recovery point is a torn tail.
     let (log, recovery) = rig.try_open(false, 2).expect("opened");
     assert_eq!((log.log_end_offset(), recovery.truncated_bytes), (2, ends[3] - ends[1]));
+}
+
+/// Such as Kafka stored before 0.11: no crash leaves it, so it is not cut off, flushed or not.
+#[test]
+fn messages_of_before_v2_are_told_and_nothing_is_cut() {
+    let old = |format, base_offset| {
+        let mut converter = DownConverter::new(format, base_offset, 1 << 20);
+        converter.push(&RecordBatch::parse(stored_batch(2, base_offset, 0)).expect("a batch"), 1 << 20).expect("old");
+        converter.into_bytes()
+    };
+    for (format, magic) in [(LegacyFormat::V0, 0), (LegacyFormat::V1, 1)] {
+        let mut rig = Rig::new(small_segments());
+        rig.append_batches(12, 2);
+        rig.log.close(NOW).expect("closed");
+        let end = rig.log.log_end_offset();
+        rig.log.recovery_point_checkpointed(end).expect("noted");
+        let names = rig.file_names(".log");
+        let second: i64 = names[1][..20].parse().expect("an offset");
+        let v2 = rig.content(&names[1]);
+        for (name, base_offset) in [(&names[0], 0), (&names[1], second)] {
+            let before = rig.content(name);
+            rig.replace(name, &[&old(format, base_offset)[..], &old(format, base_offset + 2)].concat());
+            let contents = || names.iter().map(|name| rig.content(name)).collect::<Vec<_>>();
+            let left = contents();
+            for (clean, recovery_point) in [(false, 0), (false, end), (true, end), (true, 0)] {
+                let error = rig.try_open(clean, recovery_point).expect_err("not read here");
+                let LogError::LegacyFormat { position, offset, magic: found, .. } = error else { panic!("{error}") };
+                assert_eq!((position, offset, found), (0, base_offset, magic));
+                assert_eq!(contents(), left, "every file stays as it is");
+            }
+            rig.replace(name, &before);
+        }
+        // Kafka was about to put a compacted segment in the place of others, which may be gone.
+        let swap = format!("{}.swap", names[0]);
+        rig.replace(&swap, &old(format, 0));
+        let error = rig.try_open(false, 0).expect_err("not read here");
+        assert!(matches!(error, LogError::LegacyFormat { .. }), "{error}");
+        assert_eq!(rig.content(&swap), old(format, 0));
+        rig.replace(&swap, b"");
+        // Behind batches of v2 in one segment. What a crash may have left is cut off all the same.
+        let message = old(format, second + v2.len() as i64);
+        let mut broken = message.to_vec();
+        broken[20] ^= 1;
+        for (tail, is_told) in [(&message[..], true), (&broken, false), (&message[..30], false)] {
+            rig.replace(&names[1], &[&v2, tail].concat());
+            match rig.try_open(false, second) {
+                Err(LogError::LegacyFormat { position, .. }) => {
+                    assert_eq!((position, is_told), (v2.len() as u64, true))
+                }
+                opened => assert!(!is_told && opened.is_ok(), "{:?}", opened.err()),
+            }
+        }
+    }
 }
 
 #[test]

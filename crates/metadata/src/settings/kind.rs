@@ -119,13 +119,13 @@ impl ConfigKind {
     /// # Errors
     /// Says, in Kafka's words, what the value should have been.
     pub fn validate(self, name: &str, value: &str) -> Result<(), InvalidConfig> {
-        self.problem(value.trim()).map_or(Ok(()), |reason| {
+        self.problem(name, value.trim()).map_or(Ok(()), |reason| {
             let value = value.chars().take(200).collect();
             Err(InvalidConfig::InvalidValue { name: name.to_owned(), value, reason })
         })
     }
 
-    fn problem(self, value: &str) -> Option<String> {
+    fn problem(self, name: &str, value: &str) -> Option<String> {
         match self {
             ConfigKind::Boolean => (!value.eq_ignore_ascii_case("true") && !value.eq_ignore_ascii_case("false"))
                 .then(|| "Expected value to be either true or false".to_owned()),
@@ -154,7 +154,7 @@ impl ConfigKind {
             ConfigKind::ListOf(words) => elements(value)
                 .any(|element| !words.contains(&element))
                 .then(|| format!("String must be one of: {}", words.join(", "))),
-            ConfigKind::ThrottledReplicas => throttled_replicas_problem(value),
+            ConfigKind::ThrottledReplicas => throttled_replicas_problem(name, value),
         }
     }
 }
@@ -181,13 +181,13 @@ fn outside<T: PartialOrd + std::fmt::Display>(number: T, min: T, max: T) -> Opti
     (number > max).then(|| format!("Value must be no more than {max}"))
 }
 
-fn throttled_replicas_problem(value: &str) -> Option<String> {
+fn throttled_replicas_problem(name: &str, value: &str) -> Option<String> {
     let pair = |element: &str| {
         let (partition, broker) = element.split_once(':')?;
         Some(partition.trim().parse::<u32>().is_ok() && broker.trim().parse::<u32>().is_ok())
     };
     let fine = value == "*" || elements(value).all(|element| pair(element) == Some(true));
     (!fine).then(|| {
-        format!("{value} must be the literal '*' or a list of replicas in the form partitionId:brokerId,partitionId:brokerId")
+        format!("{name} must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...")
     })
 }

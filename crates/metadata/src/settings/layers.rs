@@ -5,7 +5,7 @@ use raftsman_types::BrokerId;
 
 use super::kind::{ConfigKey, InvalidConfig, Synonym};
 use super::topic_config::TopicConfig;
-use crate::{ConfigResource, MetadataImage};
+use crate::{ConfigResource, MetadataImage, Settings};
 
 /// The settings in a node's `server.properties`, by Kafka's key.
 pub type StaticSettings = BTreeMap<String, String>;
@@ -74,6 +74,18 @@ impl MetadataImage {
             let (name, source) = (key.name.into(), ConfigSource::TopicConfig);
             layers.push(ResolvedConfig { name, value: value.clone(), source, factor: 1 });
         }
+        layers.extend(self.inherited_layers(key, broker, file));
+        layers
+    }
+
+    /// The layers of a topic setting but the topic's own.
+    fn inherited_layers(
+        &self,
+        key: &ConfigKey,
+        broker: Option<BrokerId>,
+        file: &StaticSettings,
+    ) -> Vec<ResolvedConfig> {
+        let mut layers = Vec::new();
         let mut push = |synonym: &Synonym, value: Arc<str>, source| {
             layers.push(ResolvedConfig { name: synonym.name.into(), value, source, factor: synonym.factor });
         };
@@ -110,6 +122,18 @@ impl MetadataImage {
         }
     }
 
+    /// Checks that a topic's settings can be together, with those that hold where it has none: Kafka's
+    /// `LogConfig.validateValues`. `file` is the controller's own.
+    ///
+    /// # Errors
+    /// They contradict each other.
+    pub fn check_topic_settings(&self, settings: &Settings, file: &StaticSettings) -> Result<(), InvalidConfig> {
+        TopicConfig::check_together(|key| match settings.get(key.name) {
+            Some(value) => value.clone(),
+            None => in_force(&self.inherited_layers(key, None, file)),
+        })
+    }
+
     /// What holds for a topic on a broker, all layers looked at.
     ///
     /// # Errors
@@ -120,9 +144,10 @@ impl MetadataImage {
         broker: Option<BrokerId>,
         file: &StaticSettings,
     ) -> Result<TopicConfig, InvalidConfig> {
-        TopicConfig::from_values(|key| {
-            let layers = self.topic_setting_layers(topic, key, broker, file);
-            layers.first().map_or_else(|| key.default.into(), ResolvedConfig::topic_value)
-        })
+        TopicConfig::from_values(|key| in_force(&self.topic_setting_layers(topic, key, broker, file)))
     }
+}
+
+fn in_force(layers: &[ResolvedConfig]) -> Arc<str> {
+    layers.first().map(ResolvedConfig::topic_value).unwrap_or_default()
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use raftsman_types::TopicIdPartition;
 
 use super::kind::{ConfigKey, InvalidConfig, elements};
-use super::topic_keys::KEYS;
+use super::topic_keys::{INTERNAL_KEYS, INTERNAL_SEGMENT_BYTES, KEYS};
 use crate::{BrokerRegistration, ConfigResource, Durability, MetadataImage, PartitionImage, TopicImage};
 
 /// What becomes of old records.
@@ -41,6 +41,7 @@ pub struct TopicConfig {
     pub flush_ms: i64,
     pub index_interval_bytes: i32,
     pub max_compaction_lag_ms: i64,
+    pub max_decompressed_message_bytes: i32,
     pub max_message_bytes: i32,
     pub message_downconversion_enable: bool,
     pub message_timestamp_after_max_ms: i64,
@@ -63,9 +64,12 @@ impl TopicConfig {
     /// Every topic setting, in the order of their names.
     pub const KEYS: &'static [ConfigKey] = KEYS;
 
+    /// Kafka's settings for its own tests, which are described only where they are set.
+    pub const INTERNAL_KEYS: &'static [ConfigKey] = INTERNAL_KEYS;
+
     /// The setting of a name.
     pub fn key(name: &str) -> Option<&'static ConfigKey> {
-        KEYS.iter().find(|key| key.name == name)
+        KEYS.iter().chain(INTERNAL_KEYS).find(|key| key.name == name)
     }
 
     /// Checks one setting of a topic.
@@ -83,6 +87,25 @@ impl TopicConfig {
         key.validate(value)
     }
 
+    /// Checks that settings of a topic can be together, by a text for each key.
+    ///
+    /// # Errors
+    /// They contradict each other, or a text is not a value its setting takes.
+    pub(super) fn check_together(value_of: impl Fn(&ConfigKey) -> Arc<str>) -> Result<(), InvalidConfig> {
+        const MIN: &str = "min.compaction.lag.ms";
+        const MAX: &str = "max.compaction.lag.ms";
+        let lag = |name: &'static str| -> Result<i64, InvalidConfig> {
+            let key = Self::key(name).ok_or_else(|| InvalidConfig::UnknownTopicConfig(name.to_owned()))?;
+            number(name, value_of(key).trim())
+        };
+        let (min, max) = (lag(MIN)?, lag(MAX)?);
+        if min > max {
+            let message = format!("conflict topic config setting {MIN} ({min}) > {MAX} ({max})");
+            return Err(InvalidConfig::Conflict(message));
+        }
+        Ok(())
+    }
+
     /// Typed settings from a text for each key.
     ///
     /// # Errors
@@ -95,10 +118,6 @@ impl TopicConfig {
             Ok(value.trim().into())
         };
         // Each text was validated, so a parse fails only if table and field disagree; that is reported, not guessed over.
-        fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, InvalidConfig> {
-            let (name, value, reason) = (name.to_owned(), value.to_owned(), "Not a number".to_owned());
-            value.parse().map_err(|_| InvalidConfig::InvalidValue { name, value, reason })
-        }
         let long = |name| text(name).and_then(|value| number::<i64>(name, &value));
         let int = |name| text(name).and_then(|value| number::<i32>(name, &value));
         let flag = |name| text(name).map(|value| value.eq_ignore_ascii_case("true"));
@@ -125,6 +144,7 @@ impl TopicConfig {
             flush_ms: long("flush.ms")?,
             index_interval_bytes: int("index.interval.bytes")?,
             max_compaction_lag_ms: long("max.compaction.lag.ms")?,
+            max_decompressed_message_bytes: int("max.decompressed.message.bytes")?,
             max_message_bytes: int("max.message.bytes")?,
             message_downconversion_enable: flag("message.downconversion.enable")?,
             message_timestamp_after_max_ms: timestamp_bound("message.timestamp.after.max.ms")?,
@@ -139,13 +159,21 @@ impl TopicConfig {
             preallocate: flag("preallocate")?,
             retention_bytes: long("retention.bytes")?,
             retention_ms: long("retention.ms")?,
-            segment_bytes: int("segment.bytes")?,
+            segment_bytes: match value_of(&INTERNAL_SEGMENT_BYTES).trim() {
+                "" => int("segment.bytes")?,
+                bytes => number(INTERNAL_SEGMENT_BYTES.name, bytes)?,
+            },
             segment_index_bytes: int("segment.index.bytes")?,
             segment_jitter_ms: long("segment.jitter.ms")?,
             segment_ms: long("segment.ms")?,
             unclean_leader_election_enable: flag("unclean.leader.election.enable")?,
         })
     }
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, InvalidConfig> {
+    let (name, value, reason) = (name.to_owned(), value.to_owned(), "Not a number".to_owned());
+    value.parse().map_err(|_| InvalidConfig::InvalidValue { name, value, reason })
 }
 
 fn durability_of(value: &str) -> Durability {

@@ -1,4 +1,8 @@
 //! Every topic setting of Kafka 4.4, two of 3.9 that still mean something here, and `durability`, our own.
+//!
+//! Taken and kept, but without effect: those of tiered storage (`remote.*`, `local.*`) and of share groups
+//! (`errors.deadletterqueue.group.enable`, KIP-1191), which are not served, and `*.replication.throttled.replicas` (KIP-73), whose rates
+//! cannot be set.
 
 use super::kind::{ConfigKey, ConfigKind, Synonym};
 
@@ -49,6 +53,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key("compression.zstd.level", ConfigKind::Int { min: -131_072, max: 22 }, "3", &[same("compression.zstd.level")]),
     key("delete.retention.ms", long(0), "86400000", &[same("log.cleaner.delete.retention.ms")]),
     key("durability", ConfigKind::OneOf(&["flushed", "written"]), "flushed", &[same("log.durability")]),
+    key("errors.deadletterqueue.group.enable", BOOLEAN, "false", &[]),
     key("file.delete.delay.ms", long(0), "60000", &[same("log.segment.delete.delay.ms")]),
     key("flush.messages", long(1), LONG_MAX, &[same("log.flush.interval.messages")]),
     key("flush.ms", long(0), LONG_MAX, &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")]),
@@ -58,6 +63,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key("local.retention.bytes", long(-2), "-2", &[same("log.local.retention.bytes")]),
     key("local.retention.ms", long(-2), "-2", &[same("log.local.retention.ms")]),
     key("max.compaction.lag.ms", long(1), LONG_MAX, &[same("log.cleaner.max.compaction.lag.ms")]),
+    // Of one record in a compressed batch; what a batch may have in all is bounded beside this.
+    key("max.decompressed.message.bytes", int(0), "2147483639", &[same("max.decompressed.message.bytes")]),
     key("max.message.bytes", int(0), "1048588", &[same("message.max.bytes")]),
     // Kafka 4 has dropped this one with what it switches off; here old fetchers are still served.
     key("message.downconversion.enable", BOOLEAN, "true", &[same("log.message.downconversion.enable")]),
@@ -98,3 +105,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
     key("segment.ms", long(1), "604800000", &[same("log.roll.ms"), scaled("log.roll.hours", HOUR_MS)]),
     key("unclean.leader.election.enable", BOOLEAN, "false", &[same("unclean.leader.election.enable")]),
 ];
+
+/// Kafka's settings for its own tests, which are described only where they are set. Nobody has a default: an empty value is none.
+pub(super) const INTERNAL_KEYS: &[ConfigKey] = &[INTERNAL_SEGMENT_BYTES];
+
+/// Stands in for `segment.bytes`, and may be as small as a test needs.
+pub(super) const INTERNAL_SEGMENT_BYTES: ConfigKey =
+    key("internal.segment.bytes", ConfigKind::Int { min: i32::MIN as i64, max: INT_MAX }, "", &[]);

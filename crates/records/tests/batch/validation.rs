@@ -1,7 +1,7 @@
 use bytes::{Bytes, BytesMut};
 use raftsman_records::{
-    BatchBuilder, Compression, InvalidRecords, RecordBatch, RecordError, RecordFault, TargetCompression, TimestampType,
-    ValidationLimits, end_transaction_marker, validate,
+    BatchBuilder, BatchError, Compression, InvalidRecords, RecordBatch, RecordError, RecordFault, TargetCompression,
+    TimestampType, ValidationLimits, end_transaction_marker, validate,
 };
 use raftsman_types::{ErrorCode, LeaderEpoch, ProducerEpoch, ProducerId, WallTime};
 
@@ -64,6 +64,34 @@ fn each_rule_answers_with_kafkas_code() {
         let error = validate(&bytes, &limits).expect_err(what);
         assert_eq!(error.error_code(), expected, "{what}: {error}");
     }
+}
+
+#[test]
+fn a_record_that_is_too_large_unpacked_is_refused() {
+    let batch = |codec, value_bytes: usize| {
+        let mut builder = BatchBuilder::new(codec);
+        builder.append(NOW.0, None, Some(b"small"), &[]);
+        builder.append(NOW.0, None, Some(&vec![b'x'; value_bytes]), &[]);
+        builder.build(0, LeaderEpoch(-1))
+    };
+    // What a record has besides its value: attributes, two deltas, no key, the value's length, no headers.
+    let bytes = 4_096 + 7;
+    let limited = |max_decompressed_record_bytes| ValidationLimits { max_decompressed_record_bytes, ..limits() };
+    for codec in ALL_CODECS.into_iter().filter(|codec| *codec != Compression::None) {
+        assert!(validate(&batch(codec, 4_096), &limited(bytes)).is_ok(), "{codec:?}");
+        let error = validate(&batch(codec, 4_096), &limited(bytes - 1)).expect_err("too large");
+        let expected = BatchError::RecordTooLarge { base_offset: 0, index: 1, bytes, limit: bytes - 1 };
+        assert_eq!((error.error_code(), error), (ErrorCode::InvalidRecord, expected.into()), "{codec:?}");
+    }
+    // What is not compressed has its limit in the batch's.
+    assert!(validate(&batch(Compression::None, 4_096), &limited(10)).is_ok());
+    let packed = TargetCompression::Codec { codec: Compression::Lz4, level: None };
+    assert!(
+        validate(&batch(Compression::None, 4_096), &ValidationLimits { target_compression: packed, ..limited(10) })
+            .is_ok()
+    );
+    let repacked = ValidationLimits { target_compression: packed, ..limited(10) };
+    assert_eq!(code_of(&batch(Compression::Gzip, 4_096), &repacked), ErrorCode::InvalidRecord);
 }
 
 #[test]

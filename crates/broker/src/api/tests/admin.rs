@@ -12,6 +12,7 @@ use raftsman_protocol::messages::incremental_alter_configs::{
 use raftsman_protocol::messages::init_producer_id::InitProducerIdRequest;
 use raftsman_types::{BrokerId, ErrorCode};
 
+use super::sole::SoleBroker;
 use super::{ORDERS, TestBroker, cluster};
 use crate::config::{BrokerConfig, BrokerKey};
 
@@ -55,6 +56,18 @@ async fn a_topics_settings_say_where_they_come_from() {
     assert_eq!(one.configs.len(), 1);
     assert_eq!(describe(&broker, TOPIC, "gone", None).await.error_code, ErrorCode::UnknownTopicOrPartition.code());
     assert_eq!(describe(&broker, TOPIC, "no/name", None).await.error_code, ErrorCode::InvalidTopicException.code());
+}
+
+#[tokio::test]
+async fn a_setting_for_tests_is_described_where_it_is_set() {
+    let mut sole = SoleBroker::new(&[]);
+    let key = "internal.segment.bytes";
+    let all = describe(&sole.broker, TOPIC, "orders", None).await;
+    assert!(all.configs.iter().all(|entry| &*entry.name != key));
+    sole.set(&[(key, "1000")]);
+    let set = describe(&sole.broker, TOPIC, "orders", None).await;
+    let (entry, expected) = (entry(&set, key), Some("1000"));
+    assert_eq!((entry.value.as_deref(), entry.config_source, set.configs.len()), (expected, 1, all.configs.len() + 1));
 }
 
 #[tokio::test]

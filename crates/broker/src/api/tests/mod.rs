@@ -6,6 +6,7 @@ mod describe_log_dirs;
 mod lost_leader;
 mod metadata;
 mod old_formats;
+mod read_committed;
 mod sole;
 mod topic_settings;
 mod versions;

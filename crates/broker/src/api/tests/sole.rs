@@ -83,10 +83,21 @@ impl SoleBroker {
 
     /// Fetches without waiting.
     pub async fn fetch(&self, offset: i64, max_bytes: i32, version: i16) -> PartitionData {
+        self.fetch_isolated(offset, max_bytes, version, 0).await
+    }
+
+    /// The same, at an isolation level.
+    pub async fn fetch_isolated(
+        &self,
+        offset: i64,
+        max_bytes: i32,
+        version: i16,
+        isolation_level: i8,
+    ) -> PartitionData {
         let wanted =
             FetchPartition { partition: 0, fetch_offset: offset, partition_max_bytes: max_bytes, ..Default::default() };
         let topic = FetchTopic { topic: Str::from(TOPIC), topic_id: AT.topic_id.0, partitions: vec![wanted] };
-        let request = FetchRequest { topics: vec![topic], ..Default::default() };
+        let request = FetchRequest { isolation_level, topics: vec![topic], ..Default::default() };
         self.broker.ask(&request, version).await.unwrap().responses.remove(0).partitions.remove(0)
     }
 

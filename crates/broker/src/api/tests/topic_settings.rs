@@ -76,6 +76,35 @@ async fn compression_type_of_the_broker_holds_for_topics_without_their_own() {
 }
 
 #[tokio::test]
+async fn max_decompressed_message_bytes() {
+    let mut sole = SoleBroker::new(&[]);
+    let large = "x".repeat(4_096);
+    let code = async |sole: &SoleBroker, codec| sole.produce(batch(codec, &[&large]), 9).await.error_code;
+    assert_eq!(code(&sole, Compression::Gzip).await, 0);
+    sole.set_cluster(&[("max.decompressed.message.bytes", "512")]);
+    assert_eq!(code(&sole, Compression::Gzip).await, ErrorCode::InvalidRecord.code());
+    assert_eq!(code(&sole, Compression::None).await, 0, "it is of compressed records");
+    sole.set(&[("max.decompressed.message.bytes", "8192")]);
+    assert_eq!(code(&sole, Compression::Gzip).await, 0);
+}
+
+/// Kafka's own tests use it to have small segments.
+#[tokio::test]
+async fn internal_segment_bytes() {
+    let mut sole = SoleBroker::new(&[("segment.bytes", "1048576")]);
+    let value = "x".repeat(600);
+    for _ in 0..3 {
+        sole.produce(batch(Compression::None, &[&value]), 9).await;
+    }
+    assert_eq!(sole.segments(), 1);
+    sole.set(&[("internal.segment.bytes", "1000")]);
+    for _ in 0..3 {
+        sole.produce(batch(Compression::None, &[&value]), 9).await;
+    }
+    assert_eq!(sole.segments(), 4);
+}
+
+#[tokio::test]
 async fn message_timestamp_type() {
     let mut sole = SoleBroker::new(&[("retention.ms", "-1")]);
     let answer = sole.produce(stamped(&[5, 6]), 9).await;

@@ -183,7 +183,10 @@ impl Partition {
                         let room = self.directory.has_room(1, true);
                         events.push(if room { FollowerEvent::Room } else { FollowerEvent::NoRoom });
                     }
-                    FollowerEffect::HighWatermarkAdvanced { to } => state.high_watermark = to,
+                    FollowerEffect::HighWatermarkAdvanced { to } => {
+                        state.high_watermark = to;
+                        state.log.transactions_replicated(to);
+                    }
                     FollowerEffect::AdvanceLogStart { to } => events.extend(self.delete_as_leader_did(state, to)),
                 }
             }

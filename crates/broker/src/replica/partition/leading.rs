@@ -355,6 +355,7 @@ impl Partition {
                 LeaderEffect::HighWatermarkAdvanced { to } => {
                     assert!(to >= state.high_watermark, "high watermark fell from {} to {to}", state.high_watermark);
                     state.high_watermark = to;
+                    state.log.transactions_replicated(to);
                     self.commits.lock().committed(to);
                     state.readers.wake();
                     for (key, session) in &leader.subscribers {

@@ -8,6 +8,7 @@ mod deleting;
 mod following;
 mod inspection;
 mod leading;
+mod listing;
 mod reading;
 
 use std::path::PathBuf;

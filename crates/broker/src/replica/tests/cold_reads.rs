@@ -57,6 +57,28 @@ fn a_fetch_leaves_the_waiting_to_another_thread() {
 }
 
 #[test]
+fn a_lookup_of_a_time_leaves_the_waiting_to_another_thread() {
+    // The largest timestamp, any, and one that no record has.
+    for (timestamp, is_found) in [(-3, true), (0, true), (i64::MAX, false)] {
+        for tells in [true, false] {
+            let (mut cluster, memory) = with_memory(1);
+            for value in ["a", "b", "c"] {
+                cluster.produce(1, Acks::All, &[value]).unwrap();
+            }
+            let expected = cluster.manager(1).list_offset(AT, timestamp, Isolation::ReadUncommitted, None).unwrap();
+            assert_eq!(expected.offset >= 0, is_found);
+            restart_cold(&mut cluster, &memory, tells);
+            let manager = cluster.manager(1);
+            let lookup = manager.listed(AT, timestamp, Isolation::ReadUncommitted, None);
+            assert_eq!(cluster.block_on(1, lookup).unwrap(), expected);
+            let waited = memory.waited();
+            assert!(!is_found || !waited.is_empty(), "what is found was read from the disk");
+            assert!(!waited.contains(&std::thread::current().id()), "and not by who asked");
+        }
+    }
+}
+
+#[test]
 fn a_follower_is_sent_what_is_on_the_disk_alone() {
     for tells in [true, false] {
         let (mut cluster, memory) = with_memory(2);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, FileSystem, MemoryFs};
 use raftsman_metadata::ConfigResource;
+use raftsman_records::{DownConverter, LegacyFormat, RecordBatch};
 use raftsman_types::{BrokerId, DirectoryId, ErrorCode, Uuid};
 
 use super::cluster::{AT, Cluster, await_condition, batch};
@@ -114,6 +115,31 @@ fn a_damaged_replica_that_the_cluster_counts_on_is_left_as_it_is() {
     assert_eq!(cluster.manager(1).damaged(), [AT]);
     assert_eq!(cluster.produce(1, Acks::All, &["b"]), Err(AppendError::NotLeaderOrFollower));
     assert_eq!(std::fs::read(&segment).unwrap(), bytes, "the only copy is not thrown away");
+}
+
+/// As Kafka wrote it before 0.11, and no checkpoint says that it was flushed.
+#[test]
+fn a_replica_of_an_old_format_is_reported_and_never_deleted() {
+    let mut cluster = Cluster::configured(2, 1, |_| {});
+    cluster.produce(1, Acks::All, &["a", "b"]).unwrap();
+    cluster.kill(2);
+    let segment = cluster.path(2).join("orders-0/00000000000000000000.log");
+    let mut converter = DownConverter::new(LegacyFormat::V1, 0, 1 << 20);
+    converter.push(&RecordBatch::parse(batch(&["old", "older"])).unwrap(), 1 << 20).unwrap();
+    let old = converter.into_bytes();
+    std::fs::write(&segment, &old).unwrap();
+    cluster.boot(2);
+    assert_eq!(cluster.manager(2).damaged(), [AT]);
+    assert_eq!(std::fs::read(&segment).unwrap(), old);
+    cluster.kill(2);
+    cluster.controller.fence(&[2]);
+    // It is copied from its leader, which may be without what the old files have.
+    cluster.boot(2);
+    await_condition("broker 2 is in sync", || cluster.controller.partition().isr.contains(&BrokerId(2)));
+    let directories = std::fs::read_dir(cluster.path(2)).unwrap().map(|entry| entry.unwrap().path());
+    let aside = directories.filter(|path| path.to_string_lossy().ends_with("-stray"));
+    let kept: Vec<_> = aside.map(|path| std::fs::read(path.join("00000000000000000000.log")).unwrap()).collect();
+    assert_eq!(kept, [old]);
 }
 
 #[test]

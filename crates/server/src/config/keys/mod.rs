@@ -134,6 +134,17 @@ mod tests {
     }
 
     #[test]
+    fn defaults_of_topics_have_an_effect_unless_the_topics_have_none() {
+        let without_effect = ["local.retention.bytes", "local.retention.ms"];
+        for topic_key in raftsman_metadata::TopicConfig::KEYS {
+            for synonym in topic_key.synonyms {
+                let key = find(synonym.name).unwrap_or_else(|| panic!("{} is a setting of brokers", synonym.name));
+                assert_eq!(key.has_effect, !without_effect.contains(&topic_key.name), "{}", key.name);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_allowed_reads_well() {
         for (kind, allowed) in [
             (Bool, "true or false"),
