@@ -21,8 +21,19 @@ pub fn succeed(mut command: Command) -> String {
 
 /// A Java set to run a class of Kafka's tools.
 pub fn java(class: &str) -> Command {
+    java_of(&kafkas_jars(), class)
+}
+
+/// Where Kafka's classes are.
+pub fn kafkas_jars() -> String {
+    format!("{}/*", installed_clients().join("kafka-tools").display())
+}
+
+/// A Java set to run a class that is found on a path.
+pub fn java_of(classpath: &str, class: &str) -> Command {
     let mut command = Command::new("java");
-    let classpath = format!("{}/*", installed_clients().join("kafka-tools").display());
-    command.args(["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &classpath, class]);
+    // Whatever the locale is, it prints what is in the records.
+    command.args(["-Xmx256m", "-Dfile.encoding=UTF-8", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]);
+    command.args(["-cp", classpath, class]);
     command
 }

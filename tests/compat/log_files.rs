@@ -1,12 +1,12 @@
 //! Files of logs, between Kafka and us: a topic that Kafka wrote opens here, and DumpLogSegments reads ours.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::time::Duration;
 
 use raftsman_testkit::{ClusterOptions, ProcessCluster};
 
-use crate::clients::{install, java, python, succeed};
+use crate::clients::{install, python, succeed};
+use crate::dump_tools::{agree, fail_alike};
 use crate::real_kafka::RealKafka;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,20 +33,34 @@ fn kafkas_log_opens_here_and_both_dump_tools_agree_on_all_files() {
     let complaints = agree(&undamaged, &[]);
     assert_eq!(complaints, Vec::<String>::new(), "what Kafka's tool says of files that are whole");
     agree(&undamaged, &["--index-sanity-check"]);
+    let indexes: Vec<PathBuf> = undamaged.iter().filter(|file| is_of(file, &["index", "timeindex"])).cloned().collect();
+    agree(&indexes, &["--verify-index-only"]);
+    agree(&indexes, &["--max-message-size", "200000"]);
+    fail_alike(&indexes, &["--max-message-size", "50"]);
     let logs: Vec<PathBuf> = undamaged.iter().filter(|file| is_of(file, &["log"])).cloned().collect();
     agree(&logs, &["--print-data-log"]);
+    agree(&logs, &["--deep-iteration"]);
+    agree(&logs, &["--deep-iteration", "--skip-record-metadata"]);
+    // In the middle of a batch, at its end, in front of all.
+    for bytes in ["100", "5000", "70000", "0"] {
+        agree(&logs, &["--max-bytes", bytes, "--print-data-log"]);
+    }
     let offsets: Vec<PathBuf> =
         logs.iter().filter(|file| file.to_string_lossy().contains("__consumer")).cloned().collect();
     agree(&offsets, &["--offsets-decoder", "--skip-record-metadata"]);
+    agree(&files(&theirs.join("__transaction_state-0"), KINDS), &["--transaction-log-decoder"]);
+    // What is no record of the topic is said in the place of its key.
+    agree(&offsets, &["--share-group-state-decoder"]);
+    agree(&files(&damaged, &["index", "timeindex"]), &["--verify-index-only"]);
     let complaints = agree(&files(&damaged, KINDS), &[]);
     assert!(complaints.iter().any(|line| line.contains("Mismatches in")), "{complaints:?}");
     // What cannot be read on ends both.
     agree(&files(&damaged.join("fatal"), &["log"]), &[]);
 }
 
-const KINDS: &[&str] = &["log", "index", "timeindex", "txnindex", "snapshot"];
+pub const KINDS: &[&str] = &["log", "index", "timeindex", "txnindex", "snapshot"];
 
-fn script(bootstrap_servers: &str, topic: &str, arguments: &[&str]) -> String {
+pub fn script(bootstrap_servers: &str, topic: &str, arguments: &[&str]) -> String {
     let mut script = python("kafka_written.py");
     script.args([bootstrap_servers, topic]).args(arguments);
     succeed(script)
@@ -93,7 +107,7 @@ fn replace(ours: &Path, theirs: &Path) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder can be made");
     for entry in std::fs::read_dir(from).expect("a folder can be read") {
         let entry = entry.expect("a folder can be read");
@@ -137,7 +151,7 @@ fn damage(whole: &Path, damaged: &Path) {
 }
 
 /// The files of these kinds in a folder, in the order of their names.
-fn files(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
+pub fn files(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder can be read");
     let mut files: Vec<PathBuf> =
         entries.map(|entry| entry.expect("a folder can be read").path()).filter(|file| is_of(file, kinds)).collect();
@@ -147,39 +161,4 @@ fn files(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
 
 fn is_of(file: &Path, kinds: &[&str]) -> bool {
     file.extension().is_some_and(|extension| kinds.iter().any(|kind| extension == *kind))
-}
-
-/// Kafka's tool and ours print the same and end alike; what they have to complain of comes back, but for the logs
-/// that Kafka's tool takes for torn because they do not start at 0.
-fn agree(files: &[PathBuf], flags: &[&str]) -> Vec<String> {
-    let list = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(",");
-    let run = |mut tool: Command| tool.args(["--files", &list]).args(flags).output().expect("a tool can be started");
-    let theirs = run(java("org.apache.kafka.tools.DumpLogSegments"));
-    let mut own = Command::new(raftsman_testkit::raftsman_binary());
-    own.arg("dump-log");
-    let ours = run(own);
-    let printed = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
-    let (their_text, our_text) = (printed(&theirs), printed(&ours));
-    for (number, (their_line, our_line)) in their_text.lines().zip(our_text.lines()).enumerate() {
-        assert_eq!(our_line, their_line, "line {} of {flags:?}", number + 1);
-    }
-    assert_eq!(our_text.len(), their_text.len(), "{flags:?}: one tool prints more");
-    let complaints = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
-    let (their_complaints, our_complaints) = (complaints(&theirs), complaints(&ours));
-    let codes = (ours.status.code(), theirs.status.code());
-    assert_eq!(codes.0, codes.1, "{flags:?}: {our_complaints} {their_complaints}");
-    let mut lines: Vec<String> = our_complaints.lines().map(str::to_owned).collect();
-    if codes.0 == Some(0) {
-        let mut expected: Vec<&str> = their_complaints.lines().collect();
-        lines.sort_unstable();
-        expected.sort_unstable();
-        // Of a damaged snapshot each says in its own words what is wrong.
-        expected.retain(|line| !line.contains("napshot"));
-        lines.retain(|line| !line.contains("napshot"));
-        assert_eq!(lines, expected, "{flags:?}");
-    }
-    let starts_late =
-        |line: &str| line.contains("Non-consecutive offsets in ") || line.starts_with("  -1 is followed by");
-    lines.retain(|line| !starts_late(line));
-    lines
 }

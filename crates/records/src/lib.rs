@@ -30,7 +30,7 @@ pub use header::{
     BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, BatchHeader, MAGIC_V2, NO_SEQUENCE, NO_TIMESTAMP,
     patch_base_offset_and_epoch, patch_log_append_time,
 };
-pub use legacy::{DownConverter, LegacyFormat, is_legacy_message};
+pub use legacy::{DownConverter, LegacyFormat, StoredMessage, is_legacy_message};
 pub use record::{Record, RecordHeader, RecordIter};
 pub use rewrite::{empty_batch, rewrite_batch};
 pub use split::{BatchIter, split_batches};

@@ -25,7 +25,7 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
  * file to append to, then the names of the messages. The same arguments give the same file.
  */
 public final class Corpus {
-    private static final int VARIANTS = 6;
+    static final int VARIANTS = 6;
     private static final String[] PACKAGES = {
         "org.apache.kafka.common.message.", "org.apache.kafka.coordinator.group.generated."
     };
@@ -34,7 +34,7 @@ public final class Corpus {
     private final short version;
     private final boolean nulls;
 
-    private Corpus(long seed, short version, boolean nulls) {
+    Corpus(long seed, short version, boolean nulls) {
         this.random = new Random(seed);
         this.version = version;
         this.nulls = nulls;
@@ -103,7 +103,7 @@ public final class Corpus {
         return (Message) type.getDeclaredConstructor().newInstance();
     }
 
-    private void fill(Message message) throws ReflectiveOperationException {
+    void fill(Message message) throws ReflectiveOperationException {
         Field[] fields = message.getClass().getDeclaredFields();
         Arrays.sort(fields, Comparator.comparing(Field::getName));
         for (Field field : fields) {

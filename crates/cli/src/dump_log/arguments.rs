@@ -36,16 +36,16 @@ pub struct DumpLogArguments {
     /// Show records as those of __consumer_offsets.
     #[arg(long)]
     pub offsets_decoder: bool,
-    /// Kafka's, for __transaction_state; not possible here.
+    /// Show records as those of Kafka's __transaction_state.
     #[arg(long)]
     pub transaction_log_decoder: bool,
-    /// Kafka's, for __cluster_metadata; not possible here: Raftsman keeps its metadata elsewhere.
+    /// Show records as those of Kafka's __cluster_metadata, its snapshots included; Raftsman keeps its own elsewhere.
     #[arg(long)]
     pub cluster_metadata_decoder: bool,
     /// Kafka's, for __remote_log_metadata; not possible here.
     #[arg(long)]
     pub remote_log_metadata_decoder: bool,
-    /// Kafka's, for __share_group_state; not possible here.
+    /// Show records as those of Kafka's __share_group_state.
     #[arg(long)]
     pub share_group_state_decoder: bool,
 }
@@ -60,6 +60,10 @@ impl DumpLogArguments {
     pub fn prints_contents(&self) -> bool {
         self.print_data_log
             || self.offsets_decoder
+            || self.transaction_log_decoder
+            || self.cluster_metadata_decoder
+            || self.remote_log_metadata_decoder
+            || self.share_group_state_decoder
             || self.value_decoder_class.is_some()
             || self.key_decoder_class.is_some()
     }

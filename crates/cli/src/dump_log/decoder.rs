@@ -2,14 +2,17 @@ use bytes::Bytes;
 use raftsman_records::Record;
 
 use super::arguments::DumpLogArguments;
-use super::offsets_json;
+use super::coordinator_records::CoordinatorRecords;
+use super::metadata_records::MetadataRecords;
 use crate::failure::Failure;
 
 /// How records are made readable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Decoder {
-    /// As records of `__consumer_offsets`.
-    Offsets,
+    /// As records of a coordinator's topic.
+    Coordinator(CoordinatorRecords),
+    /// As records of Kafka's `__cluster_metadata`.
+    ClusterMetadata(MetadataRecords),
     /// Key and value each in its own way.
     Plain {
         /// The key's.
@@ -31,26 +34,29 @@ pub enum Form {
 }
 
 impl Decoder {
-    /// The one the flags ask for.
+    /// The one the flags ask for; of several the first, in Kafka's order.
     ///
     /// # Errors
-    /// It is a class of Java's, or one for records that Raftsman does not keep in such files.
+    /// It is a class of Java's, or one for records of tiered storage.
     pub fn chosen(arguments: &DumpLogArguments) -> Result<Decoder, Failure> {
-        let elsewhere = [
-            (arguments.transaction_log_decoder, "--transaction-log-decoder", "Raftsman keeps no transactions yet"),
-            (
-                arguments.cluster_metadata_decoder,
-                "--cluster-metadata-decoder",
-                "Raftsman's controllers keep the metadata in a store of their own, and Kafka's records are not known here",
-            ),
-            (arguments.remote_log_metadata_decoder, "--remote-log-metadata-decoder", "there is no tiered storage"),
-            (arguments.share_group_state_decoder, "--share-group-state-decoder", "there are no share groups"),
-        ];
-        if let Some((_, flag, why)) = elsewhere.iter().find(|(asked, ..)| *asked) {
-            return Err(Failure::Usage(format!("{flag} is not possible: {why}")));
-        }
         if arguments.offsets_decoder {
-            return Ok(Decoder::Offsets);
+            return CoordinatorRecords::of_groups().map(Decoder::Coordinator).map_err(Failure::Said);
+        }
+        if arguments.transaction_log_decoder {
+            return CoordinatorRecords::of_transactions().map(Decoder::Coordinator).map_err(Failure::Said);
+        }
+        if arguments.cluster_metadata_decoder {
+            return MetadataRecords::new().map(Decoder::ClusterMetadata).map_err(Failure::Said);
+        }
+        if arguments.remote_log_metadata_decoder {
+            return Err(Failure::Usage(
+                "--remote-log-metadata-decoder is not possible: it is for the topic of Kafka's tiered storage, which \
+                 Raftsman does not have; use Kafka's own kafka-dump-log.sh"
+                    .to_owned(),
+            ));
+        }
+        if arguments.share_group_state_decoder {
+            return CoordinatorRecords::of_share_groups().map(Decoder::Coordinator).map_err(Failure::Said);
         }
         let key = Form::of_class(arguments.key_decoder_class.as_deref())?;
         Ok(Decoder::Plain { key, value: Form::of_class(arguments.value_decoder_class.as_deref())? })
@@ -62,7 +68,8 @@ impl Decoder {
     /// The bytes are not what they were said to be.
     pub fn decode(&self, record: &Record) -> Result<(Option<String>, Option<String>), String> {
         match self {
-            Decoder::Offsets => offsets_json::decode(record),
+            Decoder::Coordinator(records) => records.decode(record),
+            Decoder::ClusterMetadata(records) => Ok((None, Some(records.decode(record)))),
             Decoder::Plain { key, value } => {
                 let show =
                     |form: &Form, bytes: &Option<Bytes>| bytes.as_ref().map(|bytes| form.show(bytes)).transpose();
@@ -131,8 +138,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_in_logs_cannot_be_decoded() {
-        let metadata = DumpLogArguments { cluster_metadata_decoder: true, ..DumpLogArguments::default() };
-        assert!(Decoder::chosen(&metadata).unwrap_err().to_string().contains("--cluster-metadata-decoder"));
+    fn records_of_tiered_storage_cannot_be_decoded() {
+        let remote = DumpLogArguments { remote_log_metadata_decoder: true, ..DumpLogArguments::default() };
+        assert!(Decoder::chosen(&remote).unwrap_err().to_string().contains("--remote-log-metadata-decoder"));
+    }
+
+    #[test]
+    fn every_other_decoder_of_kafkas_is_there() {
+        let none = DumpLogArguments::default;
+        let offsets = DumpLogArguments { offsets_decoder: true, ..none() };
+        let transactions = DumpLogArguments { transaction_log_decoder: true, ..none() };
+        let metadata = DumpLogArguments { cluster_metadata_decoder: true, ..none() };
+        let share = DumpLogArguments { share_group_state_decoder: true, ..none() };
+        for arguments in [offsets, transactions, metadata, share] {
+            assert!(Decoder::chosen(&arguments).is_ok_and(|decoder| !matches!(decoder, Decoder::Plain { .. })));
+            assert!(arguments.prints_contents() && arguments.is_deep(), "{arguments:?}");
+        }
     }
 }

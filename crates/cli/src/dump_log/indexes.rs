@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::Path;
 
 use raftsman_log::raw::{OFFSET_ENTRY_BYTES, TIME_ENTRY_BYTES, offset_index_entries, time_index_entries};
-use raftsman_records::RecordBatch;
 
 use super::arguments::DumpLogArguments;
 use super::findings::Findings;
-use super::segment_file::SegmentFile;
+use super::segment_file::{SegmentFile, Stored};
 use super::{base_offset, read, say};
 use crate::failure::Failure;
 
@@ -98,7 +97,7 @@ pub fn dump_time_index(
                 findings.offset_not_found(path, offset, batch.last_offset());
             }
             Some((position, batch)) => {
-                let largest = largest_timestamp(&batch).map_err(|error| log.damaged(position, error))?;
+                let largest = batch.largest_timestamp().map_err(|error| log.damaged(position, error))?;
                 if largest != timestamp {
                     findings.timestamp_mismatch(path, timestamp, largest);
                 }
@@ -116,7 +115,7 @@ pub fn dump_time_index(
 }
 
 /// The first batch from a position on that ends at an offset or past it.
-fn find(log: &SegmentFile, start: u64, offset: i64) -> Result<Option<(u64, RecordBatch)>, Failure> {
+fn find(log: &SegmentFile, start: u64, offset: i64) -> Result<Option<(u64, Stored)>, Failure> {
     let mut position = start;
     while let Some(batch) = log.batch_at(position, u64::MAX)? {
         if batch.last_offset() >= offset {
@@ -125,10 +124,6 @@ fn find(log: &SegmentFile, start: u64, offset: i64) -> Result<Option<(u64, Recor
         position += batch.size_in_bytes() as u64;
     }
     Ok(None)
-}
-
-fn largest_timestamp(batch: &RecordBatch) -> Result<i64, raftsman_records::BatchError> {
-    batch.records().try_fold(-1, |largest, record| Ok(largest.max(record?.timestamp)))
 }
 
 /// What Kafka checks of an index when a broker starts.

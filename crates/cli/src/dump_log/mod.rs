@@ -1,14 +1,19 @@
 //! `raftsman dump-log`: shows the files of a log, in the words of Kafka's DumpLogSegments (kafka-dump-log.sh).
 //!
-//! Reading order: `arguments` (the flags), then one module for each kind of file: `segment` and `segment_file` (.log),
-//! `indexes` (.index, .timeindex), `small_files` (.txnindex, .snapshot, leader-epoch-checkpoint); `decoder` and
-//! `offsets_json` make records readable.
+//! Reading order: `arguments` (the flags), then one module for each kind of file: `segment` and `segment_file` (.log and
+//! .checkpoint; `legacy` for formats from before Kafka 0.11), `indexes` (.index, .timeindex), `small_files` (.txnindex, .snapshot,
+//! leader-epoch-checkpoint). `decoder` chooses how records are made readable: `coordinator_records` and `metadata_records` go by the
+//! shapes that `schema` reads and make `json` of them.
 
 mod arguments;
+mod coordinator_records;
 mod decoder;
 mod findings;
 mod indexes;
-mod offsets_json;
+mod json;
+mod legacy;
+mod metadata_records;
+mod schema;
 mod segment;
 mod segment_file;
 mod small_files;

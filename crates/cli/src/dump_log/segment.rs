@@ -3,16 +3,18 @@
 use std::io::Write;
 use std::path::Path;
 
+use bytes::Bytes;
 use raftsman_records::{BatchHeader, ControlRecordType, NO_SEQUENCE, Record, RecordBatch};
 
 use super::arguments::DumpLogArguments;
 use super::decoder::Decoder;
 use super::findings::Findings;
-use super::say;
-use super::segment_file::SegmentFile;
+use super::metadata_records::control_words;
+use super::segment_file::{SegmentFile, Stored};
+use super::{legacy, say};
 use crate::failure::Failure;
 
-const RECORD_INDENT: &str = "|";
+pub const RECORD_INDENT: &str = "|";
 
 /// Prints each batch, and each record if asked for.
 ///
@@ -41,26 +43,57 @@ pub fn dump(
     let end = file.length.min(u64::from(arguments.max_bytes));
     let mut position = 0;
     let mut last_offset = -1;
-    while let Some(batch) = file.batch_at(position, end)? {
-        let codec = batch.compression().map_err(|error| file.damaged(position, error))?;
-        say(out, format_args!("{}", batch_line(&batch, position, codec.name())))?;
-        if arguments.is_deep() {
-            for record in batch.records() {
-                let record = record.map_err(|error| file.damaged(position, error))?;
-                if record.offset != last_offset + 1 {
-                    findings.gap(path, last_offset, record.offset);
+    while let Some(stored) = file.batch_at(position, end)? {
+        let size = stored.size_in_bytes() as u64;
+        let lines = match &stored {
+            Stored::Batch(batch) => batch_lines(batch, position, arguments, decoder),
+            Stored::Message(message) => legacy::lines(message, position, arguments, decoder),
+        };
+        for line in lines.map_err(|error| file.damaged(position, error))? {
+            let line = line.map_err(|error| file.damaged(position, error))?;
+            if let Some(offset) = line.offset {
+                if offset != last_offset + 1 {
+                    findings.gap(path, last_offset, offset);
                 }
-                last_offset = record.offset;
-                let line = record_line(&batch, &record, arguments, decoder).map_err(|e| file.damaged(position, e))?;
-                say(out, format_args!("{line}"))?;
+                last_offset = offset;
             }
+            say(out, format_args!("{}", line.text))?;
         }
-        position += batch.size_in_bytes() as u64;
+        position += size;
     }
     if end > position && arguments.is_unlimited() {
         say(out, format_args!("Found {} invalid bytes at the end of {name}", end - position))?;
     }
     Ok(())
+}
+
+/// One line of the output.
+pub struct Line {
+    /// Of a record: its offset.
+    pub offset: Option<i64>,
+    pub text: String,
+}
+
+/// The lines of a batch or message, made one by one: what can be read is shown in front of what cannot.
+pub type Lines<'a> = Box<dyn Iterator<Item = Result<Line, String>> + 'a>;
+
+fn batch_lines<'a>(
+    batch: &'a RecordBatch,
+    position: u64,
+    arguments: &'a DumpLogArguments,
+    decoder: &'a Decoder,
+) -> Result<Lines<'a>, String> {
+    let codec = batch.compression().map_err(|error| error.to_string())?;
+    let head = std::iter::once(Ok(Line { offset: None, text: batch_line(batch, position, codec.name()) }));
+    if !arguments.is_deep() {
+        return Ok(Box::new(head));
+    }
+    let records = batch.records().map(move |record| {
+        let record = record.map_err(|error| error.to_string())?;
+        let text = record_line(batch, &record, arguments, decoder)?;
+        Ok(Line { offset: Some(record.offset), text })
+    });
+    Ok(Box::new(head.chain(records)))
 }
 
 fn batch_line(batch: &RecordBatch, position: u64, codec: &str) -> String {
@@ -106,11 +139,7 @@ fn record_line(
 ) -> Result<String, String> {
     let header = batch.header();
     let mut line = String::new();
-    let mut before = " ";
-    if arguments.skip_record_metadata {
-        before = "| ";
-    } else {
-        let size = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(-1, |bytes| bytes.len() as i64);
+    if !arguments.skip_record_metadata {
         let keys: Vec<_> = record.headers.iter().map(|header| String::from_utf8_lossy(&header.key)).collect();
         line = format!(
             "{RECORD_INDENT} offset: {} {}: {} keySize: {} valueSize: {} sequence: {} headerKeys: [{}]",
@@ -123,16 +152,29 @@ fn record_line(
             keys.join(",")
         );
         if header.is_control() {
-            line.push_str(&control_words(batch)?);
+            line.push_str(&control(record)?);
         }
     }
     if arguments.prints_contents() && !header.is_control() {
-        let (key, value) = decoder.decode(record)?;
-        for (word, text) in [("key", key), ("payload", value)] {
-            if let Some(text) = text {
-                line.push_str(&format!("{before}{word}: {text}"));
-                before = " ";
-            }
+        line.push_str(&contents(record, arguments, decoder)?);
+    }
+    Ok(line)
+}
+
+/// How many bytes there are, -1 of none at all.
+pub fn size(bytes: &Option<Bytes>) -> i64 {
+    bytes.as_ref().map_or(-1, |bytes| bytes.len() as i64)
+}
+
+/// What a record says, behind what is said of it.
+pub fn contents(record: &Record, arguments: &DumpLogArguments, decoder: &Decoder) -> Result<String, String> {
+    let mut line = String::new();
+    let mut before = if arguments.skip_record_metadata { "| " } else { " " };
+    let (key, value) = decoder.decode(record)?;
+    for (word, text) in [("key", key), ("payload", value)] {
+        if let Some(text) = text {
+            line.push_str(&format!("{before}{word}: {text}"));
+            before = " ";
         }
     }
     Ok(line)
@@ -147,13 +189,20 @@ fn sequence(header: &BatchHeader, record: &Record) -> i64 {
     (i64::from(header.base_sequence) + delta) & i64::from(i32::MAX)
 }
 
-fn control_words(batch: &RecordBatch) -> Result<String, String> {
-    let Some(control) = batch.control_record().map_err(|error| error.to_string())? else { return Ok(String::new()) };
-    let epoch = control.coordinator_epoch;
-    Ok(match control.control_type {
-        ControlRecordType::Abort => format!(" endTxnMarker: ABORT coordinatorEpoch: {epoch}"),
-        ControlRecordType::Commit => format!(" endTxnMarker: COMMIT coordinatorEpoch: {epoch}"),
-        // Those of Kafka's own metadata log, whose contents are not read here.
-        other => format!(" controlType: {other:?}({})", other.id()),
-    })
+fn control(record: &Record) -> Result<String, String> {
+    let malformed = |what: &str| format!("the control record at offset {} {what}", record.offset);
+    let key = record.key.as_deref().unwrap_or_default();
+    let [_, _, a, b, ..] = key else { return Err(malformed("has no type")) };
+    let kind = ControlRecordType::from_id(i16::from_be_bytes([*a, *b]));
+    let value = record.value.clone().unwrap_or_default();
+    let said = match (kind, &value[..]) {
+        (ControlRecordType::Abort | ControlRecordType::Commit, [_, _, a, b, c, d, ..]) => {
+            let word = if kind == ControlRecordType::Abort { "ABORT" } else { "COMMIT" };
+            Some(format!(" endTxnMarker: {word} coordinatorEpoch: {}", i32::from_be_bytes([*a, *b, *c, *d])))
+        }
+        (ControlRecordType::Abort | ControlRecordType::Commit, _) => return Err(malformed("is too short")),
+        _ => control_words(kind, &value).map_err(|error| malformed(&format!("cannot be read: {error}")))?,
+    };
+    // Kafka calls types it does not know so, whatever they are.
+    Ok(said.unwrap_or_else(|| format!(" controlType: UNKNOWN({})", kind.id())))
 }

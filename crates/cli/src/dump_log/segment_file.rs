@@ -3,7 +3,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use raftsman_records::{BATCH_PREFIX_BYTES, BatchError, RecordBatch};
+use raftsman_records::{BATCH_PREFIX_BYTES, BatchError, DEFAULT_MAX_DECOMPRESSED_BYTES, RecordBatch, StoredMessage};
 
 use crate::failure::Failure;
 
@@ -11,6 +11,46 @@ use crate::failure::Failure;
 const MAGIC_AT: usize = 16;
 /// The least that Kafka takes for a length: what the oldest messages have besides key and value.
 const LENGTH_MIN: i32 = 14;
+
+/// What stands at a position of a log.
+pub enum Stored {
+    /// A batch.
+    Batch(RecordBatch),
+    /// A message of a format from before Kafka 0.11, which is a batch of its own for Kafka.
+    Message(StoredMessage),
+}
+
+impl Stored {
+    /// The offset of its last record.
+    pub fn last_offset(&self) -> i64 {
+        match self {
+            Stored::Batch(batch) => batch.last_offset(),
+            Stored::Message(message) => message.offset,
+        }
+    }
+
+    /// Its bytes in the file.
+    pub fn size_in_bytes(&self) -> usize {
+        match self {
+            Stored::Batch(batch) => batch.size_in_bytes(),
+            Stored::Message(message) => message.size_in_bytes,
+        }
+    }
+
+    /// The largest timestamp of its records, -1 without any.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn largest_timestamp(&self) -> Result<i64, BatchError> {
+        match self {
+            Stored::Batch(batch) => batch.records().try_fold(-1, |largest, record| Ok(largest.max(record?.timestamp))),
+            Stored::Message(message) => {
+                let records = message.records(DEFAULT_MAX_DECOMPRESSED_BYTES)?;
+                Ok(records.iter().fold(-1, |largest, record| largest.max(record.timestamp)))
+            }
+        }
+    }
+}
 
 /// A `.log` file, read batch by batch.
 pub struct SegmentFile {
@@ -36,7 +76,7 @@ impl SegmentFile {
     ///
     /// # Errors
     /// What stands there cannot be the beginning of a batch.
-    pub fn batch_at(&self, position: u64, end: u64) -> Result<Option<RecordBatch>, Failure> {
+    pub fn batch_at(&self, position: u64, end: u64) -> Result<Option<Stored>, Failure> {
         let end = end.min(self.length);
         if position + MAGIC_AT as u64 + 1 >= end {
             return Ok(None);
@@ -58,14 +98,12 @@ impl SegmentFile {
         // No more than the file has.
         let mut bytes = vec![0; size as usize];
         self.read_exact(&mut bytes, position)?;
-        match RecordBatch::parse(Bytes::from(bytes)) {
-            Ok(batch) => Ok(Some(batch)),
-            Err(BatchError::LegacyMagic(magic)) => Err(self.damaged(
-                position,
-                format!("a message set of format {magic}, from before Kafka 0.11, which is not shown here"),
-            )),
-            Err(error) => Err(self.damaged(position, error)),
-        }
+        let bytes = Bytes::from(bytes);
+        let stored = match RecordBatch::parse(bytes.clone()) {
+            Err(BatchError::LegacyMagic(_)) => StoredMessage::parse(&bytes).map(Stored::Message),
+            parsed => parsed.map(Stored::Batch),
+        };
+        stored.map(Some).map_err(|error| self.damaged(position, error))
     }
 
     /// What is wrong at a position.

@@ -24,9 +24,25 @@ pub(super) struct LegacyMessage {
     pub value: Option<Bytes>,
 }
 
+/// A message's CRC-32: the one it says, and the one it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Crcs {
+    pub stored: u32,
+    pub computed: u32,
+}
+
 impl LegacyMessage {
     /// Reads the message at the start of `bytes`, and how many bytes it takes. Its CRC must be right.
     pub fn parse(bytes: &Bytes) -> Result<(LegacyMessage, usize), BatchError> {
+        let (message, end, Crcs { stored, computed }) = LegacyMessage::parse_unchecked(bytes)?;
+        if stored != computed {
+            return Err(BatchError::CrcMismatch { base_offset: message.offset, stored, computed });
+        }
+        Ok((message, end))
+    }
+
+    /// The same, whatever its CRC.
+    pub fn parse_unchecked(bytes: &Bytes) -> Result<(LegacyMessage, usize, Crcs), BatchError> {
         let truncated = |needed| BatchError::Truncated { needed, available: bytes.len() };
         if bytes.len() < MESSAGE_PREFIX_BYTES {
             return Err(truncated(MESSAGE_PREFIX_BYTES));
@@ -45,10 +61,7 @@ impl LegacyMessage {
         if !matches!(magic, 0 | 1) {
             return Err(BatchError::UnknownMagic(magic));
         }
-        let (stored, computed) = (u32::from_be_bytes(array_at(&message, 0)), crc32(&message[CRC_BYTES..]));
-        if stored != computed {
-            return Err(BatchError::CrcMismatch { base_offset: offset, stored, computed });
-        }
+        let crcs = Crcs { stored: u32::from_be_bytes(array_at(&message, 0)), computed: crc32(&message[CRC_BYTES..]) };
         let malformed = |what| BatchError::MalformedRecord { base_offset: offset, index: 0, what };
         let mut fields = Fields { bytes: &message, position: CRC_BYTES + 2 };
         let timestamp = match magic {
@@ -60,7 +73,7 @@ impl LegacyMessage {
         if fields.position != message.len() {
             return Err(malformed("length does not fit the fields"));
         }
-        Ok((LegacyMessage { offset, magic, attributes: message[CRC_BYTES + 1], timestamp, key, value }, end))
+        Ok((LegacyMessage { offset, magic, attributes: message[CRC_BYTES + 1], timestamp, key, value }, end, crcs))
     }
 
     /// The codec's number in the attributes; 0 for a record.
