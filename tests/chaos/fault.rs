@@ -34,6 +34,21 @@ pub enum Cut {
     EachOther,
 }
 
+/// What is wrong with a disk for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    /// Every flush takes longer.
+    Slow,
+    /// Flushes of the partitions' logs do not return.
+    StalledFlush,
+    /// Flushes of the partitions' logs fail (EIO). The directory stays offline though the disk is well again: what was
+    /// written before may be gone for all the node knows. So its operator ends the node and starts it on the mended disk.
+    FailingFlush,
+    /// Flushes of the controllers' store do not return. A topic is created meanwhile, for a store that has nothing to
+    /// write misses nothing.
+    StalledStore,
+}
+
 /// What is done to a cluster of three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -49,6 +64,8 @@ pub enum Fault {
     Clock(i64, Target),
     /// Each node in turn is told to end, and starts again once it has.
     RollingRestart,
+    /// One node's disk misbehaves for a while.
+    Disk(Disk, Target),
 }
 
 const HOUR: i64 = 3_600;
@@ -81,6 +98,12 @@ pub const FAULTS: &[(&str, Fault)] = &[
     ("clock-controller-ahead", Fault::Clock(HOUR, Target::Controller)),
     ("clock-controller-back", Fault::Clock(-HOUR, Target::Controller)),
     ("rolling-restart", Fault::RollingRestart),
+    ("slow-disk", Fault::Disk(Disk::Slow, Target::Leader)),
+    ("stalled-flush", Fault::Disk(Disk::StalledFlush, Target::Leader)),
+    ("stalled-flush-coordinator", Fault::Disk(Disk::StalledFlush, Target::Coordinator)),
+    ("failing-flush", Fault::Disk(Disk::FailingFlush, Target::Leader)),
+    ("failing-flush-coordinator", Fault::Disk(Disk::FailingFlush, Target::Coordinator)),
+    ("stalled-store", Fault::Disk(Disk::StalledStore, Target::Controller)),
 ];
 
 impl Fault {
@@ -100,6 +123,7 @@ impl Fault {
             has_network: matches!(self, Fault::Cut(..)),
             open_files: (self == Fault::OpenFiles).then_some(256),
             has_clocks: matches!(self, Fault::Clock(..)),
+            has_faulty_disks: matches!(self, Fault::Disk(..)),
             ..ClusterOptions::default()
         }
     }

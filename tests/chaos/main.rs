@@ -4,6 +4,7 @@
 //! Reading order: [`fault`] (what is done to the cluster), [`workload`] (what clients do meanwhile and what must hold
 //! afterwards), [`run`] (one fault under one workload), then [`campaign`] and [`selection`].
 
+mod aims;
 mod campaign;
 mod fault;
 mod nemesis;

@@ -1,5 +1,7 @@
 //! Carries a fault out, and undoes it.
 
+mod disk;
+
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -59,6 +61,7 @@ impl Nemesis<'_> {
             Fault::OpenFiles => self.connect_often(),
             Fault::Clock(seconds, target) => self.shift_clock(seconds, target),
             Fault::RollingRestart => self.restart_in_turn(),
+            Fault::Disk(fault, target) => self.break_disk(fault, target),
         }
     }
 

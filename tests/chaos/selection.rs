@@ -36,3 +36,28 @@ fn a_leader_cut_off_its_peers_under_idempotent_producers() {
 fn a_controller_cut_off_its_peers_under_topic_churn() {
     one("cut-controller-from-peers", "topics", 1);
 }
+
+#[test]
+fn all_nodes_killed_at_once_under_a_group() {
+    one("kill-all", "group", 1);
+}
+
+#[test]
+fn a_leader_that_is_heard_no_more_under_idempotent_producers() {
+    one("cut-leader-outgoing", "produce", 1);
+}
+
+#[test]
+fn a_leader_whose_clock_goes_back_an_hour_under_a_group() {
+    one("clock-leader-back", "group", 1);
+}
+
+#[test]
+fn a_failing_flush_of_the_coordinator_under_a_group() {
+    one("failing-flush-coordinator", "group", 1);
+}
+
+#[test]
+fn a_stalled_store_of_the_controller_under_topic_churn() {
+    one("stalled-store", "topics", 1);
+}

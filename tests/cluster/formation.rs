@@ -1,10 +1,13 @@
 //! How nodes become a cluster: in any order and whenever they start, with the roles and settings that Kafka has.
 
 use std::io::Write;
+use std::time::Duration;
 
+use raftsman_client::{Client, ClientOptions, NewTopic, Producer, ProducerOptions, ProducerRecord};
 use raftsman_testkit::{ClusterOptions, ProcessCluster, ProcessNode, wait_until};
+use tokio::runtime::Runtime;
 
-use crate::nodes::{PATIENCE, create_topic, judge, load, times_said, wait_for_line, wait_until_in_sync};
+use crate::nodes::{PATIENCE, create_topic, judge, load, times_said, wait_for_line, wait_until_in_sync, wipe};
 use crate::wire::{answer, connect, frame, hangs_up};
 
 const METADATA: i16 = 3;
@@ -21,7 +24,7 @@ fn metadata_request(topic: Option<&str>) -> Vec<u8> {
 }
 
 #[test]
-fn nodes_may_start_apart_and_say_whom_they_wait_for() {
+fn a_node_alone_says_whom_it_waits_for_and_clients_to_come_again() {
     let mut cluster = ProcessCluster::prepare(&ClusterOptions::default());
     let controller_of = |node: &ProcessNode| {
         let listeners = node.setting("listeners").expect("a node has listeners");
@@ -41,18 +44,53 @@ fn nodes_may_start_apart_and_say_whom_they_wait_for() {
     assert!(hangs_up(&mut client), "it knows no list of topics");
 
     cluster.nodes[2].start();
+    create_topic(&cluster.tools(), "orders", 2, 2);
+    assert_eq!(times_said(&cluster.nodes[1], &waits), 1, "{}", cluster.nodes[1].output());
+}
+
+#[test]
+fn the_first_node_may_come_last() {
+    start_apart([1, 2, 0]);
+    start_apart([2, 1, 0]);
+}
+
+#[test]
+fn the_second_node_may_come_last() {
+    start_apart([0, 2, 1]);
+    start_apart([2, 0, 1]);
+}
+
+#[test]
+fn the_third_node_may_come_last() {
+    start_apart([0, 1, 2]);
+    start_apart([1, 0, 2]);
+}
+
+/// Starts three nodes in an order, each when those before it have been at work for a while. That a wait has no end is
+/// `raft::majority`'s test.
+fn start_apart(order: [usize; 3]) {
+    let [first, second, last] = order;
+    let mut cluster = ProcessCluster::prepare(&ClusterOptions::default());
     let tools = cluster.tools();
+    cluster.nodes[first].start();
+    wait_for_line(&cluster.nodes[first], &["waits for 2 of the 3"]);
+    cluster.nodes[second].start();
     create_topic(&tools, "orders", 2, 2);
     let load = load(&cluster, "orders", 2);
-    load.wait_for_acks(200, PATIENCE);
+    load.wait_for_acks(2_000, PATIENCE);
 
-    // The last one comes when the others have worked for a while.
-    cluster.nodes[0].start();
+    cluster.nodes[last].start();
     create_topic(&tools, "all-three", 2, 3);
     wait_until_in_sync(&tools, "all-three", 3);
     load.wait_for_acks(200, PATIENCE);
+    // It votes: it is one of the two that are left.
+    wait_for_line(&cluster.nodes[last], &["this controller votes"]);
+    cluster.nodes[first].kill();
+    create_topic(&tools, "of-the-last-two", 1, 2);
+    cluster.nodes[first].start();
+    wait_until_in_sync(&tools, "all-three", 3);
+    load.wait_for_acks(200, PATIENCE);
     judge(load);
-    assert_eq!(times_said(&cluster.nodes[1], &waits), 1, "{}", cluster.nodes[1].output());
 }
 
 #[test]
@@ -134,27 +172,80 @@ fn a_lost_majority_acknowledges_nothing_and_comes_back() {
     let mut cluster = ProcessCluster::start(&ClusterOptions::default());
     let tools = cluster.tools();
     create_topic(&tools, "orders", 3, 3);
-    let load = load(&cluster, "orders", 3);
-    load.wait_for_acks(300, PATIENCE);
+    let load_of_all = load(&cluster, "orders", 3);
+    load_of_all.wait_for_acks(300, PATIENCE);
     for lost in [[1, 2], [0, 2], [0, 1]] {
+        let left = 3 - lost[0] - lost[1];
+        // Led by the one that stays, so that writers have somebody to try again and again.
+        let topic = format!("led-by-{}", cluster.nodes[left].id);
+        create_topic_led_by(&cluster, &topic, left);
+        let load_of_left = load(&cluster, &topic, 1);
+        load_of_left.wait_for_acks(100, PATIENCE);
+        let alone = ["no active controller", "1 of 3", "do"];
+        let said = times_said(&cluster.nodes[left], &alone);
         for index in lost {
             cluster.nodes[index].kill();
         }
-        let left = 3 - lost[0] - lost[1];
-        wait_for_line(&cluster.nodes[left], &["no active controller", "1 of 3", "do"]);
-        let acks = load.acks();
-        if left == 0 {
-            // Takes as long as the tool is patient.
-            assert!(tools.create_topic("too-much", 1, 1).is_err(), "a minority creates no topic");
-        }
-        assert_eq!(load.acks(), acks, "a minority acknowledges nothing");
+        wait_until("the node that is left to say so", PATIENCE, || times_said(&cluster.nodes[left], &alone) > said);
+        let acks = (load_of_all.acks(), load_of_left.acks());
+        acknowledges_neither_topic_nor_record(&cluster.nodes[left], &topic);
+        assert_eq!((load_of_all.acks(), load_of_left.acks()), acks, "a minority acknowledges nothing");
         for index in lost {
             cluster.nodes[index].start();
         }
-        load.wait_for_acks(300, PATIENCE);
+        load_of_all.wait_for_acks(300, PATIENCE);
+        load_of_left.wait_for_acks(100, PATIENCE);
+        judge(load_of_left);
+        wait_until_in_sync(&tools, "orders", 3);
     }
-    wait_until_in_sync(&tools, "orders", 3);
-    judge(load);
+    judge(load_of_all);
+}
+
+/// Creates a topic of two partitions that a node leads, with all in sync.
+fn create_topic_led_by(cluster: &ProcessCluster, name: &str, index: usize) {
+    let mut replicas: Vec<i32> = cluster.nodes.iter().map(|node| node.id).collect();
+    replicas.rotate_left(index);
+    let leader = replicas[0];
+    let topic = NewTopic { name: name.to_owned(), assignments: vec![replicas; 2], ..NewTopic::default() };
+    let created = Runtime::new().expect("a runtime can be made").block_on(async {
+        let client = Client::connect(&cluster.bootstrap_servers(), ClientOptions::default()).await?;
+        client.create_topic(&topic, false).await
+    });
+    created.unwrap_or_else(|error| panic!("topic {name} cannot be created: {error}"));
+    let tools = cluster.tools();
+    wait_until_in_sync(&tools, name, 3);
+    let described = tools.describe(name).expect("the topic is there");
+    assert!(described.iter().all(|p| p.leader == Some(leader)), "the first of its replicas leads it: {described:?}");
+}
+
+/// Asks a node that has no majority for a topic, and writes to the partition of a topic that nobody else writes to. Both
+/// are tried as long as their client is patient, while others try again and again.
+fn acknowledges_neither_topic_nor_record(node: &ProcessNode, topic: &str) {
+    const PATIENT_FOR: Duration = Duration::from_secs(3);
+    let options = ClientOptions { request_timeout: PATIENT_FOR, api_timeout: PATIENT_FOR, ..ClientOptions::default() };
+    let too_much = NewTopic { name: "too-much".to_owned(), assignments: vec![vec![node.id]], ..NewTopic::default() };
+    let record = ProducerRecord {
+        topic: topic.into(),
+        partition: Some(1),
+        value: Some("unwanted".into()),
+        ..ProducerRecord::default()
+    };
+    Runtime::new().expect("a runtime can be made").block_on(async {
+        let client = Client::unconnected(&node.client_address.to_string(), options).expect("an address");
+        assert!(client.create_topic(&too_much, false).await.is_err(), "a minority creates no topic");
+        let options = ProducerOptions {
+            delivery_timeout: PATIENT_FOR,
+            request_timeout: PATIENT_FOR / 3,
+            is_idempotent: false,
+            ..ProducerOptions::default()
+        };
+        let producer = Producer::new(client, options);
+        let acked = match producer.send(record).await {
+            Ok(delivery) => delivery.await.map(|acked| acked.offset),
+            Err(error) => Err(error),
+        };
+        assert!(acked.is_err(), "a minority acknowledges no record: {acked:?}");
+    });
 }
 
 #[test]
@@ -184,5 +275,52 @@ fn a_voter_moves_to_another_address_with_its_own_file_changed_alone() {
     cluster.nodes[1].start();
     wait_until("the whole cluster to be back", PATIENCE, || tools.active_controller().is_ok());
     wait_until_in_sync(&tools, "orders", 3);
+    judge(load);
+}
+
+/// Its machine is lost whole: another one takes its `node.id`, at another address and with an empty disk. What an operator
+/// does is to give the new node its own list, wait until it votes, and put the address into the others' lists one after
+/// the other.
+#[test]
+fn a_voter_is_replaced_by_an_empty_one_at_another_address() {
+    let mut cluster = ProcessCluster::start(&ClusterOptions::default());
+    let tools = cluster.tools();
+    create_topic(&tools, "orders", 3, 3);
+    let load = load(&cluster, "orders", 3);
+    load.wait_for_acks(200, PATIENCE);
+    // Another cluster's places are free ones.
+    let elsewhere = ProcessCluster::prepare(&ClusterOptions::default());
+    let listeners = elsewhere.nodes[2].setting("listeners").expect("a node has listeners").to_owned();
+    let address = listeners.split("CONTROLLER://").nth(1).expect("it has one for controllers").to_owned();
+    let list = cluster.nodes[2].setting("controller.quorum.voters").expect("a node is told its voters").to_owned();
+    let others: Vec<&str> = list.split(',').take(2).collect();
+    let new_list = format!("{},3@{address}", others.join(","));
+
+    let votes = times_said(&cluster.nodes[2], &["this controller votes"]);
+    cluster.nodes[2].kill();
+    wipe(&mut cluster.nodes[2]);
+    let replaced = &mut cluster.nodes[2];
+    replaced.client_address = elsewhere.nodes[2].client_address;
+    replaced.set("listeners", &listeners);
+    replaced.set("controller.quorum.voters", &new_list);
+    replaced.start();
+    wait_until("the new node to vote", PATIENCE, || times_said(&cluster.nodes[2], &["this controller votes"]) > votes);
+    wait_until_in_sync(&tools, "orders", 3);
+    for index in 0..2 {
+        let node = &mut cluster.nodes[index];
+        node.stop(PATIENCE);
+        node.set("controller.quorum.voters", &new_list);
+        node.start();
+        wait_until_in_sync(&tools, "orders", 3);
+        load.wait_for_acks(100, PATIENCE);
+    }
+    // Each of the others may be lost now: the new one is the second of two.
+    for index in 0..2 {
+        cluster.nodes[index].kill();
+        create_topic(&cluster.tools(), &format!("without-{}", index + 1), 1, 2);
+        load.wait_for_acks(200, PATIENCE);
+        cluster.nodes[index].start();
+        wait_until_in_sync(&cluster.tools(), "orders", 3);
+    }
     judge(load);
 }

@@ -15,7 +15,7 @@ const OPTIONS: &[(&str, &str)] = &[
 /// Runs the campaign, or with `--timings` the named figures.
 ///
 /// # Errors
-/// A run failed, or an argument is unknown.
+/// A run failed, an aim was missed, or an argument is unknown.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     command.current_dir(root()).args(["test", "--quiet", "--package", "raftsman-tests", "--test", "chaos", "--"]);

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::disk_faults::FaultyDisk;
 use crate::{NodeClock, NodeNetwork, ProcessNode, Tools};
 
 /// How a test's cluster differs from `raftsman cluster`.
@@ -19,6 +20,8 @@ pub struct ClusterOptions {
     pub open_files: Option<u64>,
     /// Whether each node's wall clock can be moved ([`NodeClock::what_is_missing`]).
     pub has_clocks: bool,
+    /// Whether each node's disk can be made to fail.
+    pub has_faulty_disks: bool,
 }
 
 /// A cluster of `raftsman server` processes on loopback addresses of its own, with its data in a temporary folder.
@@ -32,6 +35,8 @@ pub struct ProcessCluster {
     pub network: Option<NodeNetwork>,
     /// The wall clocks of the nodes, in the same order, where these can be moved.
     pub clocks: Vec<NodeClock>,
+    /// The disks of the nodes, in the same order, where these can be made to fail.
+    pub disks: Vec<FaultyDisk>,
     // Removed when the cluster is dropped.
     _data: TempDir,
 }
@@ -92,7 +97,11 @@ impl ProcessCluster {
             true => nodes.iter_mut().map(NodeClock::install).collect(),
             false => Vec::new(),
         };
-        ProcessCluster { nodes, network, clocks, _data: data }
+        let disks = match options.has_faulty_disks {
+            true => nodes.iter_mut().map(FaultyDisk::under).collect(),
+            false => Vec::new(),
+        };
+        ProcessCluster { nodes, network, clocks, disks, _data: data }
     }
 
     /// What a client is given as `bootstrap.servers`.
@@ -122,6 +131,12 @@ impl ProcessCluster {
     /// When there is none.
     pub fn node(&mut self, id: i32) -> &mut ProcessNode {
         self.nodes.iter_mut().find(|n| n.id == id).expect("the node is one of the cluster's")
+    }
+
+    /// The disk of a node that was asked to have one which can be made to fail.
+    pub fn disk(&self, id: i32) -> Option<&FaultyDisk> {
+        let index = self.nodes.iter().position(|node| node.id == id)?;
+        self.disks.get(index)
     }
 
     /// Waits until every node takes connections.

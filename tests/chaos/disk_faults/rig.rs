@@ -16,7 +16,6 @@ const PARTITIONS: i32 = 3;
 /// Three nodes on disks that can be made to fail, and a load on all of them.
 pub struct Rig {
     pub cluster: ProcessCluster,
-    disks: Vec<FaultyDisk>,
     load: Option<Load>,
     runtime: Runtime,
 }
@@ -25,15 +24,14 @@ impl Rig {
     /// Starts the cluster and the load; `prepare` may change the nodes before.
     pub fn start(prepare: impl FnOnce(&mut ProcessCluster)) -> Rig {
         let settings = vec![("offsets.topic.num.partitions".to_owned(), "1".to_owned())];
-        let mut cluster = ProcessCluster::prepare(&ClusterOptions { settings, ..Default::default() });
+        let options = ClusterOptions { settings, has_faulty_disks: true, ..Default::default() };
+        let mut cluster = ProcessCluster::prepare(&options);
         prepare(&mut cluster);
-        let disks: Vec<FaultyDisk> = cluster.nodes.iter().map(|_| FaultyDisk::default()).collect();
-        for (node, disk) in cluster.nodes.iter_mut().zip(&disks) {
-            node.use_disk(disk);
+        for node in &mut cluster.nodes {
             node.start();
         }
         cluster.wait_until_listening(PATIENCE);
-        let mut rig = Rig { cluster, disks, load: None, runtime: Runtime::new().expect("a runtime can be made") };
+        let mut rig = Rig { cluster, load: None, runtime: Runtime::new().expect("a runtime can be made") };
         rig.create_topic(TOPIC);
         let load = Load::start(&rig.cluster.bootstrap_servers(), LoadOptions::new(TOPIC, PARTITIONS));
         load.wait_for_acks(300, PATIENCE);
@@ -43,7 +41,7 @@ impl Rig {
 
     /// The disk of a node, by the node's id.
     pub fn disk(&self, node: i32) -> &FaultyDisk {
-        &self.disks[node as usize - 1]
+        self.cluster.disk(node).expect("every node's disk can be made to fail")
     }
 
     /// Creates a topic with a partition led by each node, and says how long that took.

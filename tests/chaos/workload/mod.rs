@@ -8,7 +8,7 @@ mod waits;
 
 use std::time::{Duration, Instant};
 
-use raftsman_client::{ClientOptions, Found, History, Indeterminate, Verdict};
+use raftsman_client::{ClientError, ClientOptions, Found, History, Indeterminate, Verdict};
 use raftsman_testkit::read_log;
 use tokio::runtime::Handle;
 
@@ -83,6 +83,11 @@ pub fn start(name: &str, bootstrap: &str, runtime: &Handle) -> Result<Box<dyn Wo
 /// A client that gives a silent server up after a second, as its users set where they mind.
 pub fn impatient() -> ClientOptions {
     ClientOptions { request_timeout: Duration::from_secs(1), ..ClientOptions::default() }
+}
+
+/// Whether a call that may have failed for now is tried again. What it asks for may be done already.
+pub fn is_worth_a_try(error: &ClientError) -> bool {
+    error.is_retriable() || matches!(error, ClientError::TimedOut { .. })
 }
 
 /// Reads the whole log and holds it against what was sent, and against what readers were given meanwhile.

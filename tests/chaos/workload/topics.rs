@@ -15,7 +15,7 @@ use raftsman_types::{ErrorCode, TopicId};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::{Judgement, Waits, Workload, impatient};
+use super::{Judgement, Waits, Workload, impatient, is_worth_a_try};
 use crate::waiting::until_some;
 
 const CLIENTS: usize = 3;
@@ -254,9 +254,4 @@ impl Churn {
             }
         }
     }
-}
-
-/// Whether a call that may have failed for now is tried again. What it asks for may be done already.
-fn is_worth_a_try(error: &ClientError) -> bool {
-    error.is_retriable() || matches!(error, ClientError::TimedOut { .. })
 }

@@ -18,6 +18,7 @@ use tonic::Code;
 use super::convert::member_to_pb;
 use super::described::{ASK_TIMEOUT, Described};
 use super::identity::Binding;
+use super::majority::Majority;
 use super::outlook::Outlook;
 use super::quorum::Quorum;
 use super::speaker::Speaker;
@@ -25,8 +26,6 @@ use super::types::{QuorumNode, RaftId};
 
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(50);
-/// How long a candidate that has a majority waits for the rest, so that a cluster started at once is formed whole.
-const GRACE: Duration = Duration::from_millis(500);
 /// How long the leader may refuse a joiner before that stops: a process that is being replaced is gone by then.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
 /// How long a reason to wait has to last before it is worth a line.
@@ -35,7 +34,7 @@ const SAY_AFTER: Duration = Duration::from_secs(1);
 /// What a controller looking for a cluster remembers between two looks.
 #[derive(Debug)]
 struct Search {
-    majority_since: Option<Instant>,
+    majority: Majority,
     drawn_cluster_id: Option<Arc<str>>,
     /// Why the last attempt to join came to nothing.
     not_joined: Option<String>,
@@ -46,7 +45,7 @@ struct Search {
 impl Search {
     fn new() -> Search {
         Search {
-            majority_since: None,
+            majority: Majority::default(),
             drawn_cluster_id: None,
             not_joined: None,
             refused_since: None,
@@ -138,13 +137,7 @@ impl Quorum {
             .map(|other| other.node.node_id)
             .chain(self.directory.is_listed(own).then_some(own))
             .collect();
-        let listed = self.directory.listed_count();
-        if candidates.len() * 2 <= listed || candidates.iter().min() != Some(&own) {
-            search.majority_since = None;
-            return false;
-        }
-        let since = *search.majority_since.get_or_insert_with(Instant::now);
-        candidates.len() == listed || since.elapsed() >= GRACE
+        search.majority.may_form(own, &candidates, self.directory.listed_count(), Instant::now())
     }
 
     /// Two lists may have majorities that share nobody: only controllers with the same list form a cluster.

@@ -16,6 +16,7 @@ mod formation_tests;
 pub(crate) mod hostile;
 mod identity;
 mod log_store;
+mod majority;
 mod membership;
 mod network;
 mod outlook;

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::ProcessNode;
 use filter::Filter;
 pub use rules::{DiskCall, DiskFault, DiskPlace};
 
@@ -30,6 +31,13 @@ struct Shared {
 }
 
 impl FaultyDisk {
+    /// A sound disk, which a node uses from its next start on.
+    pub(crate) fn under(node: &mut ProcessNode) -> FaultyDisk {
+        let disk = FaultyDisk::default();
+        node.use_disk(&disk);
+        disk
+    }
+
     /// From now on this fault holds as well, for calls that wait already too.
     pub fn break_down(&self, fault: DiskFault) {
         self.shared.faults.lock().push(fault);
