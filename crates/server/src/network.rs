@@ -1,11 +1,15 @@
 //! What a node's sockets are limited to: as its file says, else by what the machine has.
+//!
+//! Of the files that the process may open, clients get a half, brokers beyond those a sixteenth, and the controllers' listener an
+//! eighth. The rest is for logs.
 
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use raftsman_broker::config::{MAX_CONNECTIONS, NetworkConfig};
+use raftsman_broker::config::{BROKERS_ROOM, MAX_CONNECTIONS, NetworkConfig};
+use raftsman_controller::DoorConfig;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{ConfigError, Settings};
@@ -68,6 +72,7 @@ pub(crate) fn network(settings: &Settings, machine: Machine) -> Result<NetworkCo
         socket_request_max_bytes: settings.number("socket.request.max.bytes")?,
         queued_max_bytes: budget(settings, machine)?,
         max_connections,
+        brokers_room: BROKERS_ROOM.min((machine.open_files / 16).max(1)),
         max_connections_per_ip: match settings.is_given("max.connections.per.ip") {
             true => settings.number("max.connections.per.ip")?,
             // No single address keeps all others out.
@@ -95,6 +100,12 @@ fn max_connections(settings: &Settings, machine: Machine) -> Result<usize, Confi
         tracing::warn!("{key} is {possible} instead of {wanted}: half of the limit of open files, raise that");
     }
     Ok(wanted.min(possible))
+}
+
+/// What the controllers' listener is limited to. A node without a broker has no logs and no clients, and more for controllers.
+pub(crate) fn door(machine: Machine, with_broker: bool) -> DoorConfig {
+    let possible = machine.open_files / if with_broker { 8 } else { 2 };
+    DoorConfig { max_connections: DoorConfig::MAX_CONNECTIONS.min(possible.max(1)), ..DoorConfig::default() }
 }
 
 fn budget(settings: &Settings, machine: Machine) -> Result<usize, ConfigError> {
@@ -142,6 +153,21 @@ mod tests {
         let large = with(&[], LARGE).unwrap();
         assert_eq!((large.max_connections, large.max_connections_per_ip), (100_000, 50_000));
         assert_eq!((large.queued_max_bytes, large.num_network_threads), (512 << 20, 3));
+    }
+
+    #[test]
+    fn what_all_listeners_take_together_leaves_files_to_logs() {
+        let alone = |machine| door(machine, false).max_connections;
+        let beside_a_broker = |machine| door(machine, true).max_connections;
+        assert_eq!((beside_a_broker(SMALL), alone(SMALL)), (32, 128));
+        assert_eq!((beside_a_broker(LARGE), alone(LARGE)), (4096, 4096));
+        assert_eq!(with(&[], LARGE).unwrap().brokers_room, 512);
+        for open_files in [16, 256, 1024, 4096, 65_536] {
+            let machine = Machine { open_files, ..SMALL };
+            let network = with(&[("max.connections", "2147483647")], machine).unwrap();
+            let sockets = network.max_connections + network.brokers_room + beside_a_broker(machine);
+            assert!(sockets <= open_files - open_files / 4, "{sockets} of {open_files}");
+        }
     }
 
     #[test]
