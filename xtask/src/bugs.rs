@@ -3,13 +3,20 @@
 //! A bug is a patch in `tests/bugs`. The lines before its first `diff` say what is wrong (`Bug:`) and who has to notice
 //! (`Caught by:`, what follows `cargo test`, once for each test that should). The patch goes into a copy of the sources; what
 //! compiles and passes all the same, or applies no longer, is a failure of this command.
+//!
+//! Before any bug is planted, every test that shall notice one runs on the copy as it is, and has to pass: one that fails
+//! anyway, or a filter that matches no test, would say nothing about the bug.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use crate::root::{root, target};
+
+/// How much of a failed test's output is shown.
+const LINES_SHOWN: usize = 40;
 
 /// A planted bug.
 struct Bug {
@@ -55,10 +62,11 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
 }
 
-/// Runs the tests that should notice each bug.
+/// Runs the tests that should notice each bug, first without any.
 fn test(bugs: &[Bug]) -> Result<(), String> {
-    let mut failures = Vec::new();
     println!("{:<36} {:>7} {:>6}  noticed by", "bug", "runs", "s");
+    pass_without_bugs(bugs)?;
+    let mut failures = Vec::new();
     for bug in bugs {
         let copy = fresh_copy()?;
         apply(&copy, &bug.patch)?;
@@ -81,6 +89,31 @@ fn test(bugs: &[Bug]) -> Result<(), String> {
     match failures.is_empty() {
         true => Ok(()),
         false => Err(failures.join("\n")),
+    }
+}
+
+/// Runs each test that these bugs name once, on the sources as they are.
+///
+/// # Errors
+/// Names the tests that do not pass there, and why: they cannot tell a bug from none.
+fn pass_without_bugs(bugs: &[Bug]) -> Result<(), String> {
+    let catchers: BTreeSet<&str> = bugs.iter().flat_map(|bug| &bug.catchers).map(String::as_str).collect();
+    let copy = fresh_copy()?;
+    let mut failures = Vec::new();
+    for catcher in catchers {
+        let began = Instant::now();
+        let row = match run_test(&copy, catcher).and_then(|ran| ran.as_it_should_without_bug()) {
+            Ok(passed) => format!("{passed} ok"),
+            Err(error) => {
+                failures.push(format!("without any bug, {catcher}: {error}"));
+                "ERROR".to_owned()
+            }
+        };
+        println!("{:<36} {row:>7} {:>6.0}  {catcher}", "(none)", began.elapsed().as_secs_f64());
+    }
+    match failures.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{}\nno bug was planted: what these say of one would mean nothing", failures.join("\n"))),
     }
 }
 
@@ -192,7 +225,40 @@ fn cargo(copy: &Path, what: &str) -> Command {
     command
 }
 
-fn try_catch(copy: &Path, catcher: &str) -> Result<Outcome, String> {
+/// How a run of `cargo test` ended.
+struct TestRun {
+    succeeded: bool,
+    printed: String,
+}
+
+impl TestRun {
+    /// How many tests passed, over all programs that ran.
+    fn passed(&self) -> u64 {
+        let results = self.printed.lines().filter_map(|line| line.trim().strip_prefix("test result: "));
+        let counts = results.filter_map(|line| line.split_once(". ")?.1.split_once(" passed")?.0.parse::<u64>().ok());
+        counts.sum()
+    }
+
+    /// How many tests passed, where all should.
+    fn as_it_should_without_bug(&self) -> Result<u64, String> {
+        match (self.succeeded, self.passed()) {
+            (true, 0) => Err("0 tests ran: its filter matches none that is not ignored".to_owned()),
+            (true, passed) => Ok(passed),
+            (false, _) => Err(format!("it fails on the sources as they are:\n{}", self.last_lines())),
+        }
+    }
+
+    fn last_lines(&self) -> String {
+        let lines: Vec<&str> = self.printed.lines().collect();
+        lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
+    }
+}
+
+/// Builds a test and runs it.
+///
+/// # Errors
+/// It does not compile, or cargo cannot be started.
+fn run_test(copy: &Path, catcher: &str) -> Result<TestRun, String> {
     let words: Vec<&str> = catcher.split_whitespace().collect();
     let cargo = || cargo(copy, "test");
     let before_filter: Vec<&str> = words.iter().copied().take_while(|word| *word != "--").collect();
@@ -201,11 +267,16 @@ fn try_catch(copy: &Path, catcher: &str) -> Result<Outcome, String> {
         return Err(format!("it does not compile:\n{}", String::from_utf8_lossy(&built.stderr)));
     }
     let output = cargo().args(&words).output().map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(Outcome::Missed);
-    }
-    let printed = [output.stdout, output.stderr].concat();
-    Ok(Outcome::Caught { runs: failed_at(&String::from_utf8_lossy(&printed)).map(|run| run + 1) })
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    Ok(TestRun { succeeded: output.status.success(), printed })
+}
+
+fn try_catch(copy: &Path, catcher: &str) -> Result<Outcome, String> {
+    let ran = run_test(copy, catcher)?;
+    Ok(match ran.succeeded {
+        true => Outcome::Missed,
+        false => Outcome::Caught { runs: failed_at(&ran.printed).map(|run| run + 1) },
+    })
 }
 
 /// The seed or the trial at which a test says it failed; they count from 0.
@@ -214,4 +285,38 @@ fn failed_at(printed: &str) -> Option<u64> {
     let (_, behind) = names.iter().find_map(|name| printed.split_once(name))?;
     let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(succeeded: bool, printed: &str) -> TestRun {
+        TestRun { succeeded, printed: printed.to_owned() }
+    }
+
+    #[test]
+    fn a_filter_that_matches_nothing_is_no_test_that_passed() {
+        let none = "running 0 tests\n\ntest result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 51 filtered out\n";
+        let refused = ran(true, none).as_it_should_without_bug().unwrap_err();
+        assert!(refused.starts_with("0 tests ran"), "{refused}");
+        let ignored = "test result: ok. 0 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out\n";
+        assert!(ran(true, ignored).as_it_should_without_bug().is_err());
+        let some = "test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.0s\n";
+        assert_eq!(ran(true, &[none, some, some].concat()).as_it_should_without_bug(), Ok(4));
+    }
+
+    #[test]
+    fn a_test_that_fails_anyway_says_nothing_of_a_bug() {
+        let failed = "tool missing\ntest result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
+        let refused = ran(false, failed).as_it_should_without_bug().unwrap_err();
+        assert!(refused.contains("tool missing"), "{refused}");
+    }
+
+    #[test]
+    fn the_run_that_failed_is_read_from_what_is_printed() {
+        assert_eq!(failed_at("it failed at seed 17, again"), Some(17));
+        assert_eq!(failed_at("x\nseed 3: LogEnd"), Some(3));
+        assert_eq!(failed_at("assertion failed"), None);
+    }
 }

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use raftsman_types::{BrokerId, DirectoryId};
 
@@ -32,6 +33,28 @@ pub struct ControllerConfig {
     pub defaults: ClusterSettings,
     /// Raft's timings and limits.
     pub raft: RaftTimings,
+    /// Whom the listener lets in.
+    pub door: DoorConfig,
+}
+
+/// What the controllers' listener is limited to (`docs/decisions/2026-11-30-controllers-door.md`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorConfig {
+    /// Connections at a time. A quarter of them is kept for the addresses of controllers and brokers.
+    pub max_connections: usize,
+    /// How long a new connection may take to begin HTTP/2, in all.
+    pub handshake_timeout: Duration,
+}
+
+impl DoorConfig {
+    /// [`DoorConfig::max_connections`] where files may be opened without end: every broker keeps some, every controller a few.
+    pub const MAX_CONNECTIONS: usize = 4096;
+}
+
+impl Default for DoorConfig {
+    fn default() -> DoorConfig {
+        DoorConfig { max_connections: DoorConfig::MAX_CONNECTIONS, handshake_timeout: Duration::from_secs(5) }
+    }
 }
 
 /// A controller of `controller.quorum.voters`.

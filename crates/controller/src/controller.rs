@@ -12,7 +12,7 @@ use crate::actor::ActorConfig;
 use crate::config::ControllerConfig;
 use crate::health::ControllerHealth;
 use crate::raft::{OpenError, Quorum, QuorumState, RaftService, Storage};
-use crate::service::{ControllerService, Driver, Input, serve};
+use crate::service::{ControllerService, Door, Driver, Input, know_members, serve};
 
 /// How many requests may wait for the driver, and as many again for the actor.
 const INPUT_LIMIT: usize = 1024;
@@ -193,10 +193,12 @@ impl RaftThread {
         tasks.spawn(quorum.clone().speak_while_leaderless());
         tasks.spawn(quorum.clone().keep_log_short(self.config.raft.snapshot_after_bytes));
         tasks.spawn(quorum.clone().become_member(self.config.cluster_id.clone()));
+        let door = Arc::new(Door::new(&self.config.door));
+        tasks.spawn(know_members(quorum.clone(), door.clone()));
         let last_health = self.health.clone();
         tasks.spawn(publish_health(self.config, quorum.clone(), states, self.active, self.health));
         tokio::select! {
-            served = serve(listener, routes) => {
+            served = serve(listener, door, routes) => {
                 let reason = served.err().map_or_else(String::new, |error| format!(": {error}"));
                 quorum.fail(format!("the controller's listener has ended{reason}"));
             }

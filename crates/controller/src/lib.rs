@@ -15,6 +15,6 @@ pub mod hostile;
 mod raft;
 mod service;
 
-pub use config::{ControllerConfig, RaftTimings, Voter};
+pub use config::{ControllerConfig, DoorConfig, RaftTimings, Voter};
 pub use controller::{Controller, ControllerHandle, StartError};
 pub use health::ControllerHealth;

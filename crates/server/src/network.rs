@@ -1,11 +1,15 @@
 //! What a node's sockets are limited to: as its file says, else by what the machine has.
+//!
+//! Of the files that the process may open, clients get a half, brokers beyond those a sixteenth, and the controllers' listener an
+//! eighth. The rest is for logs.
 
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use raftsman_broker::config::{MAX_CONNECTIONS, NetworkConfig};
+use raftsman_broker::config::{BROKERS_ROOM, MAX_CONNECTIONS, NetworkConfig};
+use raftsman_controller::DoorConfig;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{ConfigError, Settings};
@@ -71,6 +75,7 @@ pub(crate) fn network(settings: &Settings, machine: Machine) -> Result<NetworkCo
         socket_request_max_bytes: settings.number("socket.request.max.bytes")?,
         queued_max_bytes: budget(settings, machine)?,
         max_connections,
+        brokers_room: BROKERS_ROOM.min((machine.open_files / 16).max(1)),
         max_connections_per_ip: match settings.is_given("max.connections.per.ip") {
             true => settings.number("max.connections.per.ip")?,
             // No single address keeps all others out.
@@ -100,10 +105,16 @@ fn max_connections(settings: &Settings, machine: Machine) -> Result<usize, Confi
     Ok(wanted.min(possible))
 }
 
-/// How many segment files all logs keep open together: a quarter of the files that may be open. The last quarter is for what is
-/// opened only for a moment, indexes and checkpoints, for connections to other nodes, and for all else.
+/// How many segment files all logs keep open together: an eighth of the files that may be open. What sockets and they leave is for
+/// what is opened only for a moment, indexes and checkpoints, for connections to other nodes, and for all else.
 pub(crate) fn open_log_files(machine: Machine) -> usize {
-    (machine.open_files / 4).max(OPEN_LOG_FILES_MIN)
+    (machine.open_files / 8).max(OPEN_LOG_FILES_MIN)
+}
+
+/// What the controllers' listener is limited to. A node without a broker has no logs and no clients, and more for controllers.
+pub(crate) fn door(machine: Machine, with_broker: bool) -> DoorConfig {
+    let possible = machine.open_files / if with_broker { 8 } else { 2 };
+    DoorConfig { max_connections: DoorConfig::MAX_CONNECTIONS.min(possible.max(1)), ..DoorConfig::default() }
 }
 
 fn budget(settings: &Settings, machine: Machine) -> Result<usize, ConfigError> {
@@ -154,10 +165,26 @@ mod tests {
     }
 
     #[test]
-    fn logs_keep_a_quarter_of_the_files_open_and_a_few_however_few_there_may_be() {
-        assert_eq!([open_log_files(SMALL), open_log_files(LARGE)], [64, 1 << 18]);
+    fn logs_keep_an_eighth_of_the_files_open_and_a_few_however_few_there_may_be() {
+        assert_eq!([open_log_files(SMALL), open_log_files(LARGE)], [32, 1 << 17]);
         assert_eq!(open_log_files(Machine { open_files: 20, ..SMALL }), 16);
         assert!(open_log_files(Machine { open_files: usize::MAX, ..SMALL }) > 1 << 40);
+    }
+
+    #[test]
+    fn what_sockets_and_logs_take_together_leaves_files_to_the_rest() {
+        let alone = |machine| door(machine, false).max_connections;
+        let beside_a_broker = |machine| door(machine, true).max_connections;
+        assert_eq!((beside_a_broker(SMALL), alone(SMALL)), (32, 128));
+        assert_eq!((beside_a_broker(LARGE), alone(LARGE)), (4096, 4096));
+        assert_eq!(with(&[], LARGE).unwrap().brokers_room, 512);
+        for open_files in [256, 1024, 4096, 65_536] {
+            let machine = Machine { open_files, ..SMALL };
+            let network = with(&[("max.connections", "2147483647")], machine).unwrap();
+            let sockets = network.max_connections + network.brokers_room + beside_a_broker(machine);
+            let taken = sockets + open_log_files(machine);
+            assert!(taken <= open_files - open_files / 8, "{taken} of {open_files}");
+        }
     }
 
     #[test]

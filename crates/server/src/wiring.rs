@@ -14,7 +14,7 @@ use raftsman_types::{BrokerId, DirectoryId};
 use crate::config::keys::{KEYS, Kind};
 use crate::config::{ConfigError, ServerConfig, Settings};
 use crate::directories::Directories;
-use crate::network::{Machine, network};
+use crate::network::{Machine, door, network};
 
 /// The folder of the metadata log, under `metadata.log.dir`, as in Kafka.
 pub(crate) const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
@@ -101,6 +101,7 @@ pub fn controller_config(config: &ServerConfig, directories: &Directories) -> Re
             file: settings.given(),
         },
         raft: RaftTimings::default(),
+        door: door(Machine::look(), config.roles.broker),
     })
 }
 

@@ -18,7 +18,7 @@ pub use broker_key::BrokerKey;
 pub use cleaner::CleanerConfig;
 pub use group::GroupConfig;
 pub use listener::{ListenerConfig, SecurityProtocol};
-pub use network::{MAX_CONNECTIONS, NetworkConfig};
+pub use network::{BROKERS_ROOM, MAX_CONNECTIONS, NetworkConfig};
 
 /// Everything a broker is told at its start. Each field names its key in `server.properties`; defaults are Kafka's
 /// unless a field says otherwise.

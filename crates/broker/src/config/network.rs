@@ -16,6 +16,8 @@ pub struct NetworkConfig {
     /// `max.connections`, over all listeners. A full house lets the next client wait in the socket's queue; on the
     /// inter-broker listener other brokers still get in.
     pub max_connections: usize,
+    /// Connections that the inter-broker listener takes beyond `max_connections`, for brokers alone.
+    pub brokers_room: usize,
     /// `max.connections.per.ip`: a connection past it is closed. Here a half of `max_connections` by default.
     pub max_connections_per_ip: usize,
     /// `max.connections.per.ip.overrides`, its host names resolved.
@@ -33,6 +35,8 @@ pub struct NetworkConfig {
 
 /// What [`NetworkConfig::max_connections`] is where nobody says and files may be opened without end.
 pub const MAX_CONNECTIONS: usize = 100_000;
+/// What [`NetworkConfig::brokers_room`] is where files may be opened without end.
+pub const BROKERS_ROOM: usize = 512;
 
 impl Default for NetworkConfig {
     fn default() -> NetworkConfig {
@@ -42,6 +46,7 @@ impl Default for NetworkConfig {
             queued_max_bytes: 512 << 20,
             max_in_flight_requests: 64,
             max_connections: MAX_CONNECTIONS,
+            brokers_room: BROKERS_ROOM,
             max_connections_per_ip: MAX_CONNECTIONS / 2,
             max_connections_per_ip_overrides: HashMap::new(),
             max_connection_creation_rate: i32::MAX as u32,

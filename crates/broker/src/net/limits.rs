@@ -2,14 +2,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use raftsman_rpc::{Counted, PerAddress};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::NetworkConfig;
 
-/// Connections that the inter-broker listener takes beyond `max.connections`, for brokers alone.
-const BROKERS_ROOM: usize = 512;
-/// How many of these one address may have: a stranger is among them until it has spoken.
+/// How many of the connections for brokers alone one address may have, and never more than half: a stranger is among them until
+/// it has spoken.
 const BROKERS_ROOM_PER_IP: usize = 32;
 
 /// How many connections there may be: of all listeners together (`max.connections`), and from one address on any
@@ -18,16 +17,11 @@ pub(crate) struct ConnectionLimits {
     clients: Arc<Semaphore>,
     most_clients: usize,
     brokers: Arc<Semaphore>,
+    brokers_per_ip: usize,
     per_ip: usize,
     overrides: HashMap<IpAddr, usize>,
-    counts: Arc<Mutex<HashMap<IpAddr, Counts>>>,
-}
-
-/// An address's connections.
-#[derive(Debug, Default)]
-struct Counts {
-    all: usize,
-    in_brokers_room: usize,
+    all: PerAddress,
+    in_brokers_room: PerAddress,
 }
 
 /// Room for one more connection.
@@ -39,15 +33,14 @@ pub(crate) struct Room {
 /// One connection's place; given back when dropped.
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
-    for_brokers: bool,
-    address: IpAddr,
-    counts: Arc<Mutex<HashMap<IpAddr, Counts>>>,
+    _of_address: Counted,
+    for_brokers: Option<Counted>,
 }
 
 impl Place {
     /// Whether the place is one of those beyond the limits that only brokers may have.
     pub(crate) fn is_for_brokers(&self) -> bool {
-        self.for_brokers
+        self.for_brokers.is_some()
     }
 }
 
@@ -57,10 +50,12 @@ impl ConnectionLimits {
         ConnectionLimits {
             clients: Arc::new(Semaphore::new(most_clients)),
             most_clients,
-            brokers: Arc::new(Semaphore::new(BROKERS_ROOM)),
+            brokers: Arc::new(Semaphore::new(config.brokers_room.min(Semaphore::MAX_PERMITS))),
+            brokers_per_ip: BROKERS_ROOM_PER_IP.min(config.brokers_room.div_ceil(2)),
             per_ip: config.max_connections_per_ip,
             overrides: config.max_connections_per_ip_overrides.clone(),
-            counts: Arc::default(),
+            all: PerAddress::default(),
+            in_brokers_room: PerAddress::default(),
         }
     }
 
@@ -88,38 +83,42 @@ impl ConnectionLimits {
     /// Takes a place for an accepted connection; `None` if its address has too many. On the inter-broker listener such
     /// an address may still be a broker's.
     pub(crate) fn admit(&self, address: IpAddr, room: Room, with_brokers: bool) -> Option<Place> {
-        // An IPv4 client of a socket for both is the same client.
-        let address = address.to_canonical();
-        let limit = self.overrides.get(&address).copied().unwrap_or(self.per_ip);
-        let mut counts = self.counts.lock();
-        let of_address = counts.entry(address).or_default();
+        let limit = self.overrides.get(&address.to_canonical()).copied().unwrap_or(self.per_ip);
         let mut room = room;
-        if !room.for_brokers && of_address.all >= limit && with_brokers {
+        if !room.for_brokers {
+            if let Some(of_address) = self.all.count(address, limit) {
+                return Some(Place { _permit: room.permit, _of_address: of_address, for_brokers: None });
+            }
+            if !with_brokers {
+                return None;
+            }
             room = Room { permit: self.brokers.clone().try_acquire_owned().ok()?, for_brokers: true };
         }
-        let is_over = match room.for_brokers {
-            true => of_address.in_brokers_room >= BROKERS_ROOM_PER_IP,
-            false => of_address.all >= limit,
-        };
-        if is_over {
-            return None;
-        }
-        of_address.all += 1;
-        of_address.in_brokers_room += usize::from(room.for_brokers);
-        let Room { permit, for_brokers } = room;
-        Some(Place { _permit: permit, for_brokers, address, counts: self.counts.clone() })
+        let for_brokers = Some(self.in_brokers_room.count(address, self.brokers_per_ip)?);
+        let of_address = self.all.count(address, usize::MAX)?;
+        Some(Place { _permit: room.permit, _of_address: of_address, for_brokers })
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.counts.lock();
-        if let Some(of_address) = counts.get_mut(&self.address) {
-            of_address.all -= 1;
-            of_address.in_brokers_room -= usize::from(self.for_brokers);
-            if of_address.all == 0 {
-                counts.remove(&self.address);
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn where_files_are_few_one_address_has_half_of_the_brokers_room() {
+        let config = NetworkConfig { max_connections: 1, brokers_room: 4, ..NetworkConfig::default() };
+        let limits = ConnectionLimits::new(&config);
+        let mut places = Vec::new();
+        for (last, admitted) in [(1, true), (1, true), (1, true), (1, false), (2, true), (2, true)] {
+            let room = limits.room(true).await.expect("there is room");
+            let place = limits.admit([192, 0, 2, last].into(), room, true);
+            assert_eq!(place.is_some(), admitted, "after {}", places.len());
+            places.extend(place);
         }
+        let for_brokers: Vec<bool> = places.iter().map(Place::is_for_brokers).collect();
+        assert_eq!(for_brokers, [false, true, true, true, true]);
+        places.truncate(2);
+        let room = limits.room(true).await.expect("there is room again");
+        assert!(limits.admit([192, 0, 2, 1].into(), room, true).is_some());
     }
 }

@@ -61,6 +61,11 @@ impl Directory {
         self.voters.iter().map(|(id, (host, port))| (*id, format_address(host, *port))).collect()
     }
 
+    /// The hosts of all controllers that the configuration names.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        self.voters.values().chain(&self.bootstrap).map(|(host, _)| host.clone()).collect()
+    }
+
     /// The addresses of `controller.quorum.bootstrap.servers`.
     pub fn bootstrap(&self) -> Vec<String> {
         self.bootstrap.iter().map(|(host, port)| format_address(host, *port)).collect()

@@ -5,7 +5,7 @@ use raftsman_types::{BrokerId, DirectoryId, Uuid};
 
 use super::quorum::Quorum;
 use super::storage::Storage;
-use crate::config::{ControllerConfig, RaftTimings, Voter};
+use crate::config::{ControllerConfig, DoorConfig, RaftTimings, Voter};
 use crate::decide::ClusterSettings;
 
 async fn quorum(home: &Path) -> Arc<Quorum> {
@@ -24,6 +24,7 @@ async fn quorum(home: &Path) -> Arc<Quorum> {
         session_timeout_ms: 1000,
         defaults: ClusterSettings::default(),
         raft: RaftTimings::default(),
+        door: DoorConfig::default(),
     };
     let storage = Storage::open(home, config.node_id, directory_id, None).unwrap();
     Quorum::start(&config, storage).await.unwrap()

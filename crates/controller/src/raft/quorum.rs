@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +113,16 @@ impl Quorum {
     /// This controller's `node.id`.
     pub fn node_id(&self) -> BrokerId {
         self.directory.own().node_id
+    }
+
+    /// The hosts that controllers and brokers are known to have: as configured, as members, as registered.
+    pub fn hosts(&self) -> BTreeSet<String> {
+        let mut hosts = self.directory.hosts();
+        let members = self.metrics().borrow().membership_config.membership().clone();
+        hosts.extend(members.nodes().map(|(_, node)| node.host.clone()));
+        let brokers = self.feed.image().brokers;
+        hosts.extend(brokers.values().filter_map(|broker| Some(broker.inter_broker()?.host.to_string())));
+        hosts
     }
 
     /// What has been applied.

@@ -1,67 +1,19 @@
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::Connected;
 
-/// Every broker keeps some connections, every controller a few: more are nobody's of ours.
-const MAX_CONNECTIONS: usize = 4096;
+use super::connection::Connection;
+use super::door::Door;
+
 /// How long to wait after an accept failed, which mostly means that there are no file descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// Between two lines of the log on the same trouble.
+const QUIET: Duration = Duration::from_secs(5);
 const MAX_STREAMS: u32 = 1024;
-
-/// An accepted connection. It counts against the limit until it is dropped.
-pub(crate) struct Connection {
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Option<SocketAddr>;
-
-    fn connect_info(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
 
 /// Serves gRPC on a listener until the task is dropped. The listener is closed first then, so that redials are refused.
 ///
@@ -69,13 +21,14 @@ impl AsyncWrite for Connection {
 /// The server could not run at all.
 pub(crate) async fn serve(
     listener: TcpListener,
+    door: Arc<Door>,
     routes: tonic::service::Routes,
 ) -> Result<(), tonic::transport::Error> {
     let (sender, connections) = mpsc::channel(64);
     let accepting = async move {
-        let limit = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        while let Ok(permit) = limit.clone().acquire_owned().await {
-            let connection = accept(&listener, permit).await;
+        let mut trouble = Trouble::default();
+        loop {
+            let connection = accept(&listener, &door, &mut trouble).await;
             if sender.send(Ok::<_, io::Error>(connection)).await.is_err() {
                 break;
             }
@@ -93,19 +46,45 @@ pub(crate) async fn serve(
     }
 }
 
-async fn accept(listener: &TcpListener, permit: OwnedSemaphorePermit) -> Connection {
+/// The next connection that may stay. Whoever may not is hung up on at once instead of waiting in the socket's queue, where those
+/// who may would wait behind it.
+async fn accept(listener: &TcpListener, door: &Door, trouble: &mut Trouble) -> Connection {
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // A socket that refuses the setting is about to break: its first read says so.
-                let _ = stream.set_nodelay(true);
-                let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
-                return Connection { stream, _permit: permit };
-            }
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "the controller cannot accept a connection");
+                trouble.say(|| tracing::warn!(%error, "the controller cannot accept a connection"));
                 tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
             }
+        };
+        let Some(place) = door.admit(address.ip()) else {
+            trouble.say(|| {
+                tracing::warn!(
+                    %address,
+                    "the controller's listener has no place for another connection of this address: who holds them?"
+                );
+            });
+            continue;
+        };
+        // A socket that refuses the setting is about to break: its first read says so.
+        let _ = stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
+        return Connection::new(stream, place, door.handshake_timeout());
+    }
+}
+
+/// Keeps the log from flooding.
+#[derive(Default)]
+struct Trouble {
+    said: Option<Instant>,
+}
+
+impl Trouble {
+    fn say(&mut self, line: impl FnOnce()) {
+        if self.said.is_none_or(|said| said.elapsed() >= QUIET) {
+            self.said = Some(Instant::now());
+            line();
         }
     }
 }

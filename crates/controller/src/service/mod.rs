@@ -4,15 +4,22 @@
 //! A handler here converts, hands over, waits and converts back.
 
 mod accept;
+mod connection;
 mod controller_service;
 mod convert;
+mod door;
 mod driver;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod hostile;
+mod known;
 mod reply;
 mod session;
+#[cfg(test)]
+mod stranger_tests;
 mod watch;
 
 pub(crate) use accept::serve;
 pub(crate) use controller_service::ControllerService;
+pub(crate) use door::Door;
 pub(crate) use driver::{Driver, Input};
+pub(crate) use known::know_members;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raftsman_controller::decide::ClusterSettings;
 use raftsman_controller::{
-    Controller, ControllerConfig, ControllerHandle, ControllerHealth, RaftTimings, StartError, Voter,
+    Controller, ControllerConfig, ControllerHandle, ControllerHealth, DoorConfig, RaftTimings, StartError, Voter,
 };
 use raftsman_rpc::controller::controller_client::ControllerClient;
 use raftsman_types::{BrokerId, DirectoryId, Uuid};
@@ -30,6 +30,7 @@ pub struct Node {
 pub struct Quorum {
     pub nodes: Vec<Node>,
     pub timings: RaftTimings,
+    pub door: DoorConfig,
 }
 
 /// An address that nobody else listens on, also while the node is down: a redial must be refused then.
@@ -81,6 +82,7 @@ impl Node {
             session_timeout_ms: 1000,
             defaults: ClusterSettings::default(),
             raft: RaftTimings::default(),
+            door: DoorConfig::default(),
         }
     }
 
@@ -136,7 +138,11 @@ impl Node {
 impl Quorum {
     /// Nodes that all list each other as voters; none runs yet.
     pub fn of(count: i32) -> Quorum {
-        Quorum { nodes: (1..=count).map(Node::new).collect(), timings: RaftTimings::default() }
+        Quorum {
+            nodes: (1..=count).map(Node::new).collect(),
+            timings: RaftTimings::default(),
+            door: DoorConfig::default(),
+        }
     }
 
     pub fn config(&self, index: usize) -> ControllerConfig {
@@ -145,7 +151,7 @@ impl Quorum {
             .iter()
             .map(|node| Voter { node_id: node.id, host: node.host.clone(), port: node.port })
             .collect();
-        ControllerConfig { voters, raft: self.timings.clone(), ..self.nodes[index].config() }
+        ControllerConfig { voters, raft: self.timings.clone(), door: self.door.clone(), ..self.nodes[index].config() }
     }
 
     pub fn start(&mut self, index: usize) {

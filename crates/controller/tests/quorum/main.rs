@@ -6,3 +6,4 @@ mod brokers;
 mod cluster;
 mod failover;
 mod formation;
+mod strangers;
