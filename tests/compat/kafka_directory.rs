@@ -159,7 +159,7 @@ fn wait_for_kafkas_housekeeping(data: &Path) {
 /// is looked through, for its checkpoints are believed; after a kill nothing is cut.
 fn opens_whole(left: &Left, is_clean: bool) {
     let copied = left.copied("logs");
-    let directory = LogDirectory::open(Arc::new(RealFs), &copied).expect("Kafka's directory can be locked");
+    let directory = LogDirectory::open(Arc::new(RealFs::new()), &copied).expect("Kafka's directory can be locked");
     let properties = directory.read_meta_properties().expect("Kafka's file is read").expect("it is formatted");
     assert_eq!(properties.cluster_id.as_deref(), Some(CLUSTER_ID));
     assert_eq!((properties.node_id, properties.has_joined), (BrokerId(1), false));
@@ -281,7 +281,7 @@ fn only_a_torn_tail_is_cut(killed: &Left) {
     let torn: Vec<u8> = bytes[..70].to_vec();
     bytes.extend_from_slice(&torn);
     std::fs::write(&newest, bytes).expect("it can be written");
-    let directory = LogDirectory::open(Arc::new(RealFs), &copied).expect("the directory can be locked");
+    let directory = LogDirectory::open(Arc::new(RealFs::new()), &copied).expect("the directory can be locked");
     for partition in directory.partitions().expect("it is listed").iter().filter(|found| found.topic == "orders") {
         let (log, recovery, _) = opened(&directory, partition, false);
         assert_eq!((recovery.truncated_bytes, recovery.removed_segments), (torn.len() as u64, 0));
@@ -309,7 +309,7 @@ impl ControllerLink for NoController {
 
 /// A broker takes over starts, ends and high watermarks of all of Kafka's replicas.
 fn replicas_are_where_kafka_left_them(left: &Left) {
-    let directory = LogDirectory::open(Arc::new(RealFs), left.copied("replicas")).expect("it can be locked");
+    let directory = LogDirectory::open(Arc::new(RealFs::new()), left.copied("replicas")).expect("it can be locked");
     let found = directory.partitions().expect("Kafka's directory is listed");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime can be made");
