@@ -47,6 +47,9 @@ pub enum Disk {
     /// Flushes of the controllers' store do not return. A topic is created meanwhile, for a store that has nothing to
     /// write misses nothing.
     StalledStore,
+    /// Flushes of the controllers' store fail (EIO), while a topic is created. The node ends by itself, and its operator
+    /// starts it on the mended disk.
+    FailingStore,
 }
 
 /// What is done to a cluster of three.
@@ -104,6 +107,7 @@ pub const FAULTS: &[(&str, Fault)] = &[
     ("failing-flush", Fault::Disk(Disk::FailingFlush, Target::Leader)),
     ("failing-flush-coordinator", Fault::Disk(Disk::FailingFlush, Target::Coordinator)),
     ("stalled-store", Fault::Disk(Disk::StalledStore, Target::Controller)),
+    ("failing-store", Fault::Disk(Disk::FailingStore, Target::Controller)),
 ];
 
 impl Fault {

@@ -31,6 +31,7 @@ impl Nemesis<'_> {
             }
             Disk::FailingFlush => self.fail_flushes(&disk, target)?,
             Disk::StalledStore => self.stall_store(&disk, target)?,
+            Disk::FailingStore => self.fail_store(&disk, target)?,
         };
         match disk.hits() - before {
             0 => Err(format!("{done}, but it asked nothing of its disk")),
@@ -69,6 +70,25 @@ impl Nemesis<'_> {
         last(long);
         disk.repair();
         Ok(format!("store of controller {target} stalled, a topic took {took:?}, mended {long:?} later"))
+    }
+
+    /// A controller that does not know what it has written cannot vote: its node ends.
+    fn fail_store(&mut self, disk: &FaultyDisk, target: i32) -> Result<String, String> {
+        disk.break_down(DiskFault::Failing(DiskCall::Flush, DiskPlace::Metadata, Errno::IO));
+        let took = self.create_topic_beside()?;
+        let node = self.cluster.node(target);
+        until(&format!("node {target} to end"), PATIENCE, || !node.is_running())?;
+        let status = node.wait_for_exit(PATIENCE);
+        if status.code() != Some(1) {
+            return Err(format!("node {target} ended with {status} instead of saying why"));
+        }
+        let unseen = self.duration(0..2_500);
+        last(unseen);
+        disk.repair();
+        self.cluster.node(target).start();
+        Ok(format!(
+            "store of controller {target} failed and the node ended, a topic took {took:?}, restarted {unseen:?} later"
+        ))
     }
 
     /// Waits until a node leads nothing of the topic and nobody counts on it.
