@@ -49,8 +49,6 @@ fn kafkas_log_opens_here_and_both_dump_tools_agree_on_all_files() {
         logs.iter().filter(|file| file.to_string_lossy().contains("__consumer")).cloned().collect();
     agree(&offsets, &["--offsets-decoder", "--skip-record-metadata"]);
     agree(&files(&theirs.join("__transaction_state-0"), KINDS), &["--transaction-log-decoder"]);
-    // What is no record of the topic is said in the place of its key.
-    agree(&offsets, &["--share-group-state-decoder"]);
     agree(&files(&damaged, &["index", "timeindex"]), &["--verify-index-only"]);
     let complaints = agree(&files(&damaged, KINDS), &[]);
     assert!(complaints.iter().any(|line| line.contains("Mismatches in")), "{complaints:?}");
