@@ -70,7 +70,8 @@ async fn strangers_fill_the_listeners_and_the_quorum_and_a_broker_go_on() {
     let next = quorum.active().await;
     let mut client = quorum.nodes[next].client().await;
     let epoch = register(&mut client, 2).await;
-    session(&mut client, 2, epoch).await.until_unfenced().await;
+    let mut broker = session(&mut client, 2, epoch).await;
+    broker.until_unfenced().await;
     create_topic(&mut client, 2, epoch, "after").await;
     let mut running = strangers.iter_mut().enumerate().filter(|(index, _)| *index != active);
     assert!(running.all(|(_, held)| held.try_join_next().is_none()), "the strangers were there all the time");
