@@ -57,12 +57,15 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Runs `decode` and answers with what it gave and the most bytes it held at once on this thread.
+/// Runs `decode` and answers with what it gave and the most bytes it held at once on this thread. Within it parts may be measured
+/// by themselves.
 pub fn measured<T>(decode: impl FnOnce() -> T) -> (T, usize) {
-    let before = LIVE.get();
+    let (before, outside) = (LIVE.get(), PEAK.get());
     PEAK.set(before);
     let decoded = decode();
-    (decoded, usize::try_from(PEAK.get() - before).unwrap_or(0))
+    let peak = PEAK.get();
+    PEAK.set(peak.max(outside));
+    (decoded, usize::try_from(peak - before).unwrap_or(0))
 }
 
 /// Runs `decode`, which may hold [`FACTOR`] bytes for each of `input_bytes`, and `beside` for any input.

@@ -1,6 +1,6 @@
 //! Every target over its seeds, its regressions and simple mutations of both, without a fuzzer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use raftsman_broker::api::registry::APIS;
 use raftsman_fuzz::seeds::Mutator;
@@ -10,11 +10,21 @@ use raftsman_fuzz::{TARGETS, Target};
 const MUTATIONS: usize = 4_000;
 
 /// What was found once: `fuzz/regressions/<target>/<what it was>`.
-fn regressions(target: &Target) -> Vec<Vec<u8>> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions").join(target.name);
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+fn regressions_home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/regressions")
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let listed = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut paths: Vec<PathBuf> = listed.map(|entry| entry.expect("an entry is readable").path()).collect();
     paths.sort();
+    paths
+}
+
+/// A target of which nothing was found has no directory.
+fn regressions(target: &Target) -> Vec<Vec<u8>> {
+    let directory = regressions_home().join(target.name);
+    let paths = if directory.exists() { entries(&directory) } else { Vec::new() };
     paths.iter().map(|path| std::fs::read(path).expect("a regression is readable")).collect()
 }
 
@@ -64,6 +74,18 @@ tests![
     properties,
     coordinator_sequence,
 ];
+
+#[test]
+fn what_was_found_is_there_and_is_of_a_target() {
+    let directories = entries(&regressions_home());
+    assert!(!directories.is_empty(), "{} is empty", regressions_home().display());
+    for directory in directories {
+        let name = directory.file_name().and_then(|name| name.to_str()).expect("a name");
+        let target = TARGETS.iter().find(|target| target.name == name);
+        let target = target.unwrap_or_else(|| panic!("{}: no target has this name", directory.display()));
+        assert!(!regressions(target).is_empty(), "{} is empty", directory.display());
+    }
+}
 
 #[test]
 fn every_api_that_is_served_is_thrown_at() {

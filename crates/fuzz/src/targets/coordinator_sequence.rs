@@ -18,10 +18,17 @@ use raftsman_types::{ErrorCode, MonotonicTime, WallTime};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+use super::message::BESIDE;
 use crate::input::{Input, piece};
+use crate::memory::{bounded, measured};
 
 /// Steps of one input.
 const MAX_STEPS: usize = 48;
+/// What a whole life may hold for each byte of its input: a partition of an OffsetCommit takes some twenty bytes, and is in the
+/// request, in the state, in its record, in the records kept here and, for a reload, in a second state.
+const LIFE_FACTOR: usize = 64;
+/// What a life holds of itself: answers of every step, groups of eight members and their records.
+const LIFE_BESIDE: usize = 256 << 10;
 
 struct Bench {
     config: Arc<CoordinatorConfig>,
@@ -38,6 +45,12 @@ struct Bench {
 }
 
 pub(super) fn run(data: &[u8]) {
+    let ((), peak) = measured(|| live(data));
+    let limit = data.len() * LIFE_FACTOR + LIFE_BESIDE;
+    assert!(peak <= limit, "{peak} bytes were held in a life of {}; {limit} are allowed", data.len());
+}
+
+fn live(data: &[u8]) {
     let mut input = Input::new(data);
     let config = CoordinatorConfig { max_size: 8, max_record_bytes: 4_096, ..CoordinatorConfig::default() };
     let config = Arc::new(config);
@@ -190,7 +203,8 @@ impl Bench {
 fn request(input: &mut Input<'_>, version: i16) -> Option<Request> {
     fn body<M: Message>(input: &mut Input<'_>, version: i16) -> Option<M> {
         let version = version.min(*M::VERSIONS.end());
-        M::decode(&mut Reader::new(Bytes::copy_from_slice(input.piece())), version).ok()
+        let body = Bytes::copy_from_slice(input.piece());
+        bounded(body.len(), BESIDE, || M::decode(&mut Reader::new(body), version)).ok()
     }
     let text = |input: &mut Input<'_>| Str::copy_from(&String::from_utf8_lossy(input.piece()));
     Some(match input.below(9) {
@@ -236,4 +250,37 @@ fn body(message: &impl Message, version: i16) -> Vec<u8> {
     let mut w = Writer::new();
     message.encode(&mut w, version).expect("seeds are ours");
     w.into_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use raftsman_protocol::messages::offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+
+    use super::*;
+
+    /// The densest life known, which holds 43 times its input: the bound is neither below it nor far away.
+    #[test]
+    fn a_life_of_commits_stays_within_what_its_input_justifies() {
+        let (steps, partitions) = (4, 4_000);
+        let mut input = Vec::new();
+        for step in 0..steps {
+            let partition = |index| OffsetCommitRequestPartition {
+                partition_index: step * partitions + index,
+                committed_metadata: None,
+                ..OffsetCommitRequestPartition::default()
+            };
+            let topic = OffsetCommitRequestTopic {
+                name: "t".into(),
+                partitions: (0..partitions).map(partition).collect(),
+                ..OffsetCommitRequestTopic::default()
+            };
+            let commit = OffsetCommitRequest { group_id: "g".into(), topics: vec![topic], ..Default::default() };
+            // A request, in version 3, and what was written is committed.
+            input.extend([&[4, 3, 255, 3][..], &piece(&body(&commit, 3)), &[1]].concat());
+        }
+        input.push(3);
+        run(&input);
+        let ((), peak) = measured(|| live(&input));
+        assert!(peak > input.len() * LIFE_FACTOR / 3, "{peak} bytes for {}: nothing was committed", input.len());
+    }
 }

@@ -44,11 +44,12 @@ impl MetaProperties {
     /// Storage.
     pub fn write(&self, fs: &dyn FileSystem, directory: &Path) -> Result<(), DirectoryError> {
         let MetaProperties { cluster_id, node_id, directory_id, has_joined } = self;
-        let mut text = "version=1\n".to_owned();
+        let (version, id_name) = if self.names_nothing() { (0, "broker.id") } else { (1, "node.id") };
+        let mut text = format!("version={version}\n");
         if let Some(id) = cluster_id {
             text.push_str(&format!("cluster.id={id}\n"));
         }
-        text.push_str(&format!("node.id={node_id}\n"));
+        text.push_str(&format!("{id_name}={node_id}\n"));
         if let Some(id) = directory_id {
             text.push_str(&format!("directory.id={id}\n"));
         }
@@ -57,6 +58,11 @@ impl MetaProperties {
         }
         write_atomically(fs, &directory.join(NAME), text.as_bytes())?;
         Ok(())
+    }
+
+    /// Whether neither cluster nor directory is known. Only a file of version 0 may be so, and so it stays one.
+    fn names_nothing(&self) -> bool {
+        self.cluster_id.is_none() && self.directory_id.is_none()
     }
 }
 
@@ -78,8 +84,9 @@ impl LogDirectory {
     }
 }
 
-/// Version 0 is of Kafkas that lived on ZooKeeper and said `broker.id`. A half-read file must not pass for that of a node
-/// that has not found its cluster yet: all of them know their directory or their cluster.
+/// Version 0 is of Kafkas that lived on ZooKeeper: it says `broker.id`, the oldest nothing else. Version 1 says `node.id`. As in
+/// Kafka neither is read for the other. A half-read file must not pass for that of a node that has not found its cluster yet: all
+/// of version 1 know their directory or their cluster.
 fn parse(text: &str) -> Result<MetaProperties, String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '!']));
     let mut fields = Vec::new();
@@ -92,8 +99,12 @@ fn parse(text: &str) -> Result<MetaProperties, String> {
     if !["0", "1"].contains(&version) {
         return Err(format!("version {version:?} is unknown, 0 and 1 are known"));
     }
-    let node_id = field("node.id").or_else(|| field("broker.id")).ok_or("it has neither node.id nor broker.id")?;
-    let node_id = node_id.parse().map_err(|_| format!("node id {node_id:?} is not a number"))?;
+    let id_name = if version == "0" { "broker.id" } else { "node.id" };
+    let node_id = field(id_name).ok_or_else(|| format!("it has no {id_name}, which version {version} needs"))?;
+    let node_id: i32 = node_id.parse().map_err(|_| format!("{id_name} {node_id:?} is not a number"))?;
+    if node_id < 0 {
+        return Err(format!("{id_name} is {node_id}, and 0 or more are ids"));
+    }
     let directory_id = match field("directory.id") {
         Some(id) => Some(DirectoryId(id.parse().map_err(|error| format!("directory.id: {error}"))?)),
         None => None,

@@ -97,6 +97,25 @@ fn a_directory_knows_whose_it_is() {
 }
 
 #[test]
+fn a_directory_of_the_oldest_kafkas_stays_one_until_it_is_given_an_id() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    put(&fs, "/data/meta.properties", b"version=0\nbroker.id=4\n");
+    let mut oldest = dir.read_meta_properties().expect("read").expect("there");
+    let nothing_else = MetaProperties { cluster_id: None, node_id: BrokerId(4), directory_id: None, has_joined: false };
+    assert_eq!(oldest, nothing_else);
+    dir.write_meta_properties(&oldest).expect("written");
+    assert_eq!(dir.read_meta_properties().expect("read"), Some(oldest.clone()), "what was read comes back");
+    oldest.directory_id = Some(DirectoryId(Uuid([9; 16])));
+    dir.write_meta_properties(&oldest).expect("written");
+    assert_eq!(dir.read_meta_properties().expect("read"), Some(oldest));
+    let mut text = [0; 20];
+    let file = fs.open(Path::new("/data/meta.properties"), OpenMode::Read).expect("there");
+    file.read_at(&mut text, 0).expect("read");
+    assert_eq!(&text, b"version=1\nnode.id=4\n");
+}
+
+#[test]
 fn a_damaged_meta_properties_is_not_that_of_a_new_node() {
     let fs = MemoryFs::new();
     drop(directory(&fs));
@@ -106,6 +125,10 @@ fn a_damaged_meta_properties_is_not_that_of_a_new_node() {
         "cluster.id=a\nnode.id=1\n",
         "version=2\ncluster.id=a\nnode.id=1\n",
         "version=1\nnode.id=1\n",
+        // Each version has its own name for the node, in Kafka, too.
+        "version=0\nnode.id=1\n",
+        "version=1\ncluster.id=a\nbroker.id=1\n",
+        "version=1\ncluster.id=a\nnode.id=-1\n",
         "version=1\ncluster.id=a\nnode.id=x\n",
         "version=1\ncluster.id=a\nnode.id=1\ndirectory.id=?\n",
         "version=1\ncluster.id=a\nnode.id=1\nhalf a line\n",

@@ -5,10 +5,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use raftsman_metadata::ConfigResource;
-use raftsman_types::{ErrorCode, Offset};
+use raftsman_types::{BrokerId, ErrorCode, Offset};
 
-use super::cluster::{AT, Cluster, await_condition};
-use crate::replica::{Acks, DeleteRecordsError, ReplicaConfig};
+use super::cluster::{AT, Cluster, await_condition, idempotent_batch};
+use crate::replica::{Acks, AppendOrigin, Appended, DeleteRecordsError, ReplicaConfig};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(50);
@@ -158,4 +158,51 @@ fn a_followers_log_starts_where_retention_left_its_leaders() {
     await_condition("retention has emptied both", || starts(&cluster) == [4, 4]);
     // Both know of each other that it is so for good.
     assert_eq!(delete(&cluster, 1, 4, PATIENCE), Ok(4));
+}
+
+/// Appends a producer's first batch.
+fn append_first(cluster: &Cluster, leader: i32) -> Appended {
+    cluster.manager(leader).append(AT, idempotent_batch(9, 0, "first"), Acks::All, AppendOrigin::Client).unwrap()
+}
+
+fn await_in_sync(cluster: &Cluster, id: i32) {
+    await_condition("it is in sync", || cluster.controller.partition().isr.contains(&BrokerId(id)));
+}
+
+#[test]
+fn who_begins_behind_deleted_records_knows_their_producers() {
+    let mut cluster = Cluster::start(2, 1);
+    cluster.kill(2);
+    cluster.controller.fence(&[2]);
+    let first = append_first(&cluster, 1);
+    cluster.committed(1, first, PATIENCE).unwrap();
+    assert_eq!(delete(&cluster, 1, 1, PATIENCE), Ok(1));
+    cluster.boot(2);
+    await_in_sync(&cluster, 2);
+    cluster.controller.elect(2, &[1, 2]);
+    let again = append_first(&cluster, 2);
+    assert!(again.duplicate, "what was committed and deleted is not written again");
+    assert_eq!((again.last_offset, cluster.state(2).log_end_offset), (first.last_offset, 1));
+}
+
+#[test]
+fn a_tail_of_an_epoch_that_its_leader_has_deleted_is_not_kept() {
+    let mut cluster = Cluster::start(2, 1);
+    cluster.produce(1, Acks::All, &["a"]).unwrap();
+    cluster.kill(2);
+    // Broker 2 is still in the ISR: none of this is committed.
+    append_first(&cluster, 1);
+    cluster.produce(1, Acks::Leader, &["lost"]).unwrap();
+    cluster.kill(1);
+    cluster.controller.fence(&[1]);
+    cluster.boot(2);
+    cluster.controller.elect(2, &[2]);
+    fill(&cluster, 2, 3);
+    assert_eq!(delete(&cluster, 2, 2, PATIENCE), Ok(2), "with it goes all of the first epoch");
+    cluster.boot(1);
+    await_in_sync(&cluster, 1);
+    cluster.controller.elect(1, &[1, 2]);
+    // The producer never had an answer, and tries again.
+    let again = append_first(&cluster, 1);
+    assert_eq!((again.duplicate, again.last_offset), (false, 4));
 }
