@@ -29,6 +29,18 @@ impl StorageError {
         let no_room = matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         no_room && !self.operation.starts_with("sync")
     }
+
+    /// The same, in the middle of a change that can neither be undone nor done again: it counts as any other error then, even
+    /// if there was only no room.
+    pub(crate) fn half_way(self) -> StorageError {
+        if !self.is_out_of_space() {
+            return self;
+        }
+        let StorageError { operation, path, source } = self;
+        let source =
+            std::io::Error::other(format!("{source}; part of a change was made: make room and restart the broker"));
+        StorageError { operation, path, source: Arc::new(source) }
+    }
 }
 
 /// Adds operation and path to an `io::Result`.

@@ -27,6 +27,7 @@ pub use timestamps::SegmentTime;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use raftsman_types::{LeaderEpoch, Offset, TopicId, WallTime};
 
 use self::partition_files::Caps;
@@ -82,6 +83,8 @@ pub struct Log {
     /// Compactions begun.
     compactions: u64,
     deleted: Vec<compacting::DeletedFiles>,
+    /// What an empty log's snapshot is to say, and of which offset, while there is no room for it.
+    put_off_snapshot: Option<(Offset, Bytes)>,
     offline: Option<Box<StorageError>>,
 }
 
@@ -280,7 +283,7 @@ impl Log {
             return Ok(());
         }
         let written = self.epoch_file.write(&*self.place.fs, self.epoch_version, self.epochs.entries());
-        self.latch(written)?;
+        self.latch_unless_full(written)?;
         self.epoch_version_durable = self.epoch_version;
         Ok(())
     }
