@@ -149,24 +149,28 @@ impl Partition {
     fn compaction_failed(&self, error: &CompactionError) {
         match error {
             CompactionError::Damaged { .. } => tracing::error!(partition = %self.name(), "{error}"),
-            CompactionError::Storage(error) => match error.source.kind() {
-                // The topic was deleted.
-                ErrorKind::NotFound => {}
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                    tracing::warn!(partition = %self.name(), "is not compacted while the disk is full: {error}");
-                }
-                _ => self.directory.fail(&self.core, error),
-            },
+            CompactionError::Storage(error) if error.is_out_of_space() => {
+                tracing::warn!(partition = %self.name(), "is not compacted while the disk is full: {error}");
+            }
+            // The topic was deleted.
+            CompactionError::Storage(error) if error.source.kind() == ErrorKind::NotFound => {}
+            CompactionError::Storage(error) => self.directory.fail(&self.core, error),
             CompactionError::Stopped(_) | CompactionError::Superseded => {
                 tracing::debug!(partition = %self.name(), "its compaction ended early");
             }
         }
     }
 
-    /// A failed change of the log's own files: the directory is offline then.
+    /// A failed change of the log's own files: the directory is offline then, unless there was no room. The log is as it was
+    /// then, and its compaction is tried again.
     fn of_log(&self, error: LogError) -> CompactionError {
-        self.directory.fail(&self.core, &error);
-        CompactionError::Superseded
+        match error {
+            LogError::Storage(error) if error.is_out_of_space() => CompactionError::Storage(error),
+            error => {
+                self.directory.fail(&self.core, &error);
+                CompactionError::Superseded
+            }
+        }
     }
 
     /// Removes files whose segments were deleted long enough ago, without the log's lock.

@@ -7,4 +7,5 @@ mod faults;
 mod full_disk;
 mod opening;
 mod replication;
+mod running_directories;
 mod set_aside;
