@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures::future::join_all;
-use raftsman_client::{Client, ClientOptions, ClusterDescription, Metadata};
+use raftsman_client::{Client, ClientOptions, ClusterDescription, LogDirDescription, Metadata};
 use raftsman_types::ErrorCode;
 use tokio::time::{Instant, timeout_at};
 
@@ -34,27 +34,58 @@ pub fn run(arguments: &HealthArguments, log_level: Option<&str>) -> Result<ExitC
         };
         let late = |_| Failure::Said(format!("no answer within {} ms", arguments.timeout_ms));
         let (client, cluster, topics) = timeout_at(deadline, asked).await.map_err(late)??;
-        let failed_directories = match arguments.server_only {
-            true => Vec::new(),
-            false => failed_directories(&client, &cluster, deadline).await,
+        let directories = match arguments.server_only {
+            true => Directories::default(),
+            false => directories(&client, &cluster, deadline).await,
         };
-        let report = Report { failed_directories, ..Report::of(&cluster, &topics) };
+        let report = Report { directories, ..Report::of(&cluster, &topics) };
         report.lines(&cluster).iter().for_each(|line| say!("{line}"));
         let is_well = if arguments.server_only { report.has_controller } else { report.is_well() };
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 
-/// The log directories that brokers say have failed. All are asked at once; who does not answer in time, or may not say, is no
-/// news here.
-async fn failed_directories(client: &Client, cluster: &ClusterDescription, deadline: Instant) -> Vec<String> {
+/// Log directories with which something is amiss.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Directories {
+    failed: Vec<String>,
+    /// Up to what is kept free of clients' records: Produce is refused there.
+    full: Vec<String>,
+}
+
+/// What brokers say of their log directories. All are asked at once; who does not answer in time, or may not say, is no news
+/// here.
+async fn directories(client: &Client, cluster: &ClusterDescription, deadline: Instant) -> Directories {
     let asked = cluster.brokers.iter().filter(|broker| !broker.is_fenced).map(|broker| async {
-        let told = timeout_at(deadline, client.describe_log_dirs(broker.node_id)).await;
-        let told = told.ok().and_then(Result::ok).unwrap_or_default();
-        let offline = told.into_iter().filter(|directory| directory.error != ErrorCode::None);
-        offline.map(|directory| format!("{} of node {}", directory.path, broker.node_id)).collect::<Vec<_>>()
+        let node_id = broker.node_id;
+        let both = async {
+            let told = client.describe_log_dirs(node_id).await.unwrap_or_default();
+            // Who has no such setting keeps nothing free.
+            let reserve = client.broker_config(node_id, "log.dirs.reserved.bytes").await.ok().flatten();
+            (told, reserve.and_then(|bytes| bytes.parse().ok()).unwrap_or(0))
+        };
+        let (told, reserve) = timeout_at(deadline, both).await.unwrap_or_default();
+        (node_id, told, reserve)
     });
-    join_all(asked).await.concat()
+    let mut amiss = Directories::default();
+    for (node_id, told, reserve) in join_all(asked).await {
+        for directory in told {
+            let named = format!("{} of node {node_id}", directory.path);
+            if directory.error != ErrorCode::None {
+                amiss.failed.push(named);
+            } else if let Some(left) = left_of_a_full_one(&directory, reserve) {
+                amiss.full.push(format!("{named} ({left} bytes left, Produce is refused)"));
+            }
+        }
+    }
+    amiss
+}
+
+/// How many bytes are left in a directory, if that is no more than the broker keeps free: its reserve, but never more than a
+/// twentieth of the volume.
+fn left_of_a_full_one(directory: &LogDirDescription, reserve: i64) -> Option<i64> {
+    let (total, usable) = (directory.total_bytes?, directory.usable_bytes?);
+    (usable < reserve.min(total / 20).max(1)).then_some(usable)
 }
 
 /// What there is to say about a cluster.
@@ -64,7 +95,7 @@ struct Report {
     leaderless: Vec<String>,
     under_replicated: Vec<String>,
     fenced: Vec<i32>,
-    failed_directories: Vec<String>,
+    directories: Directories,
     has_controller: bool,
 }
 
@@ -78,13 +109,14 @@ impl Report {
             leaderless: all.iter().filter(|(_, p)| p.leader.is_none()).map(named).collect(),
             under_replicated: all.iter().filter(|(_, p)| p.isr.len() < p.replicas.len()).map(named).collect(),
             fenced: cluster.brokers.iter().filter(|b| b.is_fenced).map(|b| b.node_id).collect(),
-            failed_directories: Vec::new(),
+            directories: Directories::default(),
             has_controller: cluster.controller_id.is_some(),
         }
     }
 
     fn is_well(&self) -> bool {
-        let amiss = [&self.leaderless, &self.under_replicated, &self.failed_directories];
+        let Directories { failed, full } = &self.directories;
+        let amiss = [&self.leaderless, &self.under_replicated, failed, full];
         self.has_controller && amiss.iter().all(|list| list.is_empty()) && self.fenced.is_empty()
     }
 
@@ -104,7 +136,8 @@ impl Report {
             self.leaderless.len()
         ));
         for (what, named) in [
-            ("Failed directories", &self.failed_directories),
+            ("Failed directories", &self.directories.failed),
+            ("Full directories", &self.directories.full),
             ("Under-replicated", &self.under_replicated),
             ("Without leader", &self.leaderless),
         ] {
@@ -172,13 +205,31 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_directory_is_named() {
+    fn failed_and_full_directories_are_named() {
         let cluster = cluster(false, Some(1));
-        let failed_directories = vec!["/b of node 2".to_owned()];
-        let report = Report { failed_directories, ..Report::of(&cluster, &topics(Some(1), &[1, 2])) };
+        let directories = Directories { failed: vec!["/b of node 2".to_owned()], full: Vec::new() };
+        let report = Report { directories, ..Report::of(&cluster, &topics(Some(1), &[1, 2])) };
         let lines = report.lines(&cluster);
         assert!(lines.contains(&"Failed directories: /b of node 2".to_owned()), "{lines:?}");
         assert_eq!(lines.last().unwrap(), "NOT OK");
+        let directories = Directories { failed: Vec::new(), full: vec!["/a of node 1 (7 bytes left)".to_owned()] };
+        let lines = Report { directories, ..report }.lines(&cluster);
+        assert!(lines.contains(&"Full directories: /a of node 1 (7 bytes left)".to_owned()), "{lines:?}");
+        assert_eq!(lines.last().unwrap(), "NOT OK");
+    }
+
+    #[test]
+    fn a_directory_is_full_once_its_reserve_is_begun() {
+        let left = |total_bytes, usable_bytes, reserve| {
+            let (path, error, replicas) = (String::new(), ErrorCode::None, Default::default());
+            left_of_a_full_one(&LogDirDescription { path, error, replicas, total_bytes, usable_bytes }, reserve)
+        };
+        assert_eq!(left(Some(100_000), Some(4_000), 4_000), None);
+        assert_eq!(left(Some(100_000), Some(3_999), 4_000), Some(3_999));
+        assert_eq!(left(Some(10_000), Some(500), 4_000), None, "a small volume keeps a small reserve");
+        assert_eq!(left(Some(10_000), Some(499), 4_000), Some(499));
+        assert_eq!((left(Some(10_000), Some(1), 0), left(Some(10_000), Some(0), 0)), (None, Some(0)));
+        assert_eq!((left(None, Some(0), 0), left(Some(10_000), None, 4_000)), (None, None), "it does not tell");
     }
 
     #[test]

@@ -25,18 +25,22 @@ pub(crate) fn write_renamed(fs: &dyn FileSystem, path: &Path, bytes: &[u8], sync
     let mut aside = path.as_os_str().to_owned();
     aside.push(ASIDE_SUFFIX);
     let aside = PathBuf::from(aside);
-    let file = fs.open(&aside, OpenMode::Truncate).context("create", &aside)?;
-    if let Err(error) = file.write_all_at(bytes, 0) {
-        // A piece of a file is of no use to anybody, least of all on a full disk.
-        if let Err(left) = fs.remove_file(&aside) {
-            tracing::warn!(file = %aside.display(), error = %left, "a half-written file stays behind");
-        }
-        return Err(StorageError::new("write", &aside, error));
+    let renamed =
+        write_aside(fs, &aside, bytes, sync).and_then(|()| fs.rename(&aside, path).context("rename into place", path));
+    if renamed.is_err()
+        && let Err(left) = remove_if_there(fs, &aside)
+    {
+        // A file that nobody will ever read, least of all on a full disk.
+        tracing::warn!(error = %left, "a file that was not completed stays behind");
     }
-    if sync {
-        file.sync_data().context("sync", &aside)?;
-    }
-    fs.rename(&aside, path).context("rename into place", path)
+    renamed
+}
+
+fn write_aside(fs: &dyn FileSystem, aside: &Path, bytes: &[u8], sync: bool) -> Result<(), StorageError> {
+    let file = fs.open(aside, OpenMode::Truncate).context("create", aside)?;
+    file.write_all_at(bytes, 0).context("write", aside)?;
+    // Some file systems look for the room only now. It is no failed sync of what somebody relies on: the file goes.
+    if sync { file.sync_data().context("write out", aside) } else { Ok(()) }
 }
 
 /// The whole of a small file; `None` if it is absent.

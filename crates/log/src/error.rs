@@ -42,12 +42,16 @@ impl StorageError {
         self.is_out_of_space() || self.is_out_of_files()
     }
 
-    /// The same, but for good: whoever meets it later must not take it for one that passes.
-    pub(crate) fn for_good(self) -> StorageError {
-        match self.is_passing() {
-            true => StorageError { source: Arc::new(io::Error::other(self.source.to_string())), ..self },
-            false => self,
-        }
+    /// The same, in the middle of a change that can neither be undone nor done again: it counts as any other error then, even
+    /// if there was only no room, or no file could be opened.
+    pub(crate) fn half_way(self) -> StorageError {
+        let remedy = match () {
+            () if self.is_out_of_space() => "make room and restart the broker",
+            () if self.is_out_of_files() => "raise the limit of open files and restart the broker",
+            () => return self,
+        };
+        let source = io::Error::other(format!("{}; part of a change was made: {remedy}", self.source));
+        StorageError { source: Arc::new(source), ..self }
     }
 }
 

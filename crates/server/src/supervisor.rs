@@ -42,7 +42,8 @@ impl Supervisor {
         std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 if let Some((host, port)) = health_listener {
-                    tokio::spawn(health_endpoint::serve(host, port, self.status.subscribe()));
+                    let replicas = self.broker.as_ref().map(|broker| broker.state().replicas.clone());
+                    tokio::spawn(health_endpoint::serve(host, port, self.status.subscribe(), replicas));
                 }
                 // A dropped handle stops the node as it is.
                 let controlled = tokio::select! {

@@ -31,17 +31,24 @@ impl CleanedFiles<'_> {
 
     /// Renames the files from one state (`.cleaned`, `.swap`, `.deleted`, or none) to another. A file that is not there
     /// is left out: not every segment has all of them. Returns the new paths.
+    ///
+    /// A longer name may need room. Where there is none, those that were renamed get their names back.
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<Vec<PathBuf>, StorageError> {
         let mut renamed = Vec::with_capacity(SUFFIXES.len());
         for suffix in SUFFIXES {
             let (from, to) = (self.path(suffix, from), self.path(suffix, to));
             match self.place.fs.rename(&from, &to) {
-                Ok(()) => renamed.push(to),
+                Ok(()) => renamed.push((from, to)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(StorageError::new("rename", &from, error)),
+                Err(error) => {
+                    let undo = |(from, to): &(PathBuf, PathBuf)| self.place.fs.rename(to, from);
+                    let undone = renamed.iter().rev().try_for_each(undo);
+                    let error = StorageError::new("rename", &from, error);
+                    return Err(if undone.is_ok() { error } else { error.half_way() });
+                }
             }
         }
-        Ok(renamed)
+        Ok(renamed.into_iter().map(|(_, to)| to).collect())
     }
 
     /// Removes the files in this state, the log file first: without it the others mean nothing.
@@ -109,6 +116,8 @@ impl<'a> CleanedWriter<'a> {
         now: WallTime,
     ) -> Result<CleanedWriter<'a>, StorageError> {
         let files = CleanedFiles { place, base_offset };
+        // Of one that was given up and could not be removed: not every segment overwrites all of them.
+        [".swap", ".cleaned"].iter().try_for_each(|state| files.remove(state))?;
         let path = files.path("log", ".cleaned");
         let file = place.fs.open(&path, OpenMode::Truncate).context("create", &path)?;
         Ok(CleanedWriter {
@@ -145,7 +154,8 @@ impl<'a> CleanedWriter<'a> {
     /// Completes the files and syncs them.
     pub(super) fn finish(mut self) -> Result<Segment, StorageError> {
         self.write_buffer()?;
-        self.file.sync_data().context("sync", &self.path)?;
+        // No failed sync of what somebody relies on: the files go then, and the log is as it was.
+        self.file.sync_data().context("write out", &self.path)?;
         let base_offset = self.segment.base_offset;
         let files = CleanedFiles { place: self.place, base_offset };
         let indexes = self.segment.take_index_contents();
@@ -174,5 +184,5 @@ impl Drop for CleanedWriter<'_> {
 fn write_synced(place: &Place, path: &Path, content: &[u8]) -> Result<(), StorageError> {
     let file = place.fs.open(path, OpenMode::Truncate).context("create", path)?;
     file.write_all_at(content, 0).context("write", path)?;
-    file.sync_data().context("sync", path)
+    file.sync_data().context("write out", path)
 }

@@ -93,8 +93,7 @@ impl Log {
             })?;
             // They are of batches below that one.
             self.producers = producers;
-            let kept = self.keep_producers();
-            self.latch(kept)?;
+            self.keep_producers()?;
         }
         self.check_continues(&checked)?;
         let info = self.write(checked, None, now)?;
@@ -289,17 +288,19 @@ impl Log {
         // Only the newest segment may have something left to write.
         active.settle(&self.place, active.size)?;
         active.seal(&self.place, false)?;
-        self.unsynced_side_files.extend(active.index_paths(&self.place));
-        if !active.is_dirty() {
-            active.close_file();
-        }
         let seal = active.transactions.seal(&self.place, active.base_offset)?;
         write_snapshot(&self.place, base_offset, &self.producers, seal)?;
-        self.unsynced_side_files.push(snapshot_path(&self.place, base_offset));
         if self.config.preallocate {
             active.release_room(&self.place)?;
         }
-        self.segments.push(Segment::create(&self.place, base_offset, now, &self.config)?);
+        let created = Segment::create(&self.place, base_offset, now, &self.config)?;
+        // Until here it can be tried again, any number of times.
+        self.unsynced_side_files.extend(active.index_paths(&self.place));
+        self.unsynced_side_files.push(snapshot_path(&self.place, base_offset));
+        if !active.is_dirty() {
+            active.close_file();
+        }
+        self.segments.push(created);
         self.names_changed += 1;
         Ok(())
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use raftsman_types::{Offset, WallTime};
 
 use super::Log;
-use super::partition_files::remove_snapshot;
 use crate::compaction::{
     CleanedFiles, CleanedGroup, Compaction, CompactionLimits, CompactionPlan, CompactionStats, SegmentFacts, Source,
 };
@@ -130,7 +129,7 @@ impl Log {
     /// has changed so that it does not fit any more; the compaction is over then.
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// Storage. Unless there was no room, the log is then offline; else it is as it was, and the compaction is over.
     pub fn announce_swap(&mut self, group: &CleanedGroup) -> Result<bool, LogError> {
         self.check_online()?;
         if self.replaced_by(group).is_none() {
@@ -139,7 +138,7 @@ impl Log {
         let files = CleanedFiles { place: &self.place, base_offset: group.base_offset };
         let renamed = files.rename(".cleaned", ".swap");
         // Without the log file nothing is announced: somebody removed it with the directory it was in.
-        let renamed = self.latch(renamed)?;
+        let renamed = self.latch_unless_passing(renamed)?;
         Ok(renamed.last().is_some_and(|path| path.to_string_lossy().ends_with(".log.swap")))
     }
 
@@ -147,12 +146,17 @@ impl Log {
     /// makes it durable. False as for [`Log::announce_swap`].
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// As for [`Log::announce_swap`].
     pub fn swap(&mut self, mut group: CleanedGroup, now: WallTime) -> Result<bool, LogError> {
         self.check_online()?;
         let Some(replaced) = self.replaced_by(&group) else { return Ok(false) };
+        if group.segment.is_none() {
+            return Ok(false);
+        }
+        let renamed = self.rename_into_place(&group, replaced.clone());
+        let retired = self.latch_unless_passing(renamed)?;
         let Some(segment) = group.segment.take() else { return Ok(false) };
-        let swapped = self.put_in_place(segment, replaced, now);
+        let swapped = self.put_in_place(segment, replaced, retired, now);
         self.latch(swapped)?;
         Ok(true)
     }
@@ -181,48 +185,79 @@ impl Log {
         (is_sealed && self.segments[replaced.clone()].iter().zip(&group.replaces).all(same)).then_some(replaced)
     }
 
+    /// Takes the old segments' files away and gives the new one's their names; the new paths of the old ones. Where there is
+    /// no room for that all get their names back.
+    fn rename_into_place(
+        &self,
+        group: &CleanedGroup,
+        replaced: std::ops::Range<usize>,
+    ) -> Result<Vec<PathBuf>, StorageError> {
+        let place = &self.place;
+        let mut retired: Vec<(Offset, Vec<PathBuf>)> = Vec::with_capacity(replaced.len());
+        // Oldest first: what a crash leaves of them is the newest part, which needs nothing of the others.
+        let old = self.segments[replaced].iter().map(|segment| segment.base_offset);
+        let renamed = old
+            .map(|base_offset| (base_offset, "", ".deleted"))
+            .chain([(group.base_offset, ".swap", "")])
+            .try_for_each(|(base_offset, from, to)| {
+                let paths = CleanedFiles { place, base_offset }.rename(from, to)?;
+                if from.is_empty() {
+                    retired.push((base_offset, paths));
+                }
+                Ok(())
+            });
+        if let Err(error) = renamed {
+            let bring_back = |(base_offset, _): &(Offset, Vec<PathBuf>)| {
+                CleanedFiles { place, base_offset: *base_offset }.rename(".deleted", "").map(drop)
+            };
+            let undone = retired.iter().rev().try_for_each(bring_back);
+            return Err(if undone.is_ok() { error } else { StorageError::half_way(error) });
+        }
+        Ok(retired.into_iter().flat_map(|(_, paths)| paths).collect())
+    }
+
+    /// The files are in their places: so is the segment from here on.
     fn put_in_place(
         &mut self,
         segment: Segment,
         replaced: std::ops::Range<usize>,
+        retired: Vec<PathBuf>,
         now: WallTime,
     ) -> Result<(), StorageError> {
         let base_offset = segment.base_offset;
         let upto = self.segments[replaced.end].base_offset;
-        // Oldest first: what a crash leaves of them is the newest part, which needs nothing of the others.
         let mut has_transactions = !segment.transactions.is_empty();
+        self.retired(retired, now);
         let old: Vec<Segment> = self.segments.splice(replaced, [segment]).collect();
         for segment in old {
-            let segment_base = segment.base_offset;
             has_transactions |= !segment.transactions.is_empty();
-            self.retire(segment, now)?;
-            if segment_base != base_offset {
-                remove_snapshot(&self.place, segment_base)?;
+            if segment.base_offset != base_offset {
+                self.forget_snapshot(segment.base_offset)?;
             }
         }
-        CleanedFiles { place: &self.place, base_offset }.rename(".swap", "")?;
         let path = Segment::log_path(&self.place, base_offset);
         if !self.place.fs.exists(&path).context("look at", &path)? {
             return Err(StorageError::new("find", &path, std::io::ErrorKind::NotFound.into()));
         }
         if has_transactions {
-            self.reseal_transactions(base_offset, upto)?;
+            match self.reseal_transactions(base_offset, upto) {
+                // What a crash just before this leaves, too: the index is found not to be what the snapshot says, and made anew.
+                Err(error) if error.is_out_of_space() => {
+                    tracing::warn!(%error, "a compacted segment's index of aborted transactions is made anew at the next start");
+                }
+                resealed => resealed?,
+            }
         }
-        self.names_changed += 1;
         // It may still have what was just dropped, aborted records among it, which the index speaks of no more.
         self.tail.forget_below(upto);
         Ok(())
     }
 
-    /// Takes a segment's files away: they stay as `.deleted` for `file.delete.delay.ms`.
-    pub(super) fn retire(&mut self, mut segment: Segment, now: WallTime) -> Result<(), StorageError> {
-        segment.close_file();
-        let files = CleanedFiles { place: &self.place, base_offset: segment.base_offset };
-        let paths = files.rename("", ".deleted")?;
+    /// A segment's files were taken away: they stay as `.deleted` for `file.delete.delay.ms`.
+    pub(super) fn retired(&mut self, paths: Vec<PathBuf>, now: WallTime) {
         self.names_changed += 1;
         let due = WallTime(now.0.saturating_add(self.config.file_delete_delay_ms.max(0)));
         self.deleted.push(DeletedFiles { paths, due });
-        Ok(())
     }
 
     /// Files of deleted segments whose time is over, to be removed: best without the log's lock, for that may take

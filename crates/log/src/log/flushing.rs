@@ -19,6 +19,9 @@ impl Log {
     /// What has to be synced to make the whole log durable, or nothing if it is, or if the log is
     /// offline. Cheap; the work is in [`FlushTicket::sync`].
     pub fn begin_flush(&mut self) -> Option<FlushTicket> {
+        if self.offline.is_none() {
+            self.write_put_off_snapshot();
+        }
         let names = (self.names_changed > self.names_synced).then_some(self.names_changed);
         let epochs_changed = self.epoch_version > self.epoch_version_durable;
         let nothing_to_do = self.is_flushed() && names.is_none() && !self.is_new;

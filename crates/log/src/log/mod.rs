@@ -27,6 +27,7 @@ pub use timestamps::{SegmentTime, TimestampLookup};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use raftsman_types::{LeaderEpoch, Offset, TopicId, WallTime};
 
 use self::partition_files::Caps;
@@ -83,6 +84,8 @@ pub struct Log {
     /// Compactions begun.
     compactions: u64,
     deleted: Vec<compacting::DeletedFiles>,
+    /// What an empty log's snapshot is to say, and of which offset, while there is no room for it.
+    put_off_snapshot: Option<(Offset, Bytes)>,
     offline: Option<Box<StorageError>>,
 }
 
@@ -262,7 +265,7 @@ impl Log {
     /// what they miss is still on disk.
     fn latch<T>(&mut self, result: Result<T, StorageError>) -> Result<T, StorageError> {
         // What has begun is half done now, even if it ended for something that passes.
-        let result = result.map_err(StorageError::for_good);
+        let result = result.map_err(StorageError::half_way);
         if let Err(error) = &result {
             tracing::error!(log = %self.place.directory.display(), %error, "log is offline until it is opened anew");
             self.offline.get_or_insert_with(|| Box::new(error.clone()));
@@ -283,7 +286,7 @@ impl Log {
             return Ok(());
         }
         let written = self.epoch_file.write(&*self.place.fs, self.epoch_version, self.epochs.entries());
-        self.latch(written)?;
+        self.latch_unless_passing(written)?;
         self.epoch_version_durable = self.epoch_version;
         Ok(())
     }

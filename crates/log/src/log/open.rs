@@ -269,6 +269,7 @@ impl Log {
             compacted_upto: 0,
             compactions: 0,
             deleted: Vec::new(),
+            put_off_snapshot: None,
             offline: None,
         }
     }

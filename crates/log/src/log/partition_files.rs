@@ -163,20 +163,21 @@ impl Log {
     /// before the truncation is recognised and changes nothing.
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// Storage. Unless there was no room, the log is then offline; else the cap stays until the next time.
     pub fn recovery_point_checkpointed(&mut self, recovery_point: Offset) -> Result<(), LogError> {
         self.check_online()?;
         if recovery_point > self.flushed_offset {
             return Ok(());
         }
+        if let Some(caps) = self.caps {
+            let removed = remove_if_there(&*self.place.fs, &cap_path(&self.place));
+            self.latch_unless_passing(removed)?;
+            // Durable with the next flush.
+            self.names_changed += 1;
+            self.lifted_caps = Some((caps, self.names_changed));
+            self.caps = None;
+        }
         self.checkpointed_recovery_point = self.checkpointed_recovery_point.max(recovery_point);
-        let Some(caps) = self.caps else { return Ok(()) };
-        let removed = remove_if_there(&*self.place.fs, &cap_path(&self.place));
-        self.latch(removed)?;
-        // Durable with the next flush.
-        self.names_changed += 1;
-        self.lifted_caps = Some((caps, self.names_changed));
-        self.caps = None;
         Ok(())
     }
 }

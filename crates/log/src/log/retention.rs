@@ -2,6 +2,7 @@ use raftsman_types::{Offset, WallTime};
 
 use super::Log;
 use super::partition_files::remove_snapshot;
+use crate::compaction::CleanedFiles;
 use crate::error::{LogError, StorageError};
 
 /// What retention removed.
@@ -19,17 +20,19 @@ impl Log {
     /// caller checkpoints the new log start offset.
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// Storage. Unless there was no room, the log is then offline; else it begins where it should, and the files that could
+    /// not be removed go the next time.
     pub fn delete_old_segments(&mut self, upto: Offset, now: WallTime) -> Result<DeletedSegments, LogError> {
         self.check_online()?;
         let deleted = self.delete_due(upto, now);
-        Ok(self.latch(deleted)?)
+        Ok(self.latch_unless_passing(deleted)?)
     }
 
     /// Begins a new segment if the newest one holds records older than `segment.ms`. Returns whether.
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// Storage. Unless there was no room, the log is then offline; else the newest segment stays that, and records are still
+    /// deleted.
     pub fn roll_if_due(&mut self, now: WallTime) -> Result<bool, LogError> {
         self.check_online()?;
         let config = std::sync::Arc::clone(&self.config);
@@ -43,6 +46,8 @@ impl Log {
     }
 
     fn delete_due(&mut self, upto: Offset, now: WallTime) -> Result<DeletedSegments, StorageError> {
+        // Those for which there was no room to be removed before.
+        self.remove_segments_below_start(now)?;
         let mut due = self.count_due(upto, now)?;
         if due == self.segments.len() {
             match self.roll(self.log_end_offset, now) {
@@ -88,14 +93,28 @@ impl Log {
         Ok(due)
     }
 
-    /// Removes the segments, all but the newest, that lie wholly below the log's start.
+    /// Removes the segments, all but the newest, that lie wholly below the log's start. Where there is no room for that they
+    /// stay, and this may be called again.
     pub(super) fn remove_segments_below_start(&mut self, now: WallTime) -> Result<(), StorageError> {
         while self.segments.len() > 1 && self.segments[1].base_offset <= self.log_start_offset {
-            let oldest = self.segments.remove(0);
-            let base_offset = oldest.base_offset;
-            self.retire(oldest, now)?;
-            remove_snapshot(&self.place, base_offset)?;
+            let base_offset = self.segments[0].base_offset;
+            let paths = CleanedFiles { place: &self.place, base_offset }.rename("", ".deleted")?;
+            self.retired(paths, now);
+            self.segments.remove(0);
+            self.forget_snapshot(base_offset)?;
         }
         Ok(())
+    }
+
+    /// Removes a snapshot that nobody needs any more. On a full disk it may stay: what it says is still so, and it goes when
+    /// the log is opened.
+    pub(super) fn forget_snapshot(&self, offset: Offset) -> Result<(), StorageError> {
+        match remove_snapshot(&self.place, offset) {
+            Err(error) if error.is_out_of_space() => {
+                tracing::warn!(%error, "a snapshot that is of no use stays behind");
+                Ok(())
+            }
+            removed => removed,
+        }
     }
 }

@@ -8,9 +8,9 @@ use super::Log;
 use super::partition_files::{
     list_snapshots, load_snapshot, read_snapshot, remove_snapshot, snapshot_path, write_snapshot,
 };
+use crate::atomic_file::{write_atomically, write_renamed};
 use crate::cold_read::ColdRead;
-use crate::error::{IoContext, LogError, ReadError, StorageError};
-use crate::fs::OpenMode;
+use crate::error::{LogError, ReadError, StorageError};
 use crate::index::{AbortedTransaction, TransactionIndex};
 use crate::place::Place;
 use crate::producer::{CompletedTransaction, ProducerState, TransactionSeal, decode_snapshot, encode_snapshot};
@@ -99,7 +99,7 @@ impl Log {
     /// begins with a snapshot from before it and finds them on the way.
     ///
     /// `snapshots` are those there are, rising.
-    pub(super) fn restore_producers(&mut self, snapshots: Vec<Offset>, now: WallTime) -> Result<(), LogError> {
+    pub(super) fn restore_producers(&mut self, snapshots: Vec<Offset>, now: WallTime) -> Result<(), StorageError> {
         self.check_transaction_indexes()?;
         let end = self.log_end_offset;
         let in_doubt = self.segments.iter().find(|segment| segment.transactions_in_doubt);
@@ -138,7 +138,7 @@ impl Log {
 
     /// Takes over what another replica knows of producers from batches that this log never had: an empty log, which begins where
     /// [`producers_below`](Log::producers_below) was asked about. What is no such snapshot is passed over. It is on
-    /// disk when this returns.
+    /// disk when this returns, or after the first flush that finds room for it.
     ///
     /// # Errors
     /// Storage; the log is then offline.
@@ -156,22 +156,41 @@ impl Log {
             }
         }
         self.producers.enforce_limit(self.config.max_producer_ids);
-        let kept = self.keep_producers();
-        Ok(self.latch(kept)?)
+        Ok(self.keep_producers()?)
     }
 
     /// Leaves a snapshot where an empty log begins: no batch in it says what its producers are.
     pub(super) fn keep_producers(&mut self) -> Result<(), StorageError> {
-        let at = self.log_end_offset;
-        if self.producers.len() > 0 {
-            write_snapshot(&self.place, at, &self.producers, TransactionSeal::of(&[]))?;
-            let path = snapshot_path(&self.place, at);
-            let file = self.place.fs.open(&path, OpenMode::Read).context("open", &path)?;
-            file.sync_data().context("sync", &path)?;
-            self.place.sync_directory()?;
-        }
         self.refresh_first_open_transaction();
-        Ok(())
+        if self.producers.len() == 0 {
+            return Ok(());
+        }
+        let at = self.log_end_offset;
+        let snapshot = encode_snapshot(&self.producers, at, TransactionSeal::of(&[]));
+        match write_atomically(&*self.place.fs, &snapshot_path(&self.place, at), &snapshot) {
+            Err(error) if error.is_out_of_space() => {
+                tracing::warn!(log = %self.place.directory.display(), %error, "its producers are not written down yet");
+                self.put_off_snapshot = Some((at, snapshot.into()));
+                Ok(())
+            }
+            written => self.latch(written),
+        }
+    }
+
+    /// Writes the snapshot for which there was no room, if there is now; to be synced by the flush that begins.
+    pub(super) fn write_put_off_snapshot(&mut self) {
+        let Some((offset, snapshot)) = &self.put_off_snapshot else { return };
+        let path = snapshot_path(&self.place, *offset);
+        match write_renamed(&*self.place.fs, &path, snapshot, false) {
+            Err(error) if error.is_out_of_space() => {}
+            written => {
+                if self.latch(written).is_ok() {
+                    self.put_off_snapshot = None;
+                    self.unsynced_side_files.push(path);
+                    self.names_changed += 1;
+                }
+            }
+        }
     }
 
     /// Doubts the index of each segment that is not what the snapshot says that was taken where the segment ends.

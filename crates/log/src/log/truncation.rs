@@ -9,10 +9,12 @@ use crate::segment::Segment;
 impl Log {
     /// Cuts the log so that nothing at or past `offset` is left, and forgets epochs that start there
     /// even if there was nothing to cut. A batch that holds `offset` goes as a whole. Returns the new
-    /// log end offset. Everything is on disk when this returns.
+    /// log end offset. Everything is on disk when this returns, but for the epochs if there was no room for them: the next
+    /// flush writes them then, and until it has, a power cut makes the cut of the epochs (not the records') be asked for again.
     ///
     /// # Errors
-    /// Storage; the log is then offline, unless no more files may be opened: then nothing was begun.
+    /// Storage. Unless there was no room, or no more files may be opened, the log is then offline; else it is as it was: try again
+    /// when there is some.
     pub fn truncate_to(&mut self, offset: Offset) -> Result<Offset, LogError> {
         self.check_online()?;
         self.place.secure_files()?;
@@ -23,27 +25,24 @@ impl Log {
         let mut cut_at = offset;
         if offset < self.log_end_offset {
             let cut = self.cut(offset);
-            self.latch(cut)?;
+            self.latch_unless_passing(cut)?;
             let producers = list_snapshots(&self.place)
-                .map_err(LogError::from)
-                .and_then(|snapshots| self.restore_producers(snapshots, self.last_flush));
-            if let Err(LogError::Storage(error)) = &producers {
-                let latched = self.latch::<()>(Err(error.clone()));
-                debug_assert!(latched.is_err());
-            }
-            producers?;
+                .and_then(|snapshots| self.restore_producers(snapshots, self.last_flush))
+                .map_err(StorageError::half_way);
+            self.latch(producers)?;
             cut_at = self.log_end_offset;
         }
         // After a cut within a batch that is below `offset`.
         if self.epochs.truncate_from_end(offset.min(cut_at)) {
             self.epoch_version += 1;
         }
-        self.write_epochs()?;
+        self.write_epochs_or_later()?;
         Ok(self.log_end_offset)
     }
 
     /// Drops everything and starts anew, empty, at `start_offset`: for a replica whose leader no longer
-    /// has what would continue its log. Everything is on disk when this returns.
+    /// has what would continue its log. Everything is on disk when this returns, but for the epochs as after
+    /// [`Log::truncate_to`].
     ///
     /// # Errors
     /// As for [`Log::truncate_to`].
@@ -51,12 +50,30 @@ impl Log {
         self.check_online()?;
         self.place.secure_files()?;
         let reset = self.drop_everything(start_offset);
-        self.latch(reset)?;
-        self.write_epochs()?;
+        self.latch_unless_passing(reset)?;
+        self.write_epochs_or_later()?;
         if self.is_new {
-            self.flush(self.last_flush)?;
+            match self.flush(self.last_flush) {
+                // It needs room for the epochs alone, and is done with the first records.
+                Err(error) if error.is_out_of_space() => {}
+                flushed => {
+                    flushed?;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Writes the epochs down after a cut. Those that are gone do no harm in the file: what is appended from here on writes it
+    /// first, and what a power cut brings back of them is compared with the leader's, and cut, again.
+    fn write_epochs_or_later(&mut self) -> Result<(), StorageError> {
+        match self.write_epochs() {
+            Err(error) if error.is_out_of_space() => {
+                tracing::warn!(log = %self.place.directory.display(), %error, "its leader epochs are not written down yet");
+                Ok(())
+            }
+            written => written,
+        }
     }
 
     /// Right after the log was opened: moves its start up to what `log-start-offset-checkpoint` says. Not if the log was
@@ -73,7 +90,8 @@ impl Log {
     }
 
     /// Moves the log's start up to `offset` (DeleteRecords, or the leader's start for a follower) and removes segments
-    /// wholly below it. Never down. The caller checkpoints it.
+    /// wholly below it; later, with those that are too old, if a full disk does not allow even that. Never down. The caller
+    /// checkpoints it.
     ///
     /// # Errors
     /// `OffsetOutOfRange` past the log's end, or storage.
@@ -89,7 +107,12 @@ impl Log {
                 self.epoch_version += 1;
             }
             let removed = self.remove_segments_below_start(now);
-            self.latch(removed)?;
+            match self.latch_unless_passing(removed) {
+                Err(error) if error.is_out_of_space() => {
+                    tracing::warn!(log = %self.place.directory.display(), %error, "its deleted segments are removed later");
+                }
+                removed => removed?,
+            }
         }
         Ok(())
     }
@@ -110,13 +133,10 @@ impl Log {
                 .min(offset),
         };
         self.forget_past(new_end, new_end)?;
-        while self.segments.len() > i + 1 {
-            if let Some(newest) = self.segments.pop() {
-                newest.remove(&place)?;
-            }
-        }
+        let removed_any = self.remove_newest(i + 1)?;
         let interval = self.config.index_interval_bytes;
-        self.active().truncate(&place, position, new_end, interval)?;
+        let cut = self.active().truncate(&place, position, new_end, interval);
+        cut.map_err(|error| if removed_any { error.half_way() } else { error })?;
         self.log_end_offset = new_end;
         self.flushed_offset = self.flushed_offset.min(new_end);
         self.forget_compaction_past(new_end);
@@ -126,13 +146,26 @@ impl Log {
         Ok(())
     }
 
+    /// Removes the newest segments but for `kept` of them; whether there were any. Without room for the first of them nothing
+    /// has changed.
+    fn remove_newest(&mut self, kept: usize) -> Result<bool, StorageError> {
+        let mut removed_any = false;
+        while let Some(newest) = self.segments.last().filter(|_| self.segments.len() > kept) {
+            newest.remove(&self.place).map_err(|error| if removed_any { error.half_way() } else { error })?;
+            removed_any = true;
+            self.segments.pop();
+        }
+        Ok(removed_any)
+    }
+
     fn forget_compaction_past(&mut self, new_end: Offset) {
         self.checkpointed_recovery_point = self.checkpointed_recovery_point.min(new_end);
         self.compacted_upto = self.compacted_upto.min(new_end);
     }
 
     /// Everything on disk that speaks of offsets past `new_end`, but the batches: gone before they are,
-    /// so that no crash leaves a claim without its ground. A log start is still believed up to `log_start`.
+    /// so that no crash leaves a claim without its ground. A log start is still believed up to `log_start`. Where there is no
+    /// room for the note nothing is forgotten; what was forgotten when the cut itself comes to nothing is missed by nobody.
     fn forget_past(&mut self, new_end: Offset, log_start: Offset) -> Result<(), StorageError> {
         self.generation += 1;
         if new_end < self.flushed_offset || new_end < self.log_start_offset {
@@ -143,6 +176,7 @@ impl Log {
             remove_snapshot(&self.place, snapshot)?;
             any = true;
         }
+        self.put_off_snapshot.take_if(|(offset, _)| *offset > new_end);
         any |= remove_unfinished_swaps(&self.place)?;
         if any { self.place.sync_directory() } else { Ok(()) }
     }
@@ -157,12 +191,15 @@ impl Log {
     }
 
     fn drop_everything(&mut self, start_offset: Offset) -> Result<(), StorageError> {
-        let place = self.place.clone();
         // The newest go first: what a crash leaves is the log's older part, and starts where it did.
         self.forget_past(-1, self.log_start_offset)?;
-        while let Some(newest) = self.segments.pop() {
-            newest.remove(&place)?;
-        }
+        self.remove_newest(0)?;
+        self.begin_anew_at(start_offset).map_err(StorageError::half_way)
+    }
+
+    /// The second half of a reset: of the segments there is none any more.
+    fn begin_anew_at(&mut self, start_offset: Offset) -> Result<(), StorageError> {
+        let place = self.place.clone();
         if start_offset < self.log_start_offset {
             // From here on it could only hide what the new log gets.
             place.sync_directory()?;

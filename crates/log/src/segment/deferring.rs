@@ -40,9 +40,22 @@ impl Segment {
         if let Some(pending) = &self.pending {
             let path = self.path(place);
             let file = self.file_to_write(place)?;
-            pending.settle(&*file, upto).context("write", &path)?;
+            pending.settle(&*file, upto, false).context("write", &path)?;
             self.pending = None;
         }
+        Ok(())
+    }
+
+    /// Cuts the file off at `position`, below which all is written then. If there is no room for that the segment stays as it
+    /// was.
+    pub(super) fn cut_file(&mut self, place: &Place, position: u64) -> Result<(), StorageError> {
+        let path = self.path(place);
+        let file = self.file_to_write(place)?;
+        match &self.pending {
+            Some(pending) => pending.settle(&*file, position, true).context("cut", &path)?,
+            None => file.set_length(position).context("cut", &path)?,
+        }
+        self.pending = None;
         Ok(())
     }
 

@@ -95,9 +95,17 @@ impl Segment {
         config: &crate::LogConfig,
     ) -> Result<Segment, StorageError> {
         let segment = Segment::new(place, base_offset, 0, now);
-        let file = segment.file.get(&*place.fs, || segment.path(place), OpenMode::Truncate)?;
-        if config.preallocate {
-            file.preallocate(config.segment_bytes).context("set room aside for", &segment.path(place))?;
+        let path = segment.path(place);
+        let file = segment.file.get(&*place.fs, || path.clone(), OpenMode::Truncate)?;
+        if config.preallocate
+            && let Err(error) = file.preallocate(config.segment_bytes).context("set room aside for", &path)
+        {
+            if !error.is_out_of_space() {
+                return Err(error);
+            }
+            // Better a segment that takes its room as it grows than none; what was set aside is given back.
+            tracing::debug!(%error, "a segment begins without its room");
+            file.set_length(0).context("cut", &path).map_err(StorageError::half_way)?;
         }
         Ok(segment)
     }
@@ -175,10 +183,12 @@ impl Segment {
         if self.size == 0 {
             return last_offset - self.base_offset > i64::from(i32::MAX);
         }
-        let max_entries = (limits.segment_index_bytes / 8) as usize;
+        let full = |entries: usize, bytes: usize| entries >= (limits.segment_index_bytes / bytes as u64) as usize;
         self.size + bytes > limits.segment_bytes.min(i32::MAX as u64)
             || self.has_span(max_timestamp, self.lifetime_ms(limits), now)
-            || self.offset_index.len() >= max_entries
+            || full(self.offset_index.len(), OffsetEntry::BYTES)
+            // The last entry is made when the segment is sealed.
+            || full(self.time_index.len() + 1, TimeEntry::BYTES)
             || last_offset - self.base_offset > i64::from(i32::MAX)
     }
 
@@ -277,7 +287,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Cuts off everything from `position`, which is where the batch of `offset` starts, and syncs.
+    /// Cuts off everything from `position`, which is where the batch of `offset` starts, and syncs. Where there is no room
+    /// even for that, the segment is as it was.
     pub(crate) fn truncate(
         &mut self,
         place: &Place,
@@ -285,11 +296,20 @@ impl Segment {
         offset: Offset,
         index_interval_bytes: u64,
     ) -> Result<(), StorageError> {
-        self.settle(place, position)?;
+        self.cut_file(place, position)?;
+        self.forget_from(place, position, offset, index_interval_bytes).map_err(StorageError::half_way)
+    }
+
+    /// Syncs a file that was cut, and goes back to what was known there.
+    fn forget_from(
+        &mut self,
+        place: &Place,
+        position: u64,
+        offset: Offset,
+        index_interval_bytes: u64,
+    ) -> Result<(), StorageError> {
         let path = self.path(place);
-        let file = self.file_to_write(place)?;
-        file.set_length(position).context("cut", &path)?;
-        file.sync_data().context("sync", &path)?;
+        self.file_to_write(place)?.sync_data().context("sync", &path)?;
         self.file.synced();
         self.size = position;
         self.synced_size = position;
@@ -390,13 +410,13 @@ impl Segment {
         }
     }
 
-    /// Removes the segment's files and makes that durable, so that segments vanish in order.
-    pub(crate) fn remove(mut self, place: &Place) -> Result<(), StorageError> {
-        self.close_file();
+    /// Removes the segment's files and makes that durable, so that segments vanish in order. Where there is no room even for
+    /// that, the segment is as it was.
+    pub(crate) fn remove(&self, place: &Place) -> Result<(), StorageError> {
         let path = self.path(place);
         remove_if_there(&*place.fs, &path)?;
         for path in self.index_paths(place) {
-            remove_if_there(&*place.fs, &path)?;
+            remove_if_there(&*place.fs, &path).map_err(StorageError::half_way)?;
         }
         place.sync_directory()
     }

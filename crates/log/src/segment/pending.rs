@@ -139,9 +139,9 @@ impl PendingWrites {
         }
     }
 
-    /// Writes what lies below `upto`, and sees to it that no flush that is under way writes any more. The rest is
-    /// forgotten when this value is dropped, which it must be after success.
-    pub(crate) fn settle(&self, file: &dyn File, upto: u64) -> io::Result<()> {
+    /// Writes what lies below `upto`, cuts the file there if `cut` asks for it, and sees to it that no flush that is under
+    /// way writes any more. The rest is forgotten when this value is dropped, which it must be after success.
+    pub(crate) fn settle(&self, file: &dyn File, upto: u64, cut: bool) -> io::Result<()> {
         let mut gate = self.gate.lock();
         let mut pieces = self.all();
         let mut room = upto.saturating_sub(self.start);
@@ -151,6 +151,9 @@ impl PendingWrites {
             piece.truncate(kept as usize);
         }
         write_from(&pieces, self.start, &mut gate, file)?;
+        if cut {
+            file.set_length(upto)?;
+        }
         gate.closed = true;
         Ok(())
     }

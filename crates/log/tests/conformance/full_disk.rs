@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use raftsman_log::AppendError;
 use raftsman_log::fs::FileSystem;
+use raftsman_log::{AppendError, LogConfig};
 use raftsman_types::LeaderEpoch;
 
 use super::rig::{DIRECTORY, NOW, Rig, batch, producer_batch, small_segments};
@@ -11,9 +11,10 @@ use super::rig::{DIRECTORY, NOW, Rig, batch, producer_batch, small_segments};
 /// Fills the disk, whose room ends at any byte, in a log that rolls, indexes and snapshots as it goes.
 #[test]
 fn wherever_the_room_ends_the_log_stays_whole() {
-    let used = used_bytes(&Rig::new(small_segments()));
-    for room in (0..4_000).step_by(13) {
-        let mut rig = Rig::new(small_segments());
+    // Segments that set their room aside ask for more of it, and go on without.
+    for (room, preallocate) in (0..4_000).step_by(13).map(|room| (room, room % 2 == 0)) {
+        let mut rig = Rig::new(LogConfig { preallocate, ..small_segments() });
+        let used = used_bytes(&rig);
         rig.fs.set_capacity(Some(used + room));
         let mut appended = 0;
         loop {
@@ -80,6 +81,27 @@ fn a_leader_begins_its_epoch_on_a_full_disk() {
     rig.fs.crash();
     rig.open_again(false, 2);
     assert_eq!(rig.log.latest_epoch(), Some(LeaderEpoch(5)));
+}
+
+#[test]
+fn a_segment_for_which_no_room_can_be_set_aside_begins_without() {
+    let mut rig = Rig::new(LogConfig { preallocate: true, ..small_segments() });
+    let (capacity, tight) = (1 << 40, 400);
+    rig.fs.set_capacity(Some(capacity));
+    let free = |rig: &Rig| rig.fs.space(Path::new(DIRECTORY)).expect("known").free;
+    let used = capacity - free(&rig);
+    assert!(used >= 600, "{used}: room is set aside");
+    rig.fs.set_capacity(Some(used + tight));
+    let mut appended = 0;
+    while rig.log.append_as_leader(batch(1, appended), LeaderEpoch(0), NOW).is_ok() {
+        appended += 1;
+        assert!(appended < 100, "the disk never fills");
+    }
+    assert!(rig.log.segment_count() > 1 && rig.log.offline_error().is_none());
+    // All of it was used, and what could not be set aside as a whole was given back.
+    let unused = free(&rig);
+    assert!(unused < 80, "{unused} bytes would have done for another batch");
+    assert_eq!(used + tight - unused, used_bytes(&rig));
 }
 
 fn used_bytes(rig: &Rig) -> u64 {

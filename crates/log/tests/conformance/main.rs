@@ -14,6 +14,7 @@ mod full_disk;
 mod indexes;
 mod life;
 mod model;
+mod no_room;
 mod offline;
 mod open_files;
 mod opening;

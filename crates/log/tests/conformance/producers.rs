@@ -200,7 +200,7 @@ fn a_flood_of_producers_stays_within_the_cap() {
     assert!(rig.append(producer_batch(199, 0, 0, 1), 0).duplicate_of.is_some());
 }
 
-fn transactional_batch(id: i64, sequence: i32) -> bytes::Bytes {
+pub fn transactional_batch(id: i64, sequence: i32) -> bytes::Bytes {
     let mut builder = raftsman_records::BatchBuilder::new(raftsman_records::Compression::None)
         .producer(ProducerId(id), ProducerEpoch(0), sequence)
         .transactional(true);

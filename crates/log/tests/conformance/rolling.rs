@@ -28,6 +28,26 @@ fn jitter_rolls_earlier_but_never_later() {
 }
 
 #[test]
+fn a_segment_is_full_as_soon_as_either_index_is() {
+    let limit = 96;
+    let config = LogConfig { segment_index_bytes: limit, index_interval_bytes: 1, ..LogConfig::default() };
+    let sizes = |timestamp: fn(i64) -> i64| {
+        let mut rig = Rig::new(config.clone());
+        for seed in 0..100 {
+            rig.append(batch_at(1, seed, timestamp(seed)), 0);
+        }
+        rig.log.close(NOW).expect("closed");
+        let largest = |suffix: &str| rig.file_names(suffix).iter().map(|name| rig.content(name).len() as u64).max();
+        (largest(".index").expect("indexes"), largest(".timeindex").expect("indexes"))
+    };
+    // An entry of time has 12 bytes and one of offsets 8, so that the former fills first. The last place is kept for when the
+    // segment is sealed, as in Kafka.
+    assert_eq!(sizes(|seed| NOW.0 + seed), ((limit / 12 - 1) * 8, limit - 12));
+    // Where all are of one time there is one entry, and the offsets decide.
+    assert_eq!(sizes(|_| NOW.0), (limit, 12));
+}
+
+#[test]
 fn a_preallocated_segment_has_its_room_and_gives_it_back() {
     let directory = tempfile::tempdir().expect("a temporary folder");
     let config = LogConfig { segment_bytes: 1 << 20, preallocate: true, ..LogConfig::default() };

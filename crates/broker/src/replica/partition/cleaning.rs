@@ -152,27 +152,28 @@ impl Partition {
             CompactionError::Storage(error) if error.is_out_of_files() => {
                 self.directory.out_of_files(&self.core, error)
             }
-            CompactionError::Storage(error) => match error.source.kind() {
-                // The topic was deleted.
-                ErrorKind::NotFound => {}
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                    tracing::warn!(partition = %self.name(), "is not compacted while the disk is full: {error}");
-                }
-                _ => self.directory.fail(&self.core, error),
-            },
+            CompactionError::Storage(error) if error.is_out_of_space() => {
+                tracing::warn!(partition = %self.name(), "is not compacted while the disk is full: {error}");
+            }
+            // The topic was deleted.
+            CompactionError::Storage(error) if error.source.kind() == ErrorKind::NotFound => {}
+            CompactionError::Storage(error) => self.directory.fail(&self.core, error),
             CompactionError::Stopped(_) | CompactionError::Superseded => {
                 tracing::debug!(partition = %self.name(), "its compaction ended early");
             }
         }
     }
 
-    /// A failed change of the log's own files: the directory is offline then, unless no file could be opened to begin it.
+    /// A failed change of the log's own files: the directory is offline then, unless there was no room, or no file could be opened.
+    /// The log is as it was then, and its compaction is tried again.
     fn of_log(&self, error: LogError) -> CompactionError {
-        match error.is_out_of_files() {
-            true => self.directory.out_of_files(&self.core, &error),
-            false => self.directory.fail(&self.core, &error),
+        match error {
+            LogError::Storage(error) if error.is_passing() => CompactionError::Storage(error),
+            error => {
+                self.directory.fail(&self.core, &error);
+                CompactionError::Superseded
+            }
         }
-        CompactionError::Superseded
     }
 
     /// Removes files whose segments were deleted long enough ago, without the log's lock.

@@ -225,7 +225,11 @@ impl Partition {
             }
             Err(raftsman_log::AppendError::Storage(error)) if error.is_out_of_space() => {
                 self.directory.out_of_space();
-                vec![FollowerEvent::NoRoom]
+                let begun_anew = state.log.generation() != generation;
+                // Begun anew, as below, but for the batch: until it is there the log begins and ends in front of it.
+                let moved = begun_anew.then(|| self.log_start_uncertain(state));
+                state.high_watermark = state.high_watermark.min(state.log.log_end_offset());
+                [FollowerEvent::NoRoom].into_iter().chain(moved).collect()
             }
             Err(raftsman_log::AppendError::Storage(error)) if error.is_out_of_files() => {
                 self.directory.out_of_files(&self.core, &error);
@@ -248,6 +252,12 @@ impl Partition {
             Err(error) if error.is_out_of_files() => {
                 self.directory.out_of_files(&self.core, &error);
                 return vec![FollowerEvent::AppendRefused];
+            }
+            // The log is as it was: it says so to the leader again once there is room, and is told again what to cut.
+            Err(error) if error.is_out_of_space() => {
+                tracing::warn!(partition = %self.name(), "cannot cut its log before there is room: {error}");
+                self.directory.out_of_space();
+                return vec![FollowerEvent::NoRoom];
             }
             Err(error) => {
                 self.directory.fail(&self.core, &error);

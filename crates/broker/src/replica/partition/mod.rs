@@ -311,8 +311,10 @@ impl Partition {
             return;
         }
         let (now, upto) = (self.core.wall_time(), state.high_watermark);
-        let result = state.log.roll_if_due(now).and_then(|_| state.log.delete_old_segments(upto, now));
-        if let Err(error) = result {
+        let rolled = state.log.roll_if_due(now).map(drop);
+        // Whatever became of that: what is deleted makes the room that a new segment may have lacked.
+        let deleted = state.log.delete_old_segments(upto, now).map(drop);
+        for error in [rolled, deleted].into_iter().filter_map(Result::err) {
             self.directory.log_failed(&self.core, &error);
         }
         self.log_start_moved(&mut state);

@@ -2,11 +2,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, MemoryFs};
+use raftsman_log::{CompactionError, Pace, Stopped};
 use raftsman_metadata::ConfigResource;
 use raftsman_records::{BatchBuilder, Compression};
 use raftsman_types::{BrokerId, LeaderEpoch};
 
 use super::cluster::{AT, Cluster, await_condition};
+use crate::replica::cleaner::Cleaner;
 use crate::replica::{Acks, AppendOrigin, FetchRead, Isolation};
 
 const KEYS: usize = 10;
@@ -143,4 +146,54 @@ fn a_topic_that_is_not_compacted_stays_as_it_is() {
     fill(&cluster, 1, 30..31);
     await_condition("it is compacted once it should be", || table(&cluster, 1).1 < before);
     assert_eq!(before, 30 * KEYS);
+}
+
+struct Free;
+
+impl Pace for Free {
+    fn moved(&self, _bytes: u64) -> Result<(), Stopped> {
+        Ok(())
+    }
+}
+
+/// A compacted segment that finds no room on its way into its place is given up, and made again.
+#[test]
+fn a_compaction_without_room_is_tried_again() {
+    let disk = MemoryFs::new();
+    let cluster = Cluster::on(1, 1, BTreeMap::from([(1, Arc::new(disk.clone()) as _)]), |config| {
+        config.cleaner.enabled = false;
+        config.checkpoint_interval = Duration::from_millis(20);
+    });
+    set_policy(&cluster, "compact");
+    fill(&cluster, 1, 0..30);
+    let inner = &cluster.manager(1).inner;
+    let cleaner = Cleaner::new(inner.core.config.cleaner, [7; 16]);
+    let choose = || cleaner.choose(inner).expect("there is something to compact");
+    await_condition("what was flushed is checkpointed", || {
+        cleaner.choose(inner).map(|run| cleaner.ended(&run, Ok(()))).is_some()
+    });
+    let before = table(&cluster, 1);
+    // Begun, keys read, a group written: it is to be announced; then that is synced: it is to be swapped in.
+    for steps_before in [3, 5] {
+        let mut run = choose();
+        for _ in 0..steps_before {
+            assert!(run.step(&Free).unwrap());
+        }
+        let fault = Fault::ErrorFromHere(std::io::ErrorKind::StorageFull);
+        disk.inject(FaultPlan { target: FaultTarget::Write, skip: 0, fault });
+        let outcome = run.step(&Free);
+        assert!(disk.disarm(), "it needs some room");
+        let error = outcome.map(|_| ()).unwrap_err();
+        assert!(matches!(&error, CompactionError::Storage(error) if error.is_out_of_space()), "{error}");
+        cleaner.ended(&run, Err(error));
+        assert_eq!(cluster.controller.offline(), []);
+        assert_eq!(table(&cluster, 1), before);
+    }
+    let mut run = choose();
+    while run.step(&Free).unwrap() {}
+    cleaner.ended(&run, Ok(()));
+    let (newest, count) = table(&cluster, 1);
+    assert_eq!(newest, before.0);
+    assert!(count < before.1, "{count} records");
+    assert_eq!(cluster.controller.offline(), []);
 }

@@ -147,7 +147,14 @@ pub struct Cluster {
     directory: tempfile::TempDir,
     /// The file system of each broker that is not on the real one.
     pub file_systems: BTreeMap<i32, Arc<dyn FileSystem>>,
+    /// The file systems of brokers' second log directories, for those that have one.
+    pub second_directories: BTreeMap<i32, Arc<dyn FileSystem>>,
     configure: fn(&mut ReplicaConfig),
+}
+
+/// The id of a broker's first log directory, or of its second.
+pub fn directory_id(broker: i32, is_second: bool) -> DirectoryId {
+    DirectoryId(Uuid([broker as u8 + if is_second { 100 } else { 0 }; 16]))
 }
 
 impl Cluster {
@@ -172,6 +179,7 @@ impl Cluster {
             nodes: BTreeMap::new(),
             directory: tempfile::tempdir().unwrap(),
             file_systems,
+            second_directories: BTreeMap::new(),
             configure,
         };
         cluster.controller.change(|image| image.cluster_id = Some("test".into()));
@@ -212,23 +220,17 @@ impl Cluster {
 
     /// Starts a broker, again if it ran before, and has it registered and unfenced.
     pub fn boot(&mut self, id: i32) {
-        let files = LogDirectory::open(self.file_system(id), self.path(id)).unwrap();
-        if files.read_meta_properties().unwrap().is_none() {
-            let directory_id = Some(DirectoryId(Uuid([id as u8; 16])));
-            let properties = MetaProperties {
-                cluster_id: Some("test".to_owned()),
-                node_id: BrokerId(id),
-                directory_id,
-                has_joined: true,
-            };
-            files.write_meta_properties(&properties).unwrap();
+        let mut directories = vec![formatted(self.file_system(id), self.path(id), id, directory_id(id, false))];
+        if let Some(second) = self.second_directories.get(&id) {
+            directories.push(formatted(Arc::clone(second), "/second".into(), id, directory_id(id, true)));
         }
+        let directory_ids = (0..directories.len()).map(|i| directory_id(id, i > 0)).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut config = ReplicaConfig::new(BrokerId(id));
         config.session_timeout = Duration::from_secs(3600);
         (self.configure)(&mut config);
         let link = Arc::new(Link(Arc::clone(&self.controller)));
-        let manager = ReplicaManager::open(config, vec![files], link, runtime.handle().clone()).unwrap();
+        let manager = ReplicaManager::open(config, directories, link, runtime.handle().clone()).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
@@ -241,7 +243,8 @@ impl Cluster {
         let mut epoch = BrokerEpoch::NONE;
         self.controller.change(|image| {
             epoch = BrokerEpoch(image.version as i64 + 1);
-            image.brokers.insert(BrokerId(id), Arc::new(registration(id, epoch, port)));
+            let registration = BrokerRegistration { directories: directory_ids, ..registration(id, epoch, port) };
+            image.brokers.insert(BrokerId(id), Arc::new(registration));
         });
         let (image, delta) = {
             let mut state = self.controller.state.lock();
@@ -334,6 +337,21 @@ impl Cluster {
             }
         }
     }
+}
+
+/// A log directory with an id.
+fn formatted(files: Arc<dyn FileSystem>, path: PathBuf, id: i32, directory_id: DirectoryId) -> LogDirectory {
+    let files = LogDirectory::open(files, path).unwrap();
+    if files.read_meta_properties().unwrap().is_none() {
+        let properties = MetaProperties {
+            cluster_id: Some("test".to_owned()),
+            node_id: BrokerId(id),
+            directory_id: Some(directory_id),
+            has_joined: true,
+        };
+        files.write_meta_properties(&properties).unwrap();
+    }
+    files
 }
 
 fn change_partition(image: &mut MetadataImage, change: impl FnOnce(&mut PartitionImage)) {

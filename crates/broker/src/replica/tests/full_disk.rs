@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raftsman_log::fs::{FileSystem, MemoryFs};
-use raftsman_types::ErrorCode;
+use raftsman_metadata::ConfigResource;
+use raftsman_types::{BrokerId, ErrorCode};
 
 use super::cluster::{Cluster, await_condition};
 use crate::replica::{Acks, AppendError, ReplicaConfig};
@@ -80,4 +81,101 @@ fn a_follower_on_a_full_disk_does_not_hold_the_watermark() {
     await_condition("the follower is in sync again", || cluster.controller.partition().isr.len() == 3);
     cluster.produce(1, Acks::All, &["d"]).unwrap();
     assert_eq!(cluster.state(2).log_end_offset, 4);
+}
+
+/// A new segment is due and finds no room: what is deleted all the same makes it.
+#[test]
+fn retention_makes_room_for_the_segment_that_was_due() {
+    let disk = MemoryFs::new();
+    disk.set_capacity(Some(1 << 40));
+    let file_systems: BTreeMap<i32, Arc<dyn FileSystem>> = BTreeMap::from([(1, Arc::new(disk.clone()) as _)]);
+    let cluster = Cluster::on(1, 1, file_systems, |config| {
+        config.reserved_bytes = 0;
+        config.checkpoint_interval = Duration::from_millis(20);
+        config.retention_check_interval = Duration::from_millis(20);
+    });
+    let set = |settings: &[(&str, &str)]| {
+        cluster.controller.change(|image| {
+            let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+            image.configs.insert(ConfigResource::topic("orders"), Arc::new(settings));
+        });
+    };
+    let small = [("segment.bytes", "1048576"), ("file.delete.delay.ms", "0")];
+    set(&small);
+    let value = "x".repeat(300_000);
+    for _ in 0..10 {
+        cluster.produce(1, Acks::All, &[&value]).unwrap();
+    }
+    let used = (1 << 40) - disk.space(&cluster.path(1)).unwrap().free;
+    disk.set_capacity(Some(used));
+    assert!(matches!(cluster.produce(1, Acks::Leader, &["y"]), Err(AppendError::DiskFull { .. })));
+    assert_eq!(cluster.state(1).log_start_offset, 0);
+    // From here on each look at retention finds a segment to be begun first.
+    let old = [("segment.ms", "1"), ("retention.ms", "1")];
+    set(&[&small[..], &old[..]].concat());
+    await_condition("records are taken again", || cluster.produce(1, Acks::Leader, &["y"]).is_ok());
+    assert!(cluster.state(1).log_start_offset >= 6, "{:?}", cluster.state(1));
+    assert_eq!(cluster.controller.offline(), []);
+}
+
+/// Nobody may be told that a log is cut when there was no room to note it first, nor may that be the end of its directory.
+#[test]
+fn a_follower_that_cannot_cut_its_log_stays_as_it_is_until_there_is_room() {
+    let disk = MemoryFs::new();
+    let file_systems: BTreeMap<i32, Arc<dyn FileSystem>> = BTreeMap::from([(1, Arc::new(disk.clone()) as _)]);
+    let mut cluster = Cluster::on(2, 1, file_systems, |config| config.checkpoint_interval = Duration::from_secs(3600));
+    cluster.produce(1, Acks::All, &["a", "b"]).unwrap();
+    cluster.kill(2);
+    cluster.produce(1, Acks::Leader, &["lost", "lost too"]).unwrap();
+    await_condition("what will be lost is on the disk", || cluster.state(1).flushed_offset == 4);
+    disk.set_capacity(Some(0));
+    cluster.controller.elect(2, &[2]);
+    cluster.boot(2);
+    cluster.produce(2, Acks::All, &["c"]).unwrap();
+    await_condition("broker 1 has tried", || cluster.manager(1).full_directories() == [cluster.path(1)]);
+    for value in ["d", "e"] {
+        cluster.produce(2, Acks::All, &[value]).expect("who is out of the ISR is not waited for");
+    }
+    assert_eq!(cluster.state(1).log_end_offset, 4);
+    assert_eq!(cluster.controller.partition().isr, [BrokerId(2)]);
+    assert_eq!(cluster.controller.offline(), []);
+    disk.set_capacity(None);
+    await_condition("broker 1 is in sync", || cluster.controller.partition().isr.contains(&BrokerId(1)));
+    cluster.controller.elect(1, &[1, 2]);
+    cluster.produce(1, Acks::All, &["f"]).unwrap();
+    assert_eq!(cluster.values(1), ["a", "b", "c", "d", "e", "f"]);
+    assert_eq!(cluster.controller.offline(), []);
+}
+
+/// A leader whose log begins within a batch sends all of it, and an empty log begins anew for that. Without room for the batch
+/// it is to begin, in the end, where it should, not where the batch does.
+#[test]
+fn a_log_begun_anew_for_a_batch_without_room_brings_no_deleted_record_back() {
+    let (mut cluster, disk) = cluster_with_memory_disk(2, |config| config.reserved_bytes = 0);
+    cluster.controller.change(|image| {
+        // Or the batch would wait in memory for its flush.
+        let settings = [("durability".into(), "written".into())];
+        image.configs.insert(ConfigResource::topic("orders"), Arc::new(settings.into()));
+    });
+    let value = "x".repeat(20_000);
+    cluster.produce(1, Acks::All, &[value.as_str(); 10]).unwrap();
+    cluster.manager(1).delete_records(super::cluster::AT, 5).unwrap();
+    cluster.kill(2);
+    cluster.controller.fence(&[2]);
+    disk.set_capacity(Some(1 << 40));
+    disk.remove_directory(&cluster.path(2).join("orders-0")).unwrap();
+    let used = (1 << 40) - disk.space(&cluster.path(2)).unwrap().free;
+    // All but the batch fits.
+    disk.set_capacity(Some(used + 20_000));
+    cluster.boot(2);
+    await_condition("broker 2 has tried", || cluster.manager(2).full_directories() == [cluster.path(2)]);
+    await_condition("its log is begun anew for the batch", || cluster.state(2).log_end_offset == 0);
+    assert!(!cluster.controller.partition().isr.contains(&BrokerId(2)));
+    disk.set_capacity(None);
+    await_condition("broker 2 is in sync", || cluster.controller.partition().isr.contains(&BrokerId(2)));
+    await_condition("its log begins where its leader's does", || cluster.state(2).log_start_offset == 5);
+    cluster.controller.elect(2, &[1, 2, 3]);
+    cluster.produce(2, Acks::All, &["y"]).unwrap();
+    assert_eq!((cluster.state(2).log_start_offset, cluster.state(2).log_end_offset), (5, 11));
+    assert_eq!(cluster.controller.offline(), []);
 }

@@ -8,4 +8,5 @@ mod full_disk;
 mod open_files;
 mod opening;
 mod replication;
+mod running_directories;
 mod set_aside;

@@ -18,6 +18,8 @@ pub enum Survival {
 pub enum Fault {
     /// The operation fails without effect, once.
     Error(ErrorKind),
+    /// This and every later one of these operations fails without effect, until [`MemoryFs::disarm`](super::MemoryFs::disarm).
+    ErrorFromHere(ErrorKind),
     /// A write leaves so many of its bytes and then fails, once.
     TornWrite(usize),
     /// This and every later operation fails, until [`MemoryFs::crash`].
@@ -49,7 +51,7 @@ pub struct FaultPlan {
 impl Fault {
     pub(super) fn into_error(self) -> io::Error {
         match self {
-            Fault::Error(kind) => kind.into(),
+            Fault::Error(kind) | Fault::ErrorFromHere(kind) => kind.into(),
             Fault::TornWrite(_) => io::Error::other("injected: torn write"),
             Fault::PowerCut => io::Error::other("injected: power cut"),
         }

@@ -56,7 +56,16 @@ impl MemoryFs {
 
     /// Arms a fault; it replaces one not yet struck.
     pub fn inject(&self, plan: FaultPlan) {
-        self.state().plan = Some(plan);
+        let mut state = self.state();
+        state.plan = Some(plan);
+        state.struck = false;
+    }
+
+    /// Takes back a fault that was armed; whether it has struck.
+    pub fn disarm(&self) -> bool {
+        let mut state = self.state();
+        state.plan = None;
+        state.struck
     }
 
     /// Operations so far that changed something or synced.
@@ -130,6 +139,7 @@ impl FileSystem for MemoryFs {
                     state.change(FaultTarget::Write)?;
                     let content = state.file_mut(id)?;
                     content.current.clear();
+                    content.set_aside = 0;
                     content.dirty_from = 0;
                 }
                 state.file_mut(id)?;
@@ -373,7 +383,7 @@ impl File for MemoryFile {
             Some(other) => return Err(other.into_error()),
         };
         let free = state.free();
-        let room = (state.file_mut(self.id)?.current.len() as u64).saturating_add(free).saturating_sub(offset);
+        let room = state.file_mut(self.id)?.taken().saturating_add(free).saturating_sub(offset);
         let is_full = room < written as u64;
         if is_full {
             written = room as usize;
@@ -393,18 +403,24 @@ impl File for MemoryFile {
         let mut state = self.change(FaultTarget::Write)?;
         let free = state.free();
         let content = state.file_mut(self.id)?;
-        if length > (content.current.len() as u64).saturating_add(free) {
+        if length > content.taken().saturating_add(free) {
             return Err(ErrorKind::StorageFull.into());
         }
+        content.set_aside = 0;
         let shorter = (length as usize).min(content.current.len());
         content.current.resize(length as usize, 0);
         content.dirty_from = content.dirty_from.min(shorter);
         Ok(())
     }
 
-    /// There is nothing to set aside in memory.
-    fn preallocate(&self, _length: u64) -> io::Result<()> {
-        self.state().map(|_| ())
+    /// Only counts, against the capacity. Where that is not enough all that is left is taken, as some file systems do it.
+    fn preallocate(&self, length: u64) -> io::Result<()> {
+        let mut state = self.change(FaultTarget::Write)?;
+        let free = state.free();
+        let content = state.file_mut(self.id)?;
+        let most = content.taken().saturating_add(free);
+        content.set_aside = content.set_aside.max(length.min(most));
+        if length > most { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn length(&self) -> io::Result<u64> {

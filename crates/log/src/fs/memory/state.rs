@@ -16,6 +16,8 @@ pub(super) struct State {
     pub(super) inodes: HashMap<u64, Inode>,
     next_inode: u64,
     pub(super) plan: Option<FaultPlan>,
+    /// Whether the last fault that was armed has struck.
+    pub(super) struck: bool,
     pub(super) powerless: bool,
     /// Rises at every crash; handles of an earlier life fail.
     pub(super) life: u64,
@@ -64,6 +66,8 @@ pub(super) struct Content {
     /// Where the first byte lies that differs, or may differ, from `durable`.
     pub(super) dirty_from: usize,
     pub(super) modified: WallTime,
+    /// Up to which length room was set aside.
+    pub(super) set_aside: u64,
     /// Who reads it waits for a disk.
     pub(super) is_cold: bool,
 }
@@ -75,6 +79,7 @@ impl Default for State {
             inodes: HashMap::from([(ROOT, root)]),
             next_inode: ROOT + 1,
             plan: None,
+            struck: false,
             powerless: false,
             life: 0,
             locked: BTreeSet::new(),
@@ -113,6 +118,11 @@ impl Content {
         self.dirty_from = self.current.len();
     }
 
+    /// How much of the disk it takes.
+    pub(super) fn taken(&self) -> u64 {
+        self.set_aside.max(self.current.len() as u64)
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         if self.current.len() < end {
@@ -134,8 +144,16 @@ impl State {
     /// How many bytes may still be written.
     pub(super) fn free(&self) -> u64 {
         let Some(capacity) = self.capacity else { return u64::MAX };
-        let length = |inode: &Inode| if let Inode::File(content) = inode { content.current.len() as u64 } else { 0 };
-        capacity.saturating_sub(self.inodes.values().map(length).sum())
+        // What was removed takes no room, though a power cut may bring it back.
+        let (mut taken, mut pending) = (0, vec![ROOT]);
+        while let Some(id) = pending.pop() {
+            match self.inodes.get(&id) {
+                Some(Inode::File(content)) => taken += content.taken(),
+                Some(Inode::Directory { current, .. }) => pending.extend(current.values()),
+                None => {}
+            }
+        }
+        capacity.saturating_sub(taken)
     }
 
     /// Opens a file as far as the number of them is concerned.
@@ -196,7 +214,10 @@ impl State {
             return None;
         }
         let fault = plan.fault;
-        self.plan = None;
+        self.struck = true;
+        if !matches!(fault, Fault::ErrorFromHere(_)) {
+            self.plan = None;
+        }
         self.powerless = fault == Fault::PowerCut;
         Some(fault)
     }
