@@ -146,6 +146,45 @@ fn a_sync_that_fails_before_a_file_is_closed_concerns_its_log_alone() {
     many.append(2).unwrap();
 }
 
+/// At every change that is made while files are closed and opened all the time.
+#[test]
+fn a_power_cut_loses_nothing_that_was_flushed_whatever_was_closed_in_between() {
+    let config = small_segments();
+    let mut evicted = 0;
+    for skip in 0.. {
+        let mut many = Many::new(3, 1, &config);
+        many.memory.inject(FaultPlan { target: FaultTarget::AnyChange, skip, fault: Fault::PowerCut });
+        let (mut flushed, mut cut) = ([0; 3], false);
+        for round in 0..12 {
+            for i in 0..3 {
+                let unsynced = many.files.wants_flush();
+                cut = cut || many.append(i).is_err();
+                evicted += u32::from(unsynced && !cut);
+                // One is never flushed, one seldom, one often.
+                if !cut && i > 0 && round % (5 - 2 * i) == 0 {
+                    match many.logs[i].flush(NOW) {
+                        Ok(upto) => flushed[i] = upto,
+                        Err(_) => cut = true,
+                    }
+                }
+            }
+        }
+        let before: Vec<_> = many.logs.iter().map(Log::log_end_offset).collect();
+        many.logs.clear();
+        many.memory.crash();
+        for i in 0..3 {
+            let log = many.open(i, &config);
+            let end = log.log_end_offset();
+            assert!(end >= flushed[i] && end <= before[i], "{i} after {skip} changes: {end}, {} flushed", flushed[i]);
+            assert_eq!(read_all(&log).len() as i64, end, "{i} after {skip} changes");
+        }
+        if !cut {
+            break;
+        }
+    }
+    assert!(evicted > 100, "only {evicted} times did a file with unsynced bytes give place");
+}
+
 #[test]
 fn others_that_open_files_have_some_of_these_closed() {
     let mut many = Many::new(40, 1_000, &small_segments());
