@@ -223,5 +223,6 @@ mod tests {
         let controller = controller_config(&config, &Directories::default()).unwrap();
         assert_eq!(controller.defaults.min_insync_replicas, Some(2));
         assert_eq!(controller.defaults.leader_rebalance_delay, Duration::from_secs(7));
+        assert_eq!(controller.defaults.file["log.retention.hours"], "3");
     }
 }

@@ -1,21 +1,21 @@
 //! Settings of a topic in use, altered as clients alter them: its log follows.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
+mod support;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use raftsman_client::{Client, ClientOptions, Producer, ProducerOptions, ProducerRecord};
+use raftsman_client::{NewTopic, Producer, ProducerOptions, ProducerRecord};
 use raftsman_protocol::Str;
-use raftsman_protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use raftsman_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use raftsman_protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
 use raftsman_records::split_batches;
-use raftsman_server::{Server, ServerConfig, ServerHandle};
+use support::{Node, PATIENCE};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const RECORDS: usize = 30;
 /// Some three of the records that are produced here.
 const SEGMENT_BYTES: &str = "1000";
@@ -24,46 +24,26 @@ const TOPIC_RESOURCE: i8 = 2;
 
 type Settings<'a> = &'a [(&'a str, &'a str)];
 
-/// One node, and a client of it.
-struct Node {
-    client: Client,
+/// A node with topics in use.
+struct Topics {
+    node: Node,
     producer: Producer,
-    handle: ServerHandle,
     data: PathBuf,
 }
 
-impl Node {
-    async fn start(data: &Path) -> Node {
-        let overrides = [
-            ("listeners", "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"),
-            ("log.dirs", data.to_str().unwrap()),
-            ("num.network.threads", "1"),
-            // What was flushed is known soon, and compacted soon after.
-            ("replica.high.watermark.checkpoint.interval.ms", "20"),
-            ("log.cleaner.backoff.ms", "20"),
-        ];
-        let overrides: Vec<_> = overrides.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let config = ServerConfig::load(None, &overrides, std::iter::empty()).unwrap().0;
-        let handle = Server::start(config, None).unwrap();
-        tokio::time::timeout(PATIENCE, handle.wait_ready()).await.unwrap().unwrap();
-        let bootstrap = handle.client_address("PLAINTEXT").unwrap().to_string();
-        let client = Client::connect(&bootstrap, ClientOptions::default()).await.unwrap();
-        let producer = Producer::new(client.clone(), ProducerOptions::default());
-        Node { client, producer, handle, data: data.to_owned() }
+impl Topics {
+    async fn start(data: &Path) -> Topics {
+        // What was flushed is known soon, and compacted soon after.
+        let settings = [("replica.high.watermark.checkpoint.interval.ms", "20"), ("log.cleaner.backoff.ms", "20")];
+        let node = Node::start(data, &settings).await;
+        let producer = Producer::new(node.client.clone(), ProducerOptions::default());
+        Topics { node, producer, data: data.to_owned() }
     }
 
     async fn create(&self, topic: &str) {
-        let (name, value) = (Str::from("internal.segment.bytes"), Some(Str::from(SEGMENT_BYTES)));
-        let topic = CreatableTopic {
-            name: Str::copy_from(topic),
-            num_partitions: 1,
-            replication_factor: 1,
-            configs: vec![CreatableTopicConfig { name, value }],
-            ..Default::default()
-        };
-        let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() };
-        let answer = self.client.any_connection().await.unwrap().request(&request, 7).await.unwrap();
-        assert_eq!(answer.topics[0].error_code, 0, "{:?}", answer.topics[0].error_message);
+        let configs = [("internal.segment.bytes".to_owned(), SEGMENT_BYTES.to_owned())].into();
+        let topic = NewTopic { name: topic.to_owned(), configs, ..NewTopic::default() };
+        self.node.client.create_topic(&topic, false).await.unwrap();
     }
 
     async fn alter(&self, topic: &str, settings: Settings<'_>) {
@@ -78,7 +58,7 @@ impl Node {
             configs: settings.iter().map(config).collect(),
         };
         let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
-        let answer = self.client.any_connection().await.unwrap().request(&request, 1).await.unwrap();
+        let answer = self.node.client.any_connection().await.unwrap().request(&request, 1).await.unwrap();
         assert_eq!(answer.responses[0].error_code, 0, "{:?}", answer.responses[0].error_message);
     }
 
@@ -110,7 +90,7 @@ impl Node {
                 topics: vec![topic],
                 ..Default::default()
             };
-            let answer = self.client.any_connection().await.unwrap().request(&request, 12).await.unwrap();
+            let answer = self.node.client.any_connection().await.unwrap().request(&request, 12).await.unwrap();
             let partition = &answer.responses[0].partitions[0];
             assert_eq!(partition.error_code, 0);
             let bytes = partition.records.clone().unwrap_or_default().into_contiguous();
@@ -162,47 +142,46 @@ fn can_preallocate(directory: &Path) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_in_use_follows_its_settings() {
     let root = tempfile::tempdir().unwrap();
-    let node = Node::start(&root.path().join("data")).await;
+    let topics = Topics::start(&root.path().join("data")).await;
     for topic in ["lagging", "witness"] {
-        node.create(topic).await;
+        topics.create(topic).await;
     }
-    node.alter("lagging", &[("min.compaction.lag.ms", "86400000")]).await;
+    topics.alter("lagging", &[("min.compaction.lag.ms", "86400000")]).await;
     for topic in ["lagging", "witness"] {
-        node.alter(topic, &[("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.01")]).await;
-        node.fill(topic, "first").await;
+        topics.alter(topic, &[("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.01")]).await;
+        topics.fill(topic, "first").await;
     }
-    assert!(node.segments("lagging").len() > RECORDS / 4, "{:?}", node.segments("lagging"));
-    until("what may be compacted is", async || node.count("witness", "first").await < RECORDS / 2).await;
-    node.fill("witness", "second").await;
-    until("it is once more", async || node.count("witness", "second").await < RECORDS / 2).await;
-    assert_eq!(node.count("lagging", "first").await, RECORDS, "min.compaction.lag.ms keeps them");
-    node.alter("lagging", &[("min.compaction.lag.ms", "0")]).await;
-    until("the lag is over", async || node.count("lagging", "first").await < RECORDS / 2).await;
+    assert!(topics.segments("lagging").len() > RECORDS / 4, "{:?}", topics.segments("lagging"));
+    until("what may be compacted is", async || topics.count("witness", "first").await < RECORDS / 2).await;
+    topics.fill("witness", "second").await;
+    until("it is once more", async || topics.count("witness", "second").await < RECORDS / 2).await;
+    assert_eq!(topics.count("lagging", "first").await, RECORDS, "min.compaction.lag.ms keeps them");
+    topics.alter("lagging", &[("min.compaction.lag.ms", "0")]).await;
+    until("the lag is over", async || topics.count("lagging", "first").await < RECORDS / 2).await;
 
     // No log is as dirty as that, but this one has waited long enough at once; nor is its newest segment kept open.
-    node.alter("lagging", &[("min.cleanable.dirty.ratio", "1"), ("max.compaction.lag.ms", "1")]).await;
-    node.fill("lagging", "second").await;
-    until("what is overdue is compacted", async || node.count("lagging", "first").await == 0).await;
+    topics.alter("lagging", &[("min.cleanable.dirty.ratio", "1"), ("max.compaction.lag.ms", "1")]).await;
+    topics.fill("lagging", "second").await;
+    until("what is overdue is compacted", async || topics.count("lagging", "first").await == 0).await;
 
-    node.alter("lagging", &[("delete.retention.ms", "0")]).await;
-    node.produce("lagging", "gone", Some("value")).await;
-    node.produce("lagging", "gone", None).await;
+    topics.alter("lagging", &[("delete.retention.ms", "0")]).await;
+    topics.produce("lagging", "gone", Some("value")).await;
+    topics.produce("lagging", "gone", None).await;
     let is_gone = async || {
-        node.produce("lagging", "key", Some("third")).await;
-        node.records("lagging").await.iter().all(|(key, _)| key != "gone")
+        topics.produce("lagging", "key", Some("third")).await;
+        topics.records("lagging").await.iter().all(|(key, _)| key != "gone")
     };
     until("the tombstone is gone as well", is_gone).await;
 
     if can_preallocate(root.path()) {
         let bytes = PREALLOCATED_BYTES.to_string();
-        node.alter("lagging", &[("preallocate", "true"), ("internal.segment.bytes", &bytes)]).await;
+        topics.alter("lagging", &[("preallocate", "true"), ("internal.segment.bytes", &bytes)]).await;
         let is_set_aside = async || {
-            node.produce("lagging", "key", Some("fourth")).await;
-            let newest = node.segments("lagging").pop().unwrap();
+            topics.produce("lagging", "key", Some("fourth")).await;
+            let newest = topics.segments("lagging").pop().unwrap();
             newest.metadata().is_ok_and(|metadata| metadata.blocks() * 512 >= PREALLOCATED_BYTES)
         };
         until("room is set aside for the newest segment", is_set_aside).await;
     }
-    let Node { handle, .. } = node;
-    tokio::task::spawn_blocking(move || handle.shutdown(true)).await.unwrap();
+    topics.node.stop().await;
 }
