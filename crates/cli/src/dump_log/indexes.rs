@@ -65,7 +65,11 @@ pub fn dump_time_index(
 ) -> Result<(), Failure> {
     let base = base_offset(path)?;
     let log = SegmentFile::open(&path.with_extension("log"))?;
-    let offsets = offset_index_entries(&read(&path.with_extension("index"))?, base);
+    let mut offsets = offset_index_entries(&read(&path.with_extension("index"))?, base);
+    // The zeroes behind the last one say nothing; through them each entry would be looked for from the beginning of the log.
+    if let Some(written) = offsets.iter().skip(1).position(|(offset, _)| *offset == base) {
+        offsets.truncate(written + 1);
+    }
     let bytes = read(path)?;
     let entries = time_index_entries(&bytes, base);
     if arguments.index_sanity_check {

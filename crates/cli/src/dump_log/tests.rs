@@ -105,3 +105,16 @@ fn an_index_is_checked_against_the_log() {
     let (_, _, failure) = dumped(&path, &limits());
     assert!(failure.is_some_and(|said| said.contains("no whole batch follows")));
 }
+
+#[test]
+fn zeroes_behind_the_last_entry_of_an_index_are_none() {
+    let (_temporary, directory) = log();
+    for kind in ["index", "timeindex"] {
+        let path = directory.join("00000000000000000000").with_extension(kind);
+        let (lines, ..) = dumped(&path, &limits());
+        assert!(lines.len() > 1, "{lines:?}");
+        // As a killed broker leaves it, which had made room for more.
+        change(&path, |bytes| bytes.resize(bytes.len() + 240, 0));
+        assert_eq!(dumped(&path, &limits()), (lines, Vec::new(), None), "{kind}");
+    }
+}
