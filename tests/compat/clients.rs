@@ -33,6 +33,8 @@ pub fn kafkas_jars() -> String {
 pub fn java_of(classpath: &str, class: &str) -> Command {
     let mut command = Command::new("java");
     // Whatever the locale is, it prints what is in the records.
+    // These run for a moment: what pays off later costs more than it brings.
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
     command.args(["-Xmx256m", "-Dfile.encoding=UTF-8", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]);
     command.args(["-cp", classpath, class]);
     command

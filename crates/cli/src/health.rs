@@ -58,14 +58,12 @@ struct Directories {
 async fn directories(client: &Client, cluster: &ClusterDescription, deadline: Instant) -> Directories {
     let asked = cluster.brokers.iter().filter(|broker| !broker.is_fenced).map(|broker| async {
         let node_id = broker.node_id;
-        let both = async {
-            let told = client.describe_log_dirs(node_id).await.unwrap_or_default();
-            // Who has no such setting keeps nothing free.
-            let reserve = client.broker_config(node_id, "log.dirs.reserved.bytes").await.ok().flatten();
-            (told, reserve.and_then(|bytes| bytes.parse().ok()).unwrap_or(0))
-        };
-        let (told, reserve) = timeout_at(deadline, both).await.unwrap_or_default();
-        (node_id, told, reserve)
+        let told = timeout_at(deadline, client.describe_log_dirs(node_id)).await;
+        let told = told.ok().and_then(Result::ok).unwrap_or_default();
+        // Who has no such setting keeps nothing free.
+        let reserve = timeout_at(deadline, client.broker_config(node_id, "log.dirs.reserved.bytes")).await;
+        let reserve = reserve.ok().and_then(Result::ok).flatten().and_then(|bytes| bytes.parse().ok());
+        (node_id, told, reserve.unwrap_or(0))
     });
     let mut amiss = Directories::default();
     for (node_id, told, reserve) in join_all(asked).await {

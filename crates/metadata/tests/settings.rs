@@ -87,10 +87,10 @@ fn values_are_refused_in_kafkas_words() {
     ] {
         assert_eq!(TopicConfig::validate(key, value), Ok(()), "{key}={value}");
     }
-    for value in ["0-1", "0:", ":1", "0:1:2", "-1:2", "*,0:1"] {
+    for value in ["0-1", "0:", ":1", "0:1:2", "-1:2", "*, 0:1", "0:2147483648"] {
         let key = "leader.replication.throttled.replicas";
         let message = format!(
-            "Invalid value {value} for configuration {key}: {key} must be the literal '*' or a list of replicas in the \
+            "Invalid value [{value}] for configuration {key}: {key} must be the literal '*' or a list of replicas in the \
              following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
         );
         assert_eq!(TopicConfig::validate(key, value).map_err(|error| error.to_string()), Err(message));

@@ -37,7 +37,7 @@ fn marker(id: i64, commit: bool) -> Bytes {
 /// Appends to a partition's log while no node has it, in many segments.
 fn append(directory: &Path, batches: Vec<Bytes>) {
     let config = LogConfig { segment_bytes: 200, ..LogConfig::default() };
-    let opened = Log::open(Arc::new(RealFs), directory.to_owned(), TopicId::ZERO, config, false, 0, NOW);
+    let opened = Log::open(Arc::new(RealFs::new()), directory.to_owned(), TopicId::ZERO, config, false, 0, NOW);
     let mut log = opened.unwrap().0;
     for batch in batches {
         log.append_as_leader(batch, LeaderEpoch(0), NOW).unwrap();

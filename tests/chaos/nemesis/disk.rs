@@ -26,7 +26,10 @@ impl Nemesis<'_> {
                 let long = self.duration(500..6_000);
                 disk.break_down(DiskFault::Stalled(DiskCall::Flush, DiskPlace::Logs));
                 last(long);
+                // A load on a busy machine may write nothing for a while.
+                let met = until("a flush to meet the stall", PATIENCE, || disk.hits() > before);
                 disk.repair();
+                met?;
                 format!("flushes of node {target}'s logs stalled for {long:?}")
             }
             Disk::FailingFlush => self.fail_flushes(&disk, target)?,

@@ -42,7 +42,7 @@ pub fn dump(
     let file = SegmentFile::open(path)?;
     let end = file.length.min(u64::from(arguments.max_bytes));
     let mut position = 0;
-    let mut last_offset = -1;
+    let mut last_offset = -1_i64;
     while let Some(stored) = file.batch_at(position, end)? {
         let size = stored.size_in_bytes() as u64;
         let lines = match &stored {
@@ -52,7 +52,7 @@ pub fn dump(
         for line in lines.map_err(|error| file.damaged(position, error))? {
             let line = line.map_err(|error| file.damaged(position, error))?;
             if let Some(offset) = line.offset {
-                if offset != last_offset + 1 {
+                if last_offset.checked_add(1) != Some(offset) {
                     findings.gap(path, last_offset, offset);
                 }
                 last_offset = offset;

@@ -1,8 +1,8 @@
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -14,6 +14,10 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// Between two lines of the log on the same trouble.
 const QUIET: Duration = Duration::from_secs(5);
 const MAX_STREAMS: u32 = 1024;
+/// What HTTP/2 says to somebody who is not served: SETTINGS, as every server begins, and GOAWAY with `ENHANCE_YOUR_CALM` (RFC 9113,
+/// sections 6.5 and 6.8).
+const NO_PLACE: &[u8; 26] =
+    &[0, 0, 0, 4, 0, 0, 0, 0, 0, /* GOAWAY */ 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
 
 /// Serves gRPC on a listener until the task is dropped. The listener is closed first then, so that redials are refused.
 ///
@@ -65,12 +69,22 @@ async fn accept(listener: &TcpListener, door: &Door, trouble: &mut Trouble) -> C
                     "the controller's listener has no place for another connection of this address: who holds them?"
                 );
             });
+            hang_up(stream);
             continue;
         };
         // A socket that refuses the setting is about to break: its first read says so.
         let _ = stream.set_nodelay(true);
         let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
         return Connection::new(stream, place, door.handshake_timeout());
+    }
+}
+
+/// Ends a connection with a word, so that nobody takes a controller that has no place for one that is dead: who dials to find out
+/// hears it.
+fn hang_up(stream: TcpStream) {
+    if let Ok(mut stream) = stream.into_std() {
+        // A new socket has room for it. If it is gone already nobody listens.
+        let _ = stream.write(NO_PLACE);
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::door::Door;
 use crate::raft::Quorum;
@@ -14,14 +14,16 @@ use crate::raft::Quorum;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often names are resolved again that stand for the same nodes: containers get new addresses.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+/// A resolver that does not answer keeps one name waiting for so long, and the others no longer.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Keeps the door knowing the addresses of all controllers and registered brokers.
 pub(crate) async fn know_members(quorum: Arc<Quorum>, door: Arc<Door>) {
-    let mut addresses = BTreeMap::new();
+    let mut addresses = Addresses::new();
     loop {
         let hosts = quorum.hosts();
-        addresses = resolve(&hosts, addresses).await;
-        door.know(addresses.values().flatten().copied());
+        addresses.retain(|host, _| hosts.contains(host));
+        resolve(&hosts, &mut addresses, |known| door.know(known.values().flatten().copied())).await;
         let resolved_at = Instant::now();
         while resolved_at.elapsed() < RESOLVE_EVERY && quorum.hosts() == hosts {
             sleep(LOOK_EVERY).await;
@@ -29,20 +31,21 @@ pub(crate) async fn know_members(quorum: Arc<Quorum>, door: Arc<Door>) {
     }
 }
 
-/// The addresses of hosts. Of one that cannot be resolved now, what is known `before` stays.
-async fn resolve(hosts: &BTreeSet<String>, mut before: BTreeMap<String, Vec<IpAddr>>) -> BTreeMap<String, Vec<IpAddr>> {
-    let mut addresses = BTreeMap::new();
-    for host in hosts {
-        // One after the other: the few threads that block are needed for more than this.
-        let resolved = match host.parse::<IpAddr>() {
-            Ok(address) => Some(vec![address]),
-            Err(_) => tokio::net::lookup_host((host.as_str(), 0)).await.ok().map(|all| all.map(|a| a.ip()).collect()),
-        };
-        if let Some(of_host) = resolved.or_else(|| before.remove(host)) {
-            addresses.insert(host.clone(), of_host);
+type Addresses = BTreeMap<String, Vec<IpAddr>>;
+
+/// Finds the addresses of hosts, and tells of them as they are found: those that are addresses already first, then names, one after
+/// the other, for the few threads that block are needed for more than this. What is known of one that cannot be resolved now stays.
+async fn resolve(hosts: &BTreeSet<String>, addresses: &mut Addresses, mut tell: impl FnMut(&Addresses)) {
+    let (literal, names): (Vec<&String>, Vec<&String>) = hosts.iter().partition(|host| host.parse::<IpAddr>().is_ok());
+    addresses.extend(literal.into_iter().filter_map(|host| Some((host.clone(), vec![host.parse().ok()?]))));
+    tell(addresses);
+    for name in names {
+        let found = timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((name.as_str(), 0))).await;
+        if let Ok(Ok(all)) = found {
+            addresses.insert(name.clone(), all.map(|address| address.ip()).collect());
+            tell(addresses);
         }
     }
-    addresses
 }
 
 #[cfg(test)]
@@ -51,13 +54,16 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_are_taken_as_they_are_names_resolved_and_the_unknown_kept() {
-        let unknown = "no.such.host.invalid".to_owned();
+        // Longer than a name may be: no resolver is asked.
+        let unknown = "no".repeat(200);
         let hosts = ["192.0.2.7".to_owned(), "localhost".to_owned(), unknown.clone()].into();
         let old: IpAddr = [192, 0, 2, 9].into();
-        let gone = ("192.0.2.8".to_owned(), vec![IpAddr::from([192, 0, 2, 8])]);
-        let addresses = resolve(&hosts, [(unknown.clone(), vec![old]), gone].into()).await;
+        let mut addresses = Addresses::from([(unknown.clone(), vec![old])]);
+        let mut told = Vec::new();
+        resolve(&hosts, &mut addresses, |known| told.push(known.len())).await;
         assert_eq!(addresses["192.0.2.7"], [IpAddr::from([192, 0, 2, 7])]);
         assert!(addresses["localhost"].iter().any(IpAddr::is_loopback), "{addresses:?}");
         assert_eq!((&addresses[&unknown], addresses.len()), (&vec![old], 3));
+        assert_eq!(told, [2, 3], "what needs no resolver waits for none");
     }
 }

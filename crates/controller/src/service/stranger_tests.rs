@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::door::Door;
 use super::serve;
 use crate::config::DoorConfig;
+use crate::raft::{Dial, dial};
 
 /// Longer than anything here takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -79,7 +80,7 @@ struct Peer {
 }
 
 impl Peer {
-    /// Begins HTTP/2; `None` if the other side does not.
+    /// Begins HTTP/2; `None` if the other side does not go on with it.
     async fn begin(socket: TcpStream) -> Option<Peer> {
         let (mut reader, mut writer) = socket.into_split();
         let begun = async {
@@ -91,7 +92,8 @@ impl Peer {
         let writer = Arc::new(Mutex::new(writer));
         let (sender, answers) = mpsc::unbounded_channel();
         tokio::spawn(answer_pings(reader, writer.clone(), sender));
-        Some(Peer { writer, answers })
+        let mut peer = Peer { writer, answers };
+        peer.is_served().await.then_some(peer)
     }
 
     /// Whether a ping is answered, on this connection and no other.
@@ -190,4 +192,18 @@ async fn one_address_does_not_keep_the_others_out() {
     let mut broker = Peer::begin(connect([127, 0, 0, 3], address).await).await.expect("its address has places");
     assert!(broker.is_served().await);
     assert!(strangers.iter().all(is_open), "who is in stays in");
+}
+
+/// Else it would be deposed for having many friends.
+#[tokio::test]
+async fn a_controller_without_a_place_is_not_taken_for_dead() {
+    let address = listen(few_places()).await;
+    let mut friends = Vec::new();
+    // A known address gets all but an eighth.
+    for _ in 0..7 {
+        friends.push(connect(VOTER, address).await);
+    }
+    until_hung_up_on(&mut connect(VOTER, address).await).await;
+    assert_eq!(dial("127.0.0.1", address.port(), LIMIT).await, Dial::Answered);
+    assert!(friends.iter().all(is_open), "who is in stays in");
 }

@@ -120,6 +120,11 @@ impl ConfigKind {
     /// Says, in Kafka's words, what the value should have been.
     pub fn validate(self, name: &str, value: &str) -> Result<(), InvalidConfig> {
         self.problem(name, value.trim()).map_or(Ok(()), |reason| {
+            // Kafka shows the list it has made of it.
+            let value = match self {
+                ConfigKind::ThrottledReplicas => format!("[{}]", elements(value).collect::<Vec<_>>().join(", ")),
+                _ => value.to_owned(),
+            };
             let value = value.chars().take(200).collect();
             Err(InvalidConfig::InvalidValue { name: name.to_owned(), value, reason })
         })
@@ -182,9 +187,10 @@ fn outside<T: PartialOrd + std::fmt::Display>(number: T, min: T, max: T) -> Opti
 }
 
 fn throttled_replicas_problem(name: &str, value: &str) -> Option<String> {
+    let is_id = |text: &str| text.trim().parse::<i32>().is_ok_and(|id| id >= 0);
     let pair = |element: &str| {
         let (partition, broker) = element.split_once(':')?;
-        Some(partition.trim().parse::<u32>().is_ok() && broker.trim().parse::<u32>().is_ok())
+        Some(is_id(partition) && is_id(broker))
     };
     let fine = value == "*" || elements(value).all(|element| pair(element) == Some(true));
     (!fine).then(|| {

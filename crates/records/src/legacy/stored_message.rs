@@ -85,7 +85,9 @@ impl StoredMessage {
         let base = match (self.magic, self.offset) {
             (0, _) | (_, 0) => 0,
             (_, offset) if offset < last => return Err(malformed("a wrapper's records reach past its offset")),
-            (_, offset) => offset - last,
+            (_, offset) => {
+                offset.checked_sub(last).ok_or_else(|| malformed("a wrapper's last record at no offset there is"))?
+            }
         };
         for record in &mut records {
             record.offset = base.saturating_add(record.offset);
