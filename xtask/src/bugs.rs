@@ -56,9 +56,30 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         return Err(format!("tests/bugs has no {unknown}.patch; `cargo xtask bugs --list` names what it has"));
     }
     bugs.retain(|bug| arguments.is_empty() || arguments.contains(&bug.name));
+    fit(&bugs)?;
     match seeds {
         Some(seeds) => simulate(&bugs, seeds),
         None => test(&bugs),
+    }
+}
+
+/// Whether every bug can be planted, before any time is spent on one.
+///
+/// # Errors
+/// Names those whose patches fit the sources no longer.
+fn fit(bugs: &[Bug]) -> Result<(), String> {
+    let mut misfits = Vec::new();
+    for bug in bugs {
+        let checked = Command::new("git").current_dir(root()).args(["apply", "--check"]).arg(&bug.patch).output();
+        let checked = checked.map_err(|error| format!("git cannot be started: {error}"))?;
+        if !checked.status.success() {
+            let why = String::from_utf8_lossy(&checked.stderr).into_owned();
+            misfits.push(format!("{} fits the sources no longer, make it anew:\n{why}", bug.patch.display()));
+        }
+    }
+    match misfits.is_empty() {
+        true => Ok(()),
+        false => Err(misfits.join("\n")),
     }
 }
 
@@ -304,6 +325,13 @@ mod tests {
         assert!(ran(true, ignored).as_it_should_without_bug().is_err());
         let some = "test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.0s\n";
         assert_eq!(ran(true, &[none, some, some].concat()).as_it_should_without_bug(), Ok(4));
+    }
+
+    #[test]
+    fn every_bug_can_be_planted() {
+        let bugs = read_all().expect("each says what it is");
+        assert!(bugs.len() >= 20, "{} bugs", bugs.len());
+        assert_eq!(fit(&bugs), Ok(()));
     }
 
     #[test]
