@@ -156,14 +156,14 @@ fn a_power_cut_loses_nothing_that_was_flushed_whatever_was_closed_in_between() {
         many.memory.inject(FaultPlan { target: FaultTarget::AnyChange, skip, fault: Fault::PowerCut });
         let (mut flushed, mut cut) = ([0; 3], false);
         for round in 0..12 {
-            for i in 0..3 {
+            for (i, flushed) in flushed.iter_mut().enumerate() {
                 let unsynced = many.files.wants_flush();
                 cut = cut || many.append(i).is_err();
                 evicted += u32::from(unsynced && !cut);
                 // One is never flushed, one seldom, one often.
                 if !cut && i > 0 && round % (5 - 2 * i) == 0 {
                     match many.logs[i].flush(NOW) {
-                        Ok(upto) => flushed[i] = upto,
+                        Ok(upto) => *flushed = upto,
                         Err(_) => cut = true,
                     }
                 }
