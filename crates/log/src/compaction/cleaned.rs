@@ -30,30 +30,49 @@ impl CleanedFiles<'_> {
     }
 
     /// Renames the files from one state (`.cleaned`, `.swap`, `.deleted`, or none) to another. A file that is not there
-    /// is left out: not every segment has all of them. Returns the new paths.
+    /// is left out: not every segment has all of them.
     ///
     /// A longer name may need room. Where there is none, those that were renamed get their names back.
-    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<Vec<PathBuf>, StorageError> {
-        let mut renamed = Vec::with_capacity(SUFFIXES.len());
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<RenamedFiles, StorageError> {
+        let mut renamed = RenamedFiles::default();
         for suffix in SUFFIXES {
             let (from, to) = (self.path(suffix, from), self.path(suffix, to));
             match self.place.fs.rename(&from, &to) {
-                Ok(()) => renamed.push((from, to)),
+                Ok(()) => renamed.0.push((from, to)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    let undo = |(from, to): &(PathBuf, PathBuf)| self.place.fs.rename(to, from);
-                    let undone = renamed.iter().rev().try_for_each(undo);
-                    let error = StorageError::new("rename", &from, error);
-                    return Err(if undone.is_ok() { error } else { error.half_way() });
+                    return Err(renamed.undo(self.place, StorageError::new("rename", &from, error)));
                 }
             }
         }
-        Ok(renamed.into_iter().map(|(_, to)| to).collect())
+        Ok(renamed)
     }
 
     /// Removes the files in this state, the log file first: without it the others mean nothing.
     pub(crate) fn remove(&self, state: &str) -> Result<(), StorageError> {
         SUFFIXES.iter().rev().try_for_each(|suffix| remove_if_there(&*self.place.fs, &self.path(suffix, state)))
+    }
+}
+
+/// Files that were renamed: from where to where, in this order.
+#[derive(Debug, Default)]
+pub(crate) struct RenamedFiles(Vec<(PathBuf, PathBuf)>);
+
+impl RenamedFiles {
+    pub(crate) fn append(&mut self, mut later: RenamedFiles) {
+        self.0.append(&mut later.0);
+    }
+
+    /// Gives them their names back because of `error`, which is half way if that fails for any of them. It fails for one that is
+    /// gone, too: a file that was deleted before may have had its new name, and who removes that one knows it by the name only.
+    pub(crate) fn undo(&self, place: &Place, error: StorageError) -> StorageError {
+        let undone = self.0.iter().rev().try_for_each(|(from, to)| place.fs.rename(to, from));
+        if undone.is_ok() { error } else { error.half_way() }
+    }
+
+    /// Where they are now.
+    pub(crate) fn into_paths(self) -> Vec<PathBuf> {
+        self.0.into_iter().map(|(_, to)| to).collect()
     }
 }
 
@@ -80,7 +99,8 @@ impl CleanedGroup {
 }
 
 impl Drop for CleanedGroup {
-    /// What was not swapped in is of no use. A left-over would be removed when the log is opened, too.
+    /// What was not swapped in is of no use. A left-over would be removed when the log is opened, too. (A segment that
+    /// `Log::swap` may have left as the only copy of its records is not here any more.)
     fn drop(&mut self) {
         if self.segment.is_some() {
             let files = CleanedFiles { place: &self.place, base_offset: self.base_offset };
