@@ -1,10 +1,10 @@
-//! No room at any step of a change: it is put off and tried again, or the log is offline until it is opened anew. Never is a half
-//! change taken for the truth.
+//! No room at any step of a change, or no file, or a rename that fails: it is put off and tried again, or the log is offline until
+//! it is opened anew. Never is a half change taken for the truth.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-use raftsman_log::fs::{Fault, FaultPlan, FaultTarget};
+use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, MemoryFs};
 use raftsman_log::{AbortedTransaction, LogConfig, LogError};
 use raftsman_records::{BatchBuilder, Compression, RecordBatch};
 use raftsman_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, WallTime};
@@ -137,7 +137,30 @@ fn changes() -> Vec<Change> {
     ]
 }
 
-/// What became of one change that found no room.
+/// What strikes a change.
+#[derive(Debug, Clone, Copy)]
+enum Strike {
+    Fault(FaultTarget, Fault),
+    /// So many files can be opened, and no more.
+    NoFile,
+}
+
+impl Strike {
+    fn arm(self, fs: &MemoryFs, skip: u64) {
+        match self {
+            Strike::Fault(target, fault) => fs.inject(FaultPlan { target, skip, fault }),
+            Strike::NoFile => fs.set_handles_left(skip),
+        }
+    }
+
+    /// Whether it has struck.
+    fn disarm(self, fs: &MemoryFs) -> bool {
+        fs.set_handles_left(u64::MAX);
+        fs.disarm() || fs.handles_refused() > 0
+    }
+}
+
+/// What became of one change that was struck at each of its steps.
 #[derive(Debug, Default)]
 struct Tally {
     put_off: usize,
@@ -145,7 +168,7 @@ struct Tally {
     through: usize,
 }
 
-fn sweep(change: &Change, target: FaultTarget, fault: Fault) -> Tally {
+fn sweep(change: &Change, strike: Strike) -> Tally {
     let Change { name, make, act, is_keyed } = change;
     let mut tally = Tally::default();
     let mut done = make();
@@ -154,15 +177,15 @@ fn sweep(change: &Change, target: FaultTarget, fault: Fault) -> Tally {
     let after = seen(&done, *is_keyed);
     for skip in 0.. {
         for again in [true, false] {
-            let what = format!("{name}: {fault:?} after {skip}, tried again: {again}");
+            let what = format!("{name}: {strike:?} after {skip}, tried again: {again}");
             let mut rig = make();
             let recovery_point = rig.log.recovery_point();
             let changes = rig.fs.changes();
-            rig.fs.inject(FaultPlan { target, skip, fault });
+            strike.arm(&rig.fs, skip);
             let outcome = act(&mut rig);
-            let struck = rig.fs.disarm();
+            let struck = strike.disarm(&rig.fs);
             if !struck {
-                assert!(outcome.is_ok() && skip > 0, "{what}: {outcome:?}");
+                assert!(outcome.is_ok(), "{what}: {outcome:?}");
                 assert!(rig.fs.changes() > changes, "{what}: nothing was changed");
                 return tally;
             }
@@ -170,7 +193,7 @@ fn sweep(change: &Change, target: FaultTarget, fault: Fault) -> Tally {
             match rig.log.offline_error().cloned() {
                 Some(error) => {
                     tally.offline += 1;
-                    assert!(!error.is_out_of_space(), "{what}: {error}");
+                    assert!(!error.is_passing(), "{what}: {error}");
                     assert!(outcome.is_err(), "{what}");
                     rig.fs.kill();
                     rig.open_again(false, recovery_point);
@@ -205,6 +228,11 @@ fn goes_on(rig: &mut Rig, is_keyed: bool, what: &str) {
     let key = keyed(&[("key of later", Some("value"))]);
     rig.append(key, 3);
     settle(&mut rig.log);
+    assert_eq!(
+        rig.file_names("recovery-point-cap"),
+        [""; 0],
+        "{what}: the note on the checkpoint files is never lifted"
+    );
     let last = seen(rig, is_keyed);
     let recovery_point = rig.log.recovery_point();
     for power_cut in [false, true] {
@@ -230,9 +258,10 @@ fn a_change_that_finds_no_room_is_put_off_or_ends_the_log() {
     for change in changes() {
         let full = ErrorKind::StorageFull;
         // Where it strikes a sync nobody knows what the disk holds.
-        sweep(&change, FaultTarget::AnyChange, Fault::Error(full));
-        let once = sweep(&change, FaultTarget::Write, Fault::Error(full));
-        let lasting = sweep(&change, FaultTarget::Write, Fault::ErrorFromHere(full));
+        let any = sweep(&change, Strike::Fault(FaultTarget::AnyChange, Fault::Error(full)));
+        assert!(any.put_off + any.offline + any.through > 0, "{}: {any:?}", change.name);
+        let once = sweep(&change, Strike::Fault(FaultTarget::Write, Fault::Error(full)));
+        let lasting = sweep(&change, Strike::Fault(FaultTarget::Write, Fault::ErrorFromHere(full)));
         for tally in [&once, &lasting] {
             assert!(tally.put_off + tally.through > 0, "{}: {tally:?}", change.name);
         }
@@ -240,5 +269,31 @@ fn a_change_that_finds_no_room_is_put_off_or_ends_the_log() {
         let goes_far_back =
             ["cut far back", "cut all", "begin anew", "begin anew with producers"].contains(&change.name);
         assert_eq!(once.offline > 0, goes_far_back, "{}: {once:?}", change.name);
+    }
+}
+
+/// Files can still be removed then, that of a compacted segment among them, which may be the only one that has its records.
+#[test]
+fn a_change_whose_renames_fail_is_put_off_or_ends_the_log() {
+    for change in changes() {
+        for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+            for fault in [Fault::Error(kind), Fault::ErrorFromHere(kind)] {
+                let tally = sweep(&change, Strike::Fault(FaultTarget::Rename, fault));
+                let ends = kind == ErrorKind::Other || fault == Fault::ErrorFromHere(kind);
+                if change.name == "compact" {
+                    assert_eq!(tally.offline > 0, ends, "{fault:?}: {tally:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_change_that_gets_no_file_is_put_off_or_ends_the_log() {
+    for change in changes() {
+        let tally = sweep(&change, Strike::NoFile);
+        // Else one file is had first, and with it what is opened when files are to be removed: see `secure_files`.
+        let is_half_way = tally.offline > 0;
+        assert_eq!(is_half_way, change.name.starts_with("cut") || change.name.starts_with("begin"), "{tally:?}");
     }
 }
