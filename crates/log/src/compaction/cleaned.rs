@@ -206,3 +206,33 @@ fn write_synced(place: &Place, path: &Path, content: &[u8]) -> Result<(), Storag
     file.write_all_at(content, 0).context("write", path)?;
     file.sync_data().context("write out", path)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::fs::{FileSystem, MemoryFs};
+
+    /// Who removes deleted files knows them by their names, and may do so at any time.
+    #[test]
+    fn what_is_gone_does_not_get_its_name_back() {
+        for gone in [None, Some("log"), Some("index")] {
+            let fs = MemoryFs::new();
+            fs.create_directories(Path::new("/t-0")).expect("made");
+            let place = Place::new(Arc::new(fs.clone()), Path::new("/t-0"));
+            let files = CleanedFiles { place: &place, base_offset: 7 };
+            for suffix in ["log", "index"] {
+                fs.open(&files.path(suffix, ""), OpenMode::Create).expect("made");
+            }
+            let renamed = files.rename("", ".deleted").expect("renamed");
+            if let Some(gone) = gone {
+                fs.remove_file(&files.path(gone, ".deleted")).expect("removed");
+            }
+            let no_room = StorageError::new("rename", &files.path("log", ".swap"), ErrorKind::StorageFull.into());
+            let error = renamed.undo(&place, no_room);
+            assert_eq!(error.is_passing(), gone.is_none(), "{gone:?}: {error}");
+            assert_eq!(fs.exists(&files.path("log", "")).expect("known"), gone != Some("log"));
+        }
+    }
+}

@@ -378,9 +378,9 @@ fn a_log_begun_anew_for_a_whole_batch_keeps_its_producers_without_a_file() {
 /// A log whose snapshot of producers found no room, and which has something to flush.
 fn with_a_snapshot_put_off() -> Rig {
     let mut rig = Rig::new(LogConfig::default());
-    rig.log.reset_to(50).unwrap();
+    rig.log.reset_to(50).expect("begun anew");
     rig.fs.set_capacity(Some(0));
-    rig.log.adopt_producers(&handed_over(50)).unwrap();
+    rig.log.adopt_producers(&handed_over(50)).expect("put off");
     rig.fs.set_capacity(None);
     rig.append(batch(1, 0), 1);
     rig
