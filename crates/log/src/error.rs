@@ -37,6 +37,11 @@ impl StorageError {
         is_out_of_files(&self.source)
     }
 
+    /// Whether a file was read that is not what it should be. That says nothing of the other files on the disk.
+    pub fn is_damage(&self) -> bool {
+        self.source.kind() == io::ErrorKind::InvalidData
+    }
+
     /// Whether it passes, and the log is as it was.
     pub fn is_passing(&self) -> bool {
         self.is_out_of_space() || self.is_out_of_files()

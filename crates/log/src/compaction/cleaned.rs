@@ -30,30 +30,49 @@ impl CleanedFiles<'_> {
     }
 
     /// Renames the files from one state (`.cleaned`, `.swap`, `.deleted`, or none) to another. A file that is not there
-    /// is left out: not every segment has all of them. Returns the new paths.
+    /// is left out: not every segment has all of them.
     ///
     /// A longer name may need room. Where there is none, those that were renamed get their names back.
-    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<Vec<PathBuf>, StorageError> {
-        let mut renamed = Vec::with_capacity(SUFFIXES.len());
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<RenamedFiles, StorageError> {
+        let mut renamed = RenamedFiles::default();
         for suffix in SUFFIXES {
             let (from, to) = (self.path(suffix, from), self.path(suffix, to));
             match self.place.fs.rename(&from, &to) {
-                Ok(()) => renamed.push((from, to)),
+                Ok(()) => renamed.0.push((from, to)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    let undo = |(from, to): &(PathBuf, PathBuf)| self.place.fs.rename(to, from);
-                    let undone = renamed.iter().rev().try_for_each(undo);
-                    let error = StorageError::new("rename", &from, error);
-                    return Err(if undone.is_ok() { error } else { error.half_way() });
+                    return Err(renamed.undo(self.place, StorageError::new("rename", &from, error)));
                 }
             }
         }
-        Ok(renamed.into_iter().map(|(_, to)| to).collect())
+        Ok(renamed)
     }
 
     /// Removes the files in this state, the log file first: without it the others mean nothing.
     pub(crate) fn remove(&self, state: &str) -> Result<(), StorageError> {
         SUFFIXES.iter().rev().try_for_each(|suffix| remove_if_there(&*self.place.fs, &self.path(suffix, state)))
+    }
+}
+
+/// Files that were renamed: from where to where, in this order.
+#[derive(Debug, Default)]
+pub(crate) struct RenamedFiles(Vec<(PathBuf, PathBuf)>);
+
+impl RenamedFiles {
+    pub(crate) fn append(&mut self, mut later: RenamedFiles) {
+        self.0.append(&mut later.0);
+    }
+
+    /// Gives them their names back because of `error`, which is half way if that fails for any of them. It fails for one that is
+    /// gone, too: a file that was deleted before may have had its new name, and who removes that one knows it by the name only.
+    pub(crate) fn undo(&self, place: &Place, error: StorageError) -> StorageError {
+        let undone = self.0.iter().rev().try_for_each(|(from, to)| place.fs.rename(to, from));
+        if undone.is_ok() { error } else { error.half_way() }
+    }
+
+    /// Where they are now.
+    pub(crate) fn into_paths(self) -> Vec<PathBuf> {
+        self.0.into_iter().map(|(_, to)| to).collect()
     }
 }
 
@@ -80,7 +99,8 @@ impl CleanedGroup {
 }
 
 impl Drop for CleanedGroup {
-    /// What was not swapped in is of no use. A left-over would be removed when the log is opened, too.
+    /// What was not swapped in is of no use. A left-over would be removed when the log is opened, too. (A segment that
+    /// `Log::swap` may have left as the only copy of its records is not here any more.)
     fn drop(&mut self) {
         if self.segment.is_some() {
             let files = CleanedFiles { place: &self.place, base_offset: self.base_offset };
@@ -185,4 +205,34 @@ fn write_synced(place: &Place, path: &Path, content: &[u8]) -> Result<(), Storag
     let file = place.fs.open(path, OpenMode::Truncate).context("create", path)?;
     file.write_all_at(content, 0).context("write", path)?;
     file.sync_data().context("write out", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::fs::{FileSystem, MemoryFs};
+
+    /// Who removes deleted files knows them by their names, and may do so at any time.
+    #[test]
+    fn what_is_gone_does_not_get_its_name_back() {
+        for gone in [None, Some("log"), Some("index")] {
+            let fs = MemoryFs::new();
+            fs.create_directories(Path::new("/t-0")).expect("made");
+            let place = Place::new(Arc::new(fs.clone()), Path::new("/t-0"));
+            let files = CleanedFiles { place: &place, base_offset: 7 };
+            for suffix in ["log", "index"] {
+                fs.open(&files.path(suffix, ""), OpenMode::Create).expect("made");
+            }
+            let renamed = files.rename("", ".deleted").expect("renamed");
+            if let Some(gone) = gone {
+                fs.remove_file(&files.path(gone, ".deleted")).expect("removed");
+            }
+            let no_room = StorageError::new("rename", &files.path("log", ".swap"), ErrorKind::StorageFull.into());
+            let error = renamed.undo(&place, no_room);
+            assert_eq!(error.is_passing(), gone.is_none(), "{gone:?}: {error}");
+            assert_eq!(fs.exists(&files.path("log", "")).expect("known"), gone != Some("log"));
+        }
+    }
 }

@@ -13,8 +13,8 @@ mod plan;
 mod retain;
 mod transactions;
 
-pub(crate) use cleaned::CleanedFiles;
 pub use cleaned::CleanedGroup;
+pub(crate) use cleaned::{CleanedFiles, RenamedFiles};
 pub use error::{CompactionError, Stopped};
 pub(crate) use pass::Source;
 pub use pass::{Compaction, CompactionStats, Pace};

@@ -127,13 +127,23 @@ impl LogDirectory {
     /// by file from about eight dirty files on, dearer below. `Log::complete_flush` then takes each.
     ///
     /// # Errors
-    /// What failed; every ticket has failed then, and its log goes offline with `complete_flush`.
+    /// What failed first. A log whose own writes found no room, or failed, hears of that alone; a failed sync is all logs'.
     pub fn sync_tickets(&self, tickets: &[&FlushTicket]) -> io::Result<()> {
-        // One that cannot be carried out concerns its own log.
-        let tickets: Vec<&FlushTicket> = tickets.iter().copied().filter(|ticket| !ticket.has_failed()).collect();
-        let written = tickets.iter().try_for_each(|ticket| ticket.write_out());
-        let outcome = written.and_then(|()| self.volume.sync().context("sync the volume of", &self.path));
-        tickets.iter().for_each(|ticket| ticket.volume_synced(outcome.clone()));
-        outcome.map_err(io::Error::other)
+        let (mut written, mut failed) = (Vec::with_capacity(tickets.len()), None);
+        for ticket in tickets.iter().filter(|ticket| !ticket.has_failed()) {
+            match ticket.write_out() {
+                Ok(()) => written.push(ticket),
+                Err(error) => {
+                    ticket.volume_synced(Err(error.clone()));
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        let synced = match written.is_empty() {
+            true => Ok(()),
+            false => self.volume.sync().context("sync the volume of", &self.path),
+        };
+        written.iter().for_each(|ticket| ticket.volume_synced(synced.clone()));
+        synced.and(failed.map_or(Ok(()), Err)).map_err(io::Error::other)
     }
 }

@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use raftsman_types::{Offset, ProducerId};
@@ -124,7 +125,8 @@ impl TransactionIndex {
             let bytes = read_small_through(&*place.fs, &path, |file| place.reader(file))?.unwrap_or_default();
             entries = parse_transaction_index(&bytes, base_offset).unwrap_or_default();
             if entries.len() < self.persisted {
-                return Err(StorageError::new("read", &path, std::io::Error::other("it is damaged")));
+                let damaged = std::io::Error::new(ErrorKind::InvalidData, "it is damaged; a restart finds it anew");
+                return Err(StorageError::new("read", &path, damaged));
             }
             entries.truncate(self.persisted);
         }

@@ -86,19 +86,28 @@ impl Log {
         let checked = check_batches(batches, true)?;
         let start = self.log_start_offset;
         if self.begins_before_empty_log(&checked) {
-            let producers = self.producers.clone();
-            self.reset_to(checked.headers[0].base_offset).map_err(|error| match error {
-                LogError::Storage(error) => error,
-                other => StorageError::new("restart", &self.place.directory, std::io::Error::other(other)),
-            })?;
-            // They are of batches below that one.
-            self.producers = producers;
-            self.keep_producers()?;
+            self.begin_anew_with_producers(checked.headers[0].base_offset)?;
         }
         self.check_continues(&checked)?;
         let info = self.write(checked, None, now)?;
         self.log_start_offset = self.log_start_offset.max(start);
         Ok(info)
+    }
+
+    /// Begins the empty log anew at an earlier offset, with the producers it knows: they are of batches below that one. Where it is
+    /// not begun, or only the epochs are not written down, they are kept all the same: who asks again may find the log begun.
+    fn begin_anew_with_producers(&mut self, start_offset: Offset) -> Result<(), StorageError> {
+        let producers = self.producers.clone();
+        let begun = self.reset_to(start_offset).map_err(|error| match error {
+            LogError::Storage(error) => error,
+            other => StorageError::new("restart", &self.place.directory, std::io::Error::other(other)),
+        });
+        self.producers = producers;
+        if self.offline.is_none() {
+            // Their snapshot is gone, whatever became of the rest.
+            self.keep_producers()?;
+        }
+        begun
     }
 
     /// Whether the log is empty and starts in the middle of the first batch: the leader's log was cut at

@@ -5,7 +5,8 @@ use raftsman_types::{Offset, WallTime};
 
 use super::Log;
 use crate::compaction::{
-    CleanedFiles, CleanedGroup, Compaction, CompactionLimits, CompactionPlan, CompactionStats, SegmentFacts, Source,
+    CleanedFiles, CleanedGroup, Compaction, CompactionLimits, CompactionPlan, CompactionStats, RenamedFiles,
+    SegmentFacts, Source,
 };
 use crate::error::{IoContext, LogError, StorageError};
 use crate::index::AbortedTransaction;
@@ -138,7 +139,7 @@ impl Log {
         let files = CleanedFiles { place: &self.place, base_offset: group.base_offset };
         let renamed = files.rename(".cleaned", ".swap");
         // Without the log file nothing is announced: somebody removed it with the directory it was in.
-        let renamed = self.latch_unless_passing(renamed)?;
+        let renamed = self.latch_unless_passing(renamed)?.into_paths();
         Ok(renamed.last().is_some_and(|path| path.to_string_lossy().ends_with(".log.swap")))
     }
 
@@ -154,6 +155,11 @@ impl Log {
             return Ok(false);
         }
         let renamed = self.rename_into_place(&group, replaced.clone());
+        if renamed.as_ref().is_err_and(|error| !error.is_passing()) {
+            // The old segments' files may have lost their names: who opens the log next finishes what was announced, and needs the
+            // new one for it.
+            group.segment = None;
+        }
         let retired = self.latch_unless_passing(renamed)?;
         let Some(segment) = group.segment.take() else { return Ok(false) };
         let swapped = self.put_in_place(segment, replaced, retired, now);
@@ -186,34 +192,26 @@ impl Log {
     }
 
     /// Takes the old segments' files away and gives the new one's their names; the new paths of the old ones. Where there is
-    /// no room for that all get their names back.
+    /// no room for that all get their names back. After any other error they are left as a crash would leave them.
     fn rename_into_place(
         &self,
         group: &CleanedGroup,
         replaced: std::ops::Range<usize>,
     ) -> Result<Vec<PathBuf>, StorageError> {
         let place = &self.place;
-        let mut retired: Vec<(Offset, Vec<PathBuf>)> = Vec::with_capacity(replaced.len());
+        let mut retired = RenamedFiles::default();
         // Oldest first: what a crash leaves of them is the newest part, which needs nothing of the others.
-        let old = self.segments[replaced].iter().map(|segment| segment.base_offset);
-        let renamed = old
-            .map(|base_offset| (base_offset, "", ".deleted"))
-            .chain([(group.base_offset, ".swap", "")])
-            .try_for_each(|(base_offset, from, to)| {
-                let paths = CleanedFiles { place, base_offset }.rename(from, to)?;
-                if from.is_empty() {
-                    retired.push((base_offset, paths));
-                }
-                Ok(())
-            });
-        if let Err(error) = renamed {
-            let bring_back = |(base_offset, _): &(Offset, Vec<PathBuf>)| {
-                CleanedFiles { place, base_offset: *base_offset }.rename(".deleted", "").map(drop)
-            };
-            let undone = retired.iter().rev().try_for_each(bring_back);
-            return Err(if undone.is_ok() { error } else { StorageError::half_way(error) });
+        let taken_away = self.segments[replaced].iter().try_for_each(|old| {
+            retired.append(CleanedFiles { place, base_offset: old.base_offset }.rename("", ".deleted")?);
+            Ok(())
+        });
+        let renamed =
+            taken_away.and_then(|()| CleanedFiles { place, base_offset: group.base_offset }.rename(".swap", ""));
+        match renamed {
+            Err(error) if error.is_passing() => Err(retired.undo(place, error)),
+            Err(error) => Err(error),
+            Ok(_) => Ok(retired.into_paths()),
         }
-        Ok(retired.into_iter().flat_map(|(_, paths)| paths).collect())
     }
 
     /// The files are in their places: so is the segment from here on.
@@ -242,7 +240,7 @@ impl Log {
         if has_transactions {
             match self.reseal_transactions(base_offset, upto) {
                 // What a crash just before this leaves, too: the index is found not to be what the snapshot says, and made anew.
-                Err(error) if error.is_out_of_space() => {
+                Err(error) if error.is_passing() => {
                     tracing::warn!(%error, "a compacted segment's index of aborted transactions is made anew at the next start");
                 }
                 resealed => resealed?,

@@ -6,6 +6,7 @@ use super::Log;
 use super::partition_files::{snapshot_path, write_snapshot};
 use crate::error::{IoContext, LogError, StorageError};
 use crate::flush::{FlushTicket, TicketEpochs, TicketFile};
+use crate::segment::Segment;
 
 impl Log {
     /// Whether everything in the log is durable, with all that is known of it. What a recovery took away may still come back
@@ -19,33 +20,22 @@ impl Log {
     /// What has to be synced to make the whole log durable, or nothing if it is, or if the log is
     /// offline. Cheap; the work is in [`FlushTicket::sync`].
     pub fn begin_flush(&mut self) -> Option<FlushTicket> {
-        if self.offline.is_none() {
-            self.write_put_off_snapshot();
+        if self.offline.is_some() {
+            return None;
         }
+        let snapshot = self.write_put_off_snapshot();
         let names = (self.names_changed > self.names_synced).then_some(self.names_changed);
         let epochs_changed = self.epoch_version > self.epoch_version_durable;
         let nothing_to_do = self.is_flushed() && names.is_none() && !self.is_new;
-        if self.offline.is_some() || nothing_to_do {
+        if snapshot.is_ok() && nothing_to_do {
             return None;
         }
-        // What cannot be opened cannot be made durable, which is what a failed sync says, too, or passes.
-        let (mut files, mut outcome) = (Vec::new(), OnceLock::new());
-        for segment in self.segments.iter().filter(|segment| segment.is_dirty()) {
-            let writes = segment.due_writes();
-            let file = match &writes {
-                Some(_) => segment.file_to_write(&self.place),
-                None => segment.file(&self.place),
-            };
-            let file = match file {
-                Ok(file) => file,
-                Err(error) => {
-                    outcome = OnceLock::from(Err(error));
-                    break;
-                }
-            };
-            let path = segment.path(&self.place);
-            files.push(TicketFile { base_offset: segment.base_offset, size: segment.size, path, file, writes });
-        }
+        // What cannot be written, or opened, cannot be made durable, which is what a failed sync says, too, or passes. Whoever waits
+        // for the flush is told by its ticket.
+        let (files, outcome) = match snapshot.and_then(|()| self.files_to_flush()) {
+            Ok(files) => (files, OnceLock::new()),
+            Err(error) => (Vec::new(), OnceLock::from(Err(error))),
+        };
         let epochs = epochs_changed.then(|| TicketEpochs {
             version: self.epoch_version,
             entries: self.epochs.entries().to_vec(),
@@ -62,6 +52,20 @@ impl Log {
             epochs,
             outcome,
         })
+    }
+
+    fn files_to_flush(&self) -> Result<Vec<TicketFile>, StorageError> {
+        let dirty = self.segments.iter().filter(|segment| segment.is_dirty());
+        let ticket_file = |segment: &Segment| {
+            let writes = segment.due_writes();
+            let file = match &writes {
+                Some(_) => segment.file_to_write(&self.place)?,
+                None => segment.file(&self.place)?,
+            };
+            let path = segment.path(&self.place);
+            Ok(TicketFile { base_offset: segment.base_offset, size: segment.size, path, file, writes })
+        };
+        dirty.map(ticket_file).collect()
     }
 
     /// Takes in the outcome of a ticket's sync and returns the flushed offset. A ticket from before a

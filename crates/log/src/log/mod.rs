@@ -248,6 +248,12 @@ impl Log {
         !self.segments.iter().any(Segment::is_open)
     }
 
+    /// Closes all files of a log whose directory has failed, whatever was not synced: it is used no more before it is opened anew.
+    pub fn abandon_files(&mut self) {
+        self.tail.clear();
+        self.segments.iter_mut().for_each(Segment::close_file);
+    }
+
     /// Forgets producers idle past `producer.id.expiration.ms`, and those above the limit.
     pub fn expire_producers(&mut self, now: WallTime) {
         let config = &self.config;

@@ -178,7 +178,8 @@ impl Log {
             checked,
         };
         let mut loaded = loader.load(&files)?;
-        if loaded.segments.is_empty() {
+        let has_none = loaded.segments.is_empty();
+        if has_none {
             // A log that was begun anew when a crash came. What the checkpoint files say was of the one that is gone.
             write_caps(&place, Caps::default())?;
             caps = Some(Caps::default());
@@ -187,7 +188,9 @@ impl Log {
         }
         let recovery = loaded.recovery;
         let log = Log::of_segments(place, loaded, stored_epochs, recovery_point, left, now)?;
-        let mut log = Log { topic_id, config, caps, ..log };
+        // Nor does anything say of such a one that it was ever flushed.
+        let is_new = log.is_new || (has_none && left != LeftBehind::KilledAndSynced);
+        let mut log = Log { topic_id, config, caps, is_new, ..log };
         if adopted_now || log.is_new {
             log.unsynced_side_files.extend([topic_id_path(&log.place), cap_path(&log.place)]);
             log.names_changed = 1;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use raftsman_types::{Offset, TopicId};
 
 use super::Log;
-use crate::atomic_file::{read_small, remove_if_there, write_atomically, write_renamed};
+use crate::atomic_file::{read_small, remove_if_there, write_renamed};
 use crate::checkpoint::{format_checkpoint, parse_checkpoint};
 use crate::error::{IoContext, LogError, StorageError};
 use crate::fs::{DirectoryEntry, FileSystem};
@@ -89,7 +89,13 @@ pub(super) fn write_first_caps(place: &Place) -> Result<(), StorageError> {
 
 /// Leaves the note; it is durable when this returns.
 pub(super) fn write_caps(place: &Place, caps: Caps) -> Result<(), StorageError> {
-    write_atomically(&*place.fs, &cap_path(place), caps.to_string().as_bytes())
+    write_caps_unsynced(place, caps)?;
+    place.sync_directory()
+}
+
+/// Leaves the note, whose name is to be synced.
+pub(super) fn write_caps_unsynced(place: &Place, caps: Caps) -> Result<(), StorageError> {
+    write_renamed(&*place.fs, &cap_path(place), caps.to_string().as_bytes(), true)
 }
 
 impl fmt::Display for Caps {

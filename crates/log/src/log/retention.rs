@@ -98,8 +98,8 @@ impl Log {
     pub(super) fn remove_segments_below_start(&mut self, now: WallTime) -> Result<(), StorageError> {
         while self.segments.len() > 1 && self.segments[1].base_offset <= self.log_start_offset {
             let base_offset = self.segments[0].base_offset;
-            let paths = CleanedFiles { place: &self.place, base_offset }.rename("", ".deleted")?;
-            self.retired(paths, now);
+            let renamed = CleanedFiles { place: &self.place, base_offset }.rename("", ".deleted")?;
+            self.retired(renamed.into_paths(), now);
             self.segments.remove(0);
             self.forget_snapshot(base_offset)?;
         }

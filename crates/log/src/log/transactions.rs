@@ -138,7 +138,7 @@ impl Log {
 
     /// Takes over what another replica knows of producers from batches that this log never had: an empty log, which begins where
     /// [`producers_below`](Log::producers_below) was asked about. What is no such snapshot is passed over. It is on
-    /// disk when this returns, or after the first flush that finds room for it.
+    /// disk when this returns, or after the first flush that finds room, and a file, for it.
     ///
     /// # Errors
     /// Storage; the log is then offline.
@@ -168,7 +168,7 @@ impl Log {
         let at = self.log_end_offset;
         let snapshot = encode_snapshot(&self.producers, at, TransactionSeal::of(&[]));
         match write_atomically(&*self.place.fs, &snapshot_path(&self.place, at), &snapshot) {
-            Err(error) if error.is_out_of_space() => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(log = %self.place.directory.display(), %error, "its producers are not written down yet");
                 self.put_off_snapshot = Some((at, snapshot.into()));
                 Ok(())
@@ -177,18 +177,19 @@ impl Log {
         }
     }
 
-    /// Writes the snapshot for which there was no room, if there is now; to be synced by the flush that begins.
-    pub(super) fn write_put_off_snapshot(&mut self) {
-        let Some((offset, snapshot)) = &self.put_off_snapshot else { return };
+    /// Writes the snapshot for which there was no room, or no file, if there is now; to be synced by the flush that begins. Nothing
+    /// is done about an error here: that flush ends with it.
+    pub(super) fn write_put_off_snapshot(&mut self) -> Result<(), StorageError> {
+        let Some((offset, snapshot)) = &self.put_off_snapshot else { return Ok(()) };
         let path = snapshot_path(&self.place, *offset);
         match write_renamed(&*self.place.fs, &path, snapshot, false) {
-            Err(error) if error.is_out_of_space() => {}
-            written => {
-                if self.latch(written).is_ok() {
-                    self.put_off_snapshot = None;
-                    self.unsynced_side_files.push(path);
-                    self.names_changed += 1;
-                }
+            Err(error) if error.is_passing() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.put_off_snapshot = None;
+                self.unsynced_side_files.push(path);
+                self.names_changed += 1;
+                Ok(())
             }
         }
     }

@@ -1,7 +1,7 @@
 use raftsman_types::{Offset, WallTime};
 
 use super::Log;
-use super::partition_files::{Caps, list_snapshots, remove_snapshot, write_caps};
+use super::partition_files::{Caps, list_snapshots, remove_snapshot, write_caps_unsynced};
 use super::swap_recovery::remove_unfinished_swaps;
 use crate::error::{LogError, ReadError, StorageError};
 use crate::segment::Segment;
@@ -9,8 +9,8 @@ use crate::segment::Segment;
 impl Log {
     /// Cuts the log so that nothing at or past `offset` is left, and forgets epochs that start there
     /// even if there was nothing to cut. A batch that holds `offset` goes as a whole. Returns the new
-    /// log end offset. Everything is on disk when this returns, but for the epochs if there was no room for them: the next
-    /// flush writes them then, and until it has, a power cut makes the cut of the epochs (not the records') be asked for again.
+    /// log end offset. Everything is on disk when this returns, but for the epochs if there was no room, or no file, for them: the
+    /// next flush writes them then, and until it has, a power cut makes the cut of the epochs (not the records') be asked for again.
     ///
     /// # Errors
     /// Storage. Unless there was no room, or no more files may be opened, the log is then offline; else it is as it was: try again
@@ -54,8 +54,8 @@ impl Log {
         self.write_epochs_or_later()?;
         if self.is_new {
             match self.flush(self.last_flush) {
-                // It needs room for the epochs alone, and is done with the first records.
-                Err(error) if error.is_out_of_space() => {}
+                // It needs room for the epochs alone, and files to sync, and is done with the first records.
+                Err(error) if error.is_out_of_space() || error.is_out_of_files() => {}
                 flushed => {
                     flushed?;
                 }
@@ -68,7 +68,7 @@ impl Log {
     /// first, and what a power cut brings back of them is compared with the leader's, and cut, again.
     fn write_epochs_or_later(&mut self) -> Result<(), StorageError> {
         match self.write_epochs() {
-            Err(error) if error.is_out_of_space() => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(log = %self.place.directory.display(), %error, "its leader epochs are not written down yet");
                 Ok(())
             }
@@ -146,12 +146,14 @@ impl Log {
         Ok(())
     }
 
-    /// Removes the newest segments but for `kept` of them; whether there were any. Without room for the first of them nothing
-    /// has changed.
+    /// Removes the newest segments but for `kept` of them, one after the other; whether there were any. Without room for the first
+    /// of them nothing has changed.
     fn remove_newest(&mut self, kept: usize) -> Result<bool, StorageError> {
         let mut removed_any = false;
         while let Some(newest) = self.segments.last().filter(|_| self.segments.len() > kept) {
-            newest.remove(&self.place).map_err(|error| if removed_any { error.half_way() } else { error })?;
+            newest.remove_files(&self.place).map_err(|error| if removed_any { error.half_way() } else { error })?;
+            // It is gone: what is appended to it from here on would be, too.
+            self.place.sync_directory().map_err(StorageError::half_way)?;
             removed_any = true;
             self.segments.pop();
         }
@@ -185,9 +187,10 @@ impl Log {
     fn cap(&mut self, recovery_point: Offset, log_start: Offset) -> Result<(), StorageError> {
         let log_start = self.caps.map_or(log_start, |earlier| earlier.log_start.min(log_start));
         let caps = Caps { recovery_point, log_start };
-        write_caps(&self.place, caps)?;
+        write_caps_unsynced(&self.place, caps)?;
+        // It is there, and to be removed again, even if it cannot be made durable for want of a file.
         self.caps = Some(caps);
-        Ok(())
+        self.place.sync_directory()
     }
 
     fn drop_everything(&mut self, start_offset: Offset) -> Result<(), StorageError> {

@@ -62,8 +62,14 @@ impl Segment {
             segment.max_timestamp = time.timestamp;
             segment.offset_of_max_timestamp = base_offset + i64::from(time.relative_offset);
         }
-        if let Scanned::Batch(first) = BatchScanner::new(&*file, &path, 0, size, LOOKUP_BLOCK_BYTES).header()? {
-            segment.first_timestamp = first.max_timestamp;
+        let mut at_start = BatchScanner::new(&*file, &path, 0, size, LOOKUP_BLOCK_BYTES);
+        match at_start.header()? {
+            Scanned::Batch(first) => segment.first_timestamp = first.max_timestamp,
+            // Kafka went over to v2 in the middle of a segment: what lies behind the last index entry would not tell.
+            Scanned::Bad(problem @ BatchError::LegacyMagic(_)) if at_start.is_at_legacy_message()? => {
+                return Ok((segment, WalkEnd { position: 0, problem: Some(problem) }, base_offset));
+            }
+            Scanned::Bad(_) | Scanned::End => {}
         }
         segment.offset_index = offset_index;
         segment.time_index = time_index;

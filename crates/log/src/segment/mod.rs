@@ -410,14 +410,19 @@ impl Segment {
         }
     }
 
-    /// Removes the segment's files and makes that durable, so that segments vanish in order. Where there is no room even for
-    /// that, the segment is as it was.
+    /// Removes the segment's files and makes that durable, so that segments vanish in order.
     pub(crate) fn remove(&self, place: &Place) -> Result<(), StorageError> {
+        self.remove_files(place)?;
+        place.sync_directory()
+    }
+
+    /// Removes the segment's files; the directory is to be synced. Where there is no room even for that, the segment is as it was.
+    pub(crate) fn remove_files(&self, place: &Place) -> Result<(), StorageError> {
         let path = self.path(place);
         remove_if_there(&*place.fs, &path)?;
         for path in self.index_paths(place) {
             remove_if_there(&*place.fs, &path).map_err(StorageError::half_way)?;
         }
-        place.sync_directory()
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use raftsman_log::fs::{FileSystem, RealFs};
-use raftsman_log::{Log, LogConfig, ReadData};
+use raftsman_log::{Log, LogConfig, ReadData, ReadError};
 use raftsman_records::{BatchBuilder, Compression};
 use raftsman_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 use rustix::fs::Advice;
@@ -75,6 +75,14 @@ fn an_index_of_aborted_transactions_is_not_waited_for() {
     let cold = rig.log.aborted_transactions_without_waiting(0, 100).expect("no error").expect_err("it is on the disk");
     assert!(cold.bring_in());
     assert_eq!(rig.log.aborted_transactions_without_waiting(0, 100).expect("no error").expect("in memory"), expected);
+
+    // It is found anew from the batches after a restart: the disk is none the worse for it.
+    let index = rig.file_names(".txnindex").into_iter().find(|name| !rig.content(name).is_empty()).expect("one has it");
+    rig.replace(&index, b"nothing of the kind");
+    let error = rig.log.aborted_transactions(0, 100).expect_err("damaged");
+    assert!(matches!(&error, ReadError::Storage(error) if error.is_damage()), "{error}");
+    rig.restart();
+    assert_eq!(rig.log.aborted_transactions(0, 100).expect("read"), expected);
 }
 
 #[test]

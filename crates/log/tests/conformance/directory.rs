@@ -330,3 +330,32 @@ fn a_failed_sync_of_the_volume_fails_every_ticket() {
         assert!(log.offline_error().is_some());
     }
 }
+
+/// What waits for its flush is written by it. Where one log finds no room for that, the others are flushed all the same.
+#[test]
+fn a_log_without_room_holds_up_no_other() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    let mut logs: Vec<Log> = (0..3).map(|i| make_log(&fs, &dir, "many", i, TOPIC_ID)).collect();
+    for log in &mut logs {
+        log.defer_writes(true);
+        log.append_as_leader(super::rig::batch(1000, 0), LeaderEpoch(0), NOW).expect("appended");
+        assert_eq!(log.written_offset(), 0, "it waits for its flush");
+    }
+    let tickets: Vec<_> = logs.iter_mut().map(|log| log.begin_flush().expect("something to flush")).collect();
+    let fault = Fault::Error(std::io::ErrorKind::StorageFull);
+    fs.inject(FaultPlan { target: FaultTarget::Write, skip: 0, fault });
+    assert!(dir.sync_tickets(&tickets.iter().collect::<Vec<_>>()).is_err());
+    let outcomes: Vec<_> = logs.iter_mut().zip(tickets).map(|(log, ticket)| log.complete_flush(ticket)).collect();
+    assert!(outcomes[0].as_ref().is_err_and(LogError::is_out_of_space), "{outcomes:?}");
+    assert!(outcomes[1..].iter().all(|flushed| matches!(flushed, Ok(1000))), "{outcomes:?}");
+    assert!(logs.iter().all(|log| log.offline_error().is_none()));
+    assert_eq!(logs[0].flush(NOW).expect("there is room again"), 1000);
+    fs.crash();
+    let dir = directory(&fs);
+    for found in dir.partitions().expect("listed") {
+        let fs: Arc<dyn FileSystem> = Arc::new(fs.clone());
+        let (log, _) = Log::open(fs, found.path, TOPIC_ID, LogConfig::default(), false, 1000, NOW).expect("opened");
+        assert_eq!(log.log_end_offset(), 1000);
+    }
+}

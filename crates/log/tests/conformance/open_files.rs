@@ -8,7 +8,7 @@ use raftsman_log::fs::{BoundedFs, Fault, FaultPlan, FaultTarget, FileSystem, Mem
 use raftsman_log::{AppendError, Log, LogConfig, LogError, OpenFiles};
 use raftsman_types::{LeaderEpoch, Offset};
 
-use super::rig::{NOW, Rig, TOPIC_ID, batch, producer_batch, read_all, small_segments};
+use super::rig::{NOW, Rig, TOPIC_ID, batch, producer_batch, read_all, small_segments, stored_batch};
 
 const LIMIT: usize = 8;
 
@@ -324,4 +324,93 @@ fn a_truncation_begins_only_with_the_files_it_may_need() {
     assert_eq!(many.append(0).unwrap(), 3);
     many.memory.set_handles_max(usize::MAX);
     assert_eq!(read_all(&many.logs[0]).len(), 1);
+}
+
+/// What a follower was told of producers, by a leader that has deleted their batches.
+fn handed_over(at: Offset) -> bytes::Bytes {
+    let mut leader = Rig::new(LogConfig::default());
+    leader.append(producer_batch(9, 0, 0, at as usize - 10), 0);
+    leader.append(batch(10, 0), 0);
+    leader.log.producers_below(at)
+}
+
+/// At each file that is opened to begin an empty log anew for a batch in which it starts.
+#[test]
+fn a_log_begun_anew_for_a_whole_batch_keeps_its_producers_without_a_file() {
+    let mut met = 0;
+    for files in 0..30 {
+        for again in [true, false] {
+            let mut rig = Rig::new(LogConfig::default());
+            rig.append(batch(1, 0), 1);
+            rig.log.reset_to(102).unwrap();
+            rig.log.adopt_producers(&handed_over(102)).unwrap();
+            rig.log.assign_epoch_start(LeaderEpoch(2), 102).unwrap();
+            rig.log.flush(NOW).unwrap();
+            rig.fs.set_handles_left(files);
+            let refused = rig.log.append_as_follower(stored_batch(5, 100, 3), NOW).is_err();
+            rig.fs.set_handles_left(u64::MAX);
+            met += i32::from(refused);
+            if let Some(error) = rig.log.offline_error() {
+                assert!(refused && error.to_string().contains("part of a change was made"), "{error}");
+                continue;
+            }
+            assert_eq!(rig.log.producer_count(), 1, "with {files} files");
+            if again && refused {
+                rig.log.append_as_follower(stored_batch(5, 100, 3), NOW).unwrap();
+            }
+            if again {
+                assert_eq!((rig.log.log_end_offset(), rig.all().len()), (105, 1), "with {files} files");
+            }
+            rig.log.flush(NOW).unwrap();
+            // A power cut may bring a snapshot back that was removed.
+            if again {
+                rig.fs.crash()
+            } else {
+                rig.fs.kill()
+            }
+            rig.open_again(false, rig.log.recovery_point());
+            assert_eq!(rig.log.producer_count(), 1, "with {files} files, tried again: {again}");
+        }
+    }
+    assert!(met > 10, "only {met} times was there no file");
+}
+
+/// A log whose snapshot of producers found no room, and which has something to flush.
+fn with_a_snapshot_put_off() -> Rig {
+    let mut rig = Rig::new(LogConfig::default());
+    rig.log.reset_to(50).expect("begun anew");
+    rig.fs.set_capacity(Some(0));
+    rig.log.adopt_producers(&handed_over(50)).expect("put off");
+    rig.fs.set_capacity(None);
+    rig.append(batch(1, 0), 1);
+    rig
+}
+
+#[test]
+fn a_snapshot_that_was_put_off_waits_for_a_file() {
+    let mut rig = with_a_snapshot_put_off();
+    rig.fs.set_handles_left(0);
+    let ticket = rig.log.begin_flush().expect("there is something to flush");
+    rig.fs.set_handles_left(u64::MAX);
+    assert!(rig.log.offline_error().is_none());
+    ticket.sync().unwrap();
+    assert_eq!(rig.log.complete_flush(ticket).unwrap(), 51);
+    rig.append(batch(1, 1), 1);
+    rig.log.flush(NOW).unwrap();
+    rig.fs.crash();
+    rig.open_again(false, 52);
+    assert_eq!((rig.all().len(), rig.log.producer_count()), (2, 1));
+}
+
+/// Whoever waits for the flush must not wait in vain.
+#[test]
+fn a_snapshot_that_cannot_be_written_fails_the_flush() {
+    let mut rig = with_a_snapshot_put_off();
+    let fault = Fault::Error(std::io::ErrorKind::Other);
+    rig.fs.inject(FaultPlan { target: FaultTarget::Write, skip: 0, fault });
+    let ticket = rig.log.begin_flush().expect("there is something to flush");
+    assert!(rig.fs.disarm() && ticket.sync().is_err());
+    let error = rig.log.complete_flush(ticket).expect_err("it was not done");
+    assert!(error.to_string().contains(".snapshot"), "{error}");
+    assert!(rig.log.offline_error().is_some());
 }

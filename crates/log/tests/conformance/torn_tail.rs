@@ -1,8 +1,11 @@
 //! What is left of a log whose last bytes did not make it to the disk.
 
+use bytes::Bytes;
 use raftsman_log::{LogConfig, LogError};
-use raftsman_records::{DownConverter, LegacyFormat, RecordBatch};
+use raftsman_records::{BatchBuilder, Compression, DownConverter, LegacyFormat, RecordBatch};
+use raftsman_types::LeaderEpoch;
 
+use super::compaction::settle;
 use super::rig::{NOW, Rig, batch, small_segments, stored_batch};
 
 const FIRST: &str = "00000000000000000000.log";
@@ -133,6 +136,36 @@ fn messages_of_before_v2_are_told_and_nothing_is_cut() {
                 }
                 opened => assert!(!is_told && opened.is_ok(), "{:?}", opened.err()),
             }
+        }
+    }
+}
+
+/// Kafka went over to v2 within one segment, which is the first one left: nothing of it need be read to open the log.
+#[test]
+fn messages_of_before_v2_are_told_in_front_of_batches_and_their_index() {
+    for (format, magic, header_bytes) in [(LegacyFormat::V0, 0, 26), (LegacyFormat::V1, 1, 34)] {
+        let mut rig = Rig::new(small_segments());
+        rig.append_batches(12, 2);
+        settle(&mut rig.log);
+        rig.log.close(NOW).expect("closed");
+        let end = rig.log.log_end_offset();
+        let name = &rig.file_names(".log")[0];
+        let mut content = rig.content(name);
+        let first_bytes = RecordBatch::parse(Bytes::from(content.clone())).expect("a batch").bytes().len();
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.append(NOW.0, None, Some(&vec![7; first_bytes - header_bytes]), &[]);
+        let mut converter = DownConverter::new(format, 0, 1 << 20);
+        let one = RecordBatch::parse(builder.build(0, LeaderEpoch(0))).expect("a batch");
+        converter.push(&one, 1 << 20).expect("old");
+        let message = converter.into_bytes();
+        assert_eq!(message.len(), first_bytes);
+        content[..first_bytes].copy_from_slice(&message);
+        rig.replace(name, &content);
+        for (clean, recovery_point) in [(true, end), (false, end)] {
+            let error = rig.try_open(clean, recovery_point).expect_err("not read here");
+            let LogError::LegacyFormat { position, offset, magic: found, .. } = error else { panic!("{error}") };
+            assert_eq!((position, offset, found), (0, 0, magic), "clean: {clean}");
+            assert_eq!(rig.content(name), content, "the file stays as it is");
         }
     }
 }

@@ -205,12 +205,17 @@ impl World {
         !self.scenario.written || is_first && others_are_well && self.others_may_lead(id)
     }
 
-    /// Whether every partition of a node has somebody else who may lead it. Whoever was unregistered may not with what it only
-    /// wrote: nobody knows any more whether it has had power since.
+    /// Whether every partition of a node has somebody else who may lead it. Whoever was unregistered, or may be any moment, may not
+    /// with what it only wrote: nobody knows any more whether it has had power since.
     fn others_may_lead(&self, id: i32) -> bool {
         let me = raftsman_types::BrokerId(id);
         let image = self.observer.image();
-        let may_lead = |member: &raftsman_types::BrokerId| *member != me && image.broker(*member).is_some();
+        let stays = |member: &raftsman_types::BrokerId, epoch| {
+            !self.scenario.written || self.unregistering.get(&member.0) != Some(&epoch)
+        };
+        let may_lead = |member: &raftsman_types::BrokerId| {
+            *member != me && image.broker_epoch(*member).is_some_and(|epoch| stays(member, epoch))
+        };
         image
             .topics
             .values()

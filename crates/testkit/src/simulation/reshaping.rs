@@ -50,6 +50,7 @@ impl World {
         let Some(messenger) = self.fabric.choose(&up).copied() else { return };
         self.fabric.trace.note(self.fabric.now(), "unregister", &[node.into(), messenger.into()]);
         self.fabric.trace.say(self.fabric.now(), || format!("broker {node} is unregistered by way of {messenger}"));
+        self.unregistering.insert(node, broker_epoch);
         let reference = BrokerReference { broker: BrokerId(node), broker_epoch };
         let process = self.nodes.get_mut(&messenger).and_then(|node| node.process.as_mut());
         if let Some(process) = process {

@@ -35,6 +35,8 @@ pub(super) struct World {
     pub faults_struck: u32,
     /// Nodes that lost power so far.
     pub power_cuts: BTreeSet<i32>,
+    /// The registrations that somebody asked the controllers to end.
+    pub unregistering: BTreeMap<i32, raftsman_types::BrokerEpoch>,
     /// Nodes whose log disk fails, or will, in the given life, as long as it is not known that all is well since.
     pub failing_disks: BTreeMap<i32, u64>,
     /// Nodes whose log directory was emptied and not filled again, as far as was looked.
@@ -54,6 +56,7 @@ impl World {
             calm: false,
             faults_struck: 0,
             power_cuts: BTreeSet::new(),
+            unregistering: BTreeMap::new(),
             failing_disks: BTreeMap::new(),
             wiped: BTreeSet::new(),
             scenario,

@@ -155,6 +155,9 @@ impl Partition {
             CompactionError::Storage(error) if error.is_out_of_space() => {
                 tracing::warn!(partition = %self.name(), "is not compacted while the disk is full: {error}");
             }
+            CompactionError::Storage(error) if error.is_damage() => {
+                tracing::error!(partition = %self.name(), "is not compacted: {error}");
+            }
             // The topic was deleted.
             CompactionError::Storage(error) if error.source.kind() == ErrorKind::NotFound => {}
             CompactionError::Storage(error) => self.directory.fail(&self.core, error),

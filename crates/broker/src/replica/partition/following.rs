@@ -223,17 +223,22 @@ impl Partition {
                 // The last one is taken up first.
                 begun_anew.then(|| self.log_start_uncertain(state)).into_iter().chain([appended]).collect()
             }
-            Err(raftsman_log::AppendError::Storage(error)) if error.is_out_of_space() => {
-                self.directory.out_of_space();
+            Err(raftsman_log::AppendError::Storage(error)) if error.is_passing() => {
+                let put_off = match error.is_out_of_space() {
+                    true => {
+                        self.directory.out_of_space();
+                        FollowerEvent::NoRoom
+                    }
+                    false => {
+                        self.directory.out_of_files(&self.core, &error);
+                        FollowerEvent::AppendRefused
+                    }
+                };
                 let begun_anew = state.log.generation() != generation;
-                // Begun anew, as below, but for the batch: until it is there the log begins and ends in front of it.
+                // Begun anew, as above, but for the batch: until it is there the log begins and ends in front of it.
                 let moved = begun_anew.then(|| self.log_start_uncertain(state));
                 state.high_watermark = state.high_watermark.min(state.log.log_end_offset());
-                [FollowerEvent::NoRoom].into_iter().chain(moved).collect()
-            }
-            Err(raftsman_log::AppendError::Storage(error)) if error.is_out_of_files() => {
-                self.directory.out_of_files(&self.core, &error);
-                vec![FollowerEvent::AppendRefused]
+                [put_off].into_iter().chain(moved).collect()
             }
             Err(error @ raftsman_log::AppendError::Storage(_)) => {
                 self.directory.fail(&self.core, &error);

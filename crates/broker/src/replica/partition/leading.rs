@@ -39,7 +39,7 @@ impl Partition {
         if let Role::Leader(leader) = &state.role
             && leader.machine.leader_epoch() == view.leader_epoch
         {
-            self.prepare_for(&mut state, view.durability);
+            let view = self.prepare_to_lead(&mut state, view);
             self.step_leader(&mut state, LeaderEvent::ViewChanged(view));
             return;
         }
@@ -55,7 +55,7 @@ impl Partition {
             );
             return;
         }
-        self.prepare_for(&mut state, view.durability);
+        let view = self.prepare_to_lead(&mut state, view);
         let end = state.log.log_end_offset();
         let write = self.directory.disk.write(self.core.now());
         let assigned = state.log.assign_epoch_start(epoch, end);

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use raftsman_log::{FlushTicket, Log, LogError};
-use raftsman_replication::{Durability, Follower, FollowerEvent, Leader, LeaderEvent, LogPosition, SubscriptionKey};
+use raftsman_replication::SubscriptionKey;
+use raftsman_replication::{Durability, Follower, FollowerEvent, Leader, LeaderEvent, LeadershipView, LogPosition};
 use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition, WallTime};
 
 pub(super) use self::cleaning::CompactionRun;
@@ -67,6 +68,8 @@ struct State {
     cuts: u64,
     /// How often compacted segments were swapped in.
     swaps: u64,
+    /// What the metadata says of this leader's partition, where an ack of records that are written has to wait for them to be.
+    put_off_view: Option<Box<LeadershipView>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +132,7 @@ impl Partition {
                 standing: Standing::Online,
                 cuts: 0,
                 swaps: 0,
+                put_off_view: None,
             }),
             commits: Mutex::default(),
             flush_queued: AtomicBool::new(false),
@@ -208,6 +212,7 @@ impl Partition {
         if state.standing == Standing::Online {
             state.standing = Standing::Offline;
             self.leave_role(&mut state, &AppendError::Storage);
+            state.log.abandon_files();
         }
     }
 
@@ -340,7 +345,9 @@ impl Partition {
             Ok(flushed_offset) => flushed_offset,
             Err(error) => {
                 self.directory.log_failed(&self.core, &error);
-                if error.is_out_of_files() && !self.attention_queued.swap(true, Ordering::AcqRel) {
+                if (error.is_out_of_files() || error.is_out_of_space())
+                    && !self.attention_queued.swap(true, Ordering::AcqRel)
+                {
                     // An ack may wait for it: it is tried again at the next tick.
                     self.core.attention.leader(Arc::clone(self));
                 }
@@ -359,7 +366,11 @@ impl Partition {
         }
         // A ticket from before a truncation flushes nothing: what it was for still waits.
         let left = flushed_offset < state.log.log_end_offset() && state.wants_flush(self.core.wall_time());
+        let view = state.put_off_view.take();
         drop(state);
+        if let Some(view) = view {
+            self.lead(*view);
+        }
         if left {
             // Mostly it is queued already, as urgently as it should be.
             self.queue_flush_with(FlushUrgency::Unhurried);
@@ -378,12 +389,20 @@ impl Partition {
         }
     }
 
-    /// Before the replica's acks mean what `durability` says: where they are for written records, none may wait for a
-    /// flush to be written.
+    /// Before a follower's acks mean what `durability` says: where they are for written records, none should wait for a
+    /// flush to be written. What waits all the same is not acked.
     fn prepare_for(self: &Arc<Self>, state: &mut State, durability: Durability) {
         if durability == Durability::Written {
             self.write_out(state);
         }
+    }
+
+    /// The same for a leader, which acks what is in its log: if that cannot be written now, acks are for flushed records until it is.
+    fn prepare_to_lead(self: &Arc<Self>, state: &mut State, view: LeadershipView) -> LeadershipView {
+        let is_ready = view.durability != Durability::Written || self.write_out(state);
+        state.put_off_view = (!is_ready).then(|| Box::new(view.clone()));
+        let durability = if is_ready { view.durability } else { Durability::Flushed };
+        LeadershipView { durability, ..view }
     }
 
     /// Writes what waits for a flush. Says whether all is written.
@@ -411,6 +430,7 @@ impl Partition {
     }
 
     fn leave_role(self: &Arc<Self>, state: &mut State, error: &AppendError) {
+        state.put_off_view = None;
         match std::mem::replace(&mut state.role, Role::Idle) {
             Role::Idle => {}
             Role::Leader(leader) => self.stop_leading(leader),

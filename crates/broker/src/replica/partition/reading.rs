@@ -136,6 +136,10 @@ impl Partition {
                 self.directory.out_of_files(&self.core, error);
                 FetchError::TooManyOpenFiles
             }
+            ReadError::Storage(error) if error.is_damage() => {
+                tracing::error!(partition = %self.name(), "a read found damage: {error}");
+                FetchError::Damaged
+            }
             ReadError::Storage(_) => {
                 self.directory.fail(&self.core, error);
                 FetchError::Storage

@@ -8,8 +8,8 @@ use raftsman_log::fs::{FileSystem, MemoryFs};
 use raftsman_metadata::ConfigResource;
 use raftsman_types::{BrokerId, ErrorCode};
 
-use super::cluster::{Cluster, await_condition};
-use crate::replica::{Acks, AppendError, ReplicaConfig};
+use super::cluster::{AT, Cluster, await_condition, batch};
+use crate::replica::{Acks, AppendError, AppendOrigin, ReplicaConfig};
 
 fn cluster_with_memory_disk(broker: i32, configure: fn(&mut ReplicaConfig)) -> (Cluster, MemoryFs) {
     let disk = MemoryFs::new();
@@ -159,7 +159,7 @@ fn a_log_begun_anew_for_a_batch_without_room_brings_no_deleted_record_back() {
     });
     let value = "x".repeat(20_000);
     cluster.produce(1, Acks::All, &[value.as_str(); 10]).unwrap();
-    cluster.manager(1).delete_records(super::cluster::AT, 5).unwrap();
+    cluster.manager(1).delete_records(AT, 5).unwrap();
     cluster.kill(2);
     cluster.controller.fence(&[2]);
     disk.set_capacity(Some(1 << 40));
@@ -177,5 +177,30 @@ fn a_log_begun_anew_for_a_batch_without_room_brings_no_deleted_record_back() {
     cluster.controller.elect(2, &[1, 2, 3]);
     cluster.produce(2, Acks::All, &["y"]).unwrap();
     assert_eq!((cluster.state(2).log_start_offset, cluster.state(2).log_end_offset), (5, 11));
+    assert_eq!(cluster.controller.offline(), []);
+}
+
+/// A batch waits in memory for its flush, which finds no room, when the topic's acks become those for written records.
+#[test]
+fn what_is_not_written_yet_is_not_acked_as_written() {
+    let disk = MemoryFs::new();
+    let file_systems: BTreeMap<i32, Arc<dyn FileSystem>> = BTreeMap::from([(1, Arc::new(disk.clone()) as _)]);
+    let cluster = Cluster::on(1, 1, file_systems, |config| config.reserved_bytes = 0);
+    cluster.produce(1, Acks::All, &["a"]).unwrap();
+    disk.set_capacity(Some(0));
+    let value = "x".repeat(100_000);
+    // As far as was looked there is room.
+    let waiting = cluster.manager(1).append(AT, batch(&[&value]), Acks::All, AppendOrigin::Client).unwrap();
+    await_condition("its flush finds none", || !cluster.manager(1).full_directories().is_empty());
+    cluster.controller.change(|image| {
+        let settings = [("durability".into(), "written".into())];
+        image.configs.insert(ConfigResource::topic("orders"), Arc::new(settings.into()));
+    });
+    assert_eq!(cluster.state(1).high_watermark, 1, "a kill would leave nothing of it");
+    disk.set_capacity(None);
+    cluster.committed(1, waiting, Duration::from_secs(60)).unwrap();
+    assert_eq!(cluster.values(1), ["a", &value]);
+    // From here on acks are what the topic says.
+    cluster.produce(1, Acks::All, &["b"]).unwrap();
     assert_eq!(cluster.controller.offline(), []);
 }

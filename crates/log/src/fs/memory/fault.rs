@@ -31,8 +31,10 @@ pub enum Fault {
 pub enum FaultTarget {
     /// Every one that changes something or syncs.
     AnyChange,
-    /// Writes to files.
+    /// Whatever changes something: writes to files, and files made, cut, renamed and removed.
     Write,
+    /// Renames alone.
+    Rename,
     /// Syncs of files and directories.
     Sync,
 }

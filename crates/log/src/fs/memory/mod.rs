@@ -195,7 +195,7 @@ impl FileSystem for MemoryFs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(FaultTarget::Write)?;
+        state.change(FaultTarget::Rename)?;
         let (from_parent, from_name) = state.find_parent(from)?;
         let (to_parent, to_name) = state.find_parent(to)?;
         state.directory(to_parent)?;

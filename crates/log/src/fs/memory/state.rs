@@ -206,7 +206,12 @@ impl State {
         }
         self.changes += 1;
         let plan = self.plan.as_mut()?;
-        if plan.target != FaultTarget::AnyChange && plan.target != target {
+        let strikes = match plan.target {
+            FaultTarget::AnyChange => true,
+            FaultTarget::Write => target != FaultTarget::Sync,
+            only => only == target,
+        };
+        if !strikes {
             return None;
         }
         if plan.skip > 0 {
