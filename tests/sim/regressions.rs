@@ -150,6 +150,12 @@ fn nobody_is_unregistered_before_who_lost_power_is_back() {
     run_well(&Scenario { living: false, ..Scenario::from_seed(2_016_317) });
 }
 
+/// The simulator's own: with `durability=written` a node lost power while the other replica's broker was about to be unregistered.
+#[test]
+fn nobody_loses_power_while_the_other_is_about_to_be_unregistered() {
+    run_well(&Scenario::from_seed(5_045_093));
+}
+
 /// What a follower said of a subscription in the frame that brought it was lost at the leader, where acks are taken up first. If it
 /// was the last ack, the follower stayed out of the ISR until the next record came.
 #[test]
