@@ -8,7 +8,7 @@ use raftsman_protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use raftsman_protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-use raftsman_protocol::messages::describe_cluster::DescribeClusterRequest;
+use raftsman_protocol::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 use raftsman_protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use raftsman_protocol::messages::describe_topic_partitions::{DescribeTopicPartitionsRequest, TopicRequest};
 use raftsman_protocol::messages::find_coordinator::FindCoordinatorRequest;
@@ -283,13 +283,15 @@ impl Client {
     /// # Errors
     /// Nobody answered within the API timeout.
     pub async fn describe_cluster(&self) -> Result<ClusterDescription, ClientError> {
-        let connection = self.any_connection().await?;
-        let version = connection.version_of::<DescribeClusterRequest>(DESCRIBE_CLUSTER_VERSION)?;
-        // Fenced brokers can be asked for from version 2 on.
-        let request =
-            DescribeClusterRequest { endpoint_type: 1, include_fenced_brokers: version >= 2, ..Default::default() };
-        let timeout = self.options().request_timeout.min(Duration::from_secs(10));
-        let answer = connection.request_slow(&request, version, timeout).await?;
+        let mut retry = Retry::new(self.options(), self.options().api_timeout);
+        let answer = loop {
+            match self.ask_for_cluster().await {
+                Err(error) if error.is_retriable() => {
+                    retry.pause(|| format!("describing the cluster: {error}")).await?
+                }
+                done => break done?,
+            }
+        };
         check(answer.error_code, answer.error_message.as_deref(), || "describing the cluster".to_owned())?;
         let brokers = answer.brokers.iter().map(|b| NodeDescription {
             node_id: b.broker_id,
@@ -302,6 +304,16 @@ impl Client {
             controller_id: (answer.controller_id >= 0).then_some(answer.controller_id),
             brokers: brokers.collect(),
         })
+    }
+
+    async fn ask_for_cluster(&self) -> Result<DescribeClusterResponse, ClientError> {
+        let connection = self.any_connection().await?;
+        let version = connection.version_of::<DescribeClusterRequest>(DESCRIBE_CLUSTER_VERSION)?;
+        // Fenced brokers can be asked for from version 2 on.
+        let request =
+            DescribeClusterRequest { endpoint_type: 1, include_fenced_brokers: version >= 2, ..Default::default() };
+        let timeout = self.options().request_timeout.min(Duration::from_secs(10));
+        connection.request_slow(&request, version, timeout).await
     }
 
     pub(crate) fn timeout_ms(&self) -> i32 {
