@@ -86,6 +86,8 @@ fn a_broker_with_another_clusters_directory_is_refused() {
     create_topic(&theirs.tools(), "bills", 1, 2);
     let controller = ours.nodes[0].setting("controller.quorum.voters").expect("a node is told its voters").to_owned();
     let stray = &mut theirs.nodes[1];
+    // A follower makes its replica once it hears of it.
+    wait_until("it has its replica", PATIENCE, || data(stray).join("bills-0").is_dir());
     stray.kill();
     let listener = format!("PLAINTEXT://{}", stray.client_address);
     stray.set("process.roles", "broker");

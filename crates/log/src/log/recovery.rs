@@ -125,11 +125,15 @@ impl SegmentLoader<'_> {
     /// Whether the gap between the newest segment and that of `base_offset` may be one that compaction left. Ours leaves none
     /// between segments, Kafka's does, whose snapshots have no seal.
     fn gap_is_from_compaction(&self, loaded: &LoadedSegments, base_offset: Offset) -> Result<bool, StorageError> {
-        if read_snapshot(self.place, base_offset)?.is_some_and(|snapshot| snapshot.seal.is_some()) {
+        let snapshot = read_snapshot(self.place, base_offset)?;
+        if snapshot.as_ref().is_some_and(|snapshot| snapshot.seal.is_some()) {
             return Ok(false);
         }
         match loaded.segments.last() {
-            Some(last) if last.size == 0 => Ok(self.clean_shutdown),
+            // Kafka's cleaner keeps a segment of which nothing is left. In a log of ours it would be one that lost its records.
+            Some(last) if last.size == 0 => {
+                Ok(self.clean_shutdown || snapshot.is_some() && base_offset <= self.recovery_point)
+            }
             Some(last) => last.shows_compaction(self.place),
             None => Ok(false),
         }
