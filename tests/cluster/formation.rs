@@ -248,6 +248,27 @@ fn acknowledges_neither_topic_nor_record(node: &ProcessNode, topic: &str) {
     });
 }
 
+/// Another address for a cluster's third node.
+struct Elsewhere {
+    /// A cluster that is never started: its places are free as long as it is here.
+    place: ProcessCluster,
+    listeners: String,
+    /// The cluster's voters, the third one at its new address.
+    voters: String,
+}
+
+impl Elsewhere {
+    fn for_the_third(cluster: &ProcessCluster) -> Elsewhere {
+        let place = ProcessCluster::prepare(&ClusterOptions::default());
+        let listeners = place.nodes[2].setting("listeners").expect("a node has listeners").to_owned();
+        let address = listeners.split("CONTROLLER://").nth(1).expect("it has one for controllers");
+        let list = cluster.nodes[2].setting("controller.quorum.voters").expect("a node is told its voters");
+        let others: Vec<&str> = list.split(',').take(2).collect();
+        let voters = format!("{},3@{address}", others.join(","));
+        Elsewhere { place, listeners, voters }
+    }
+}
+
 #[test]
 fn a_voter_moves_to_another_address_with_its_own_file_changed_alone() {
     let mut cluster = ProcessCluster::start(&ClusterOptions::default());
@@ -255,16 +276,11 @@ fn a_voter_moves_to_another_address_with_its_own_file_changed_alone() {
     create_topic(&tools, "orders", 3, 3);
     let load = load(&cluster, "orders", 3);
     load.wait_for_acks(200, PATIENCE);
-    // Another cluster's places are free ones.
-    let elsewhere = ProcessCluster::prepare(&ClusterOptions::default());
-    let listeners = elsewhere.nodes[2].setting("listeners").expect("a node has listeners").to_owned();
-    let address = listeners.split("CONTROLLER://").nth(1).expect("it has one for controllers");
-    let list = cluster.nodes[2].setting("controller.quorum.voters").expect("a node is told its voters").to_owned();
-    let others: Vec<&str> = list.split(',').take(2).collect();
+    let elsewhere = Elsewhere::for_the_third(&cluster);
     let moved = &mut cluster.nodes[2];
     moved.kill();
-    moved.set("listeners", &listeners);
-    moved.set("controller.quorum.voters", &format!("{},3@{address}", others.join(",")));
+    moved.set("listeners", &elsewhere.listeners);
+    moved.set("controller.quorum.voters", &elsewhere.voters);
     moved.start();
     wait_until_in_sync(&tools, "orders", 3);
     // It is one of two now, and the other one's list names its old address.
@@ -288,28 +304,21 @@ fn a_voter_is_replaced_by_an_empty_one_at_another_address() {
     create_topic(&tools, "orders", 3, 3);
     let load = load(&cluster, "orders", 3);
     load.wait_for_acks(200, PATIENCE);
-    // Another cluster's places are free ones.
-    let elsewhere = ProcessCluster::prepare(&ClusterOptions::default());
-    let listeners = elsewhere.nodes[2].setting("listeners").expect("a node has listeners").to_owned();
-    let address = listeners.split("CONTROLLER://").nth(1).expect("it has one for controllers").to_owned();
-    let list = cluster.nodes[2].setting("controller.quorum.voters").expect("a node is told its voters").to_owned();
-    let others: Vec<&str> = list.split(',').take(2).collect();
-    let new_list = format!("{},3@{address}", others.join(","));
-
+    let elsewhere = Elsewhere::for_the_third(&cluster);
     let votes = times_said(&cluster.nodes[2], &["this controller votes"]);
     cluster.nodes[2].kill();
     wipe(&mut cluster.nodes[2]);
     let replaced = &mut cluster.nodes[2];
-    replaced.client_address = elsewhere.nodes[2].client_address;
-    replaced.set("listeners", &listeners);
-    replaced.set("controller.quorum.voters", &new_list);
+    replaced.client_address = elsewhere.place.nodes[2].client_address;
+    replaced.set("listeners", &elsewhere.listeners);
+    replaced.set("controller.quorum.voters", &elsewhere.voters);
     replaced.start();
     wait_until("the new node to vote", PATIENCE, || times_said(&cluster.nodes[2], &["this controller votes"]) > votes);
     wait_until_in_sync(&tools, "orders", 3);
     for index in 0..2 {
         let node = &mut cluster.nodes[index];
         node.stop(PATIENCE);
-        node.set("controller.quorum.voters", &new_list);
+        node.set("controller.quorum.voters", &elsewhere.voters);
         node.start();
         wait_until_in_sync(&tools, "orders", 3);
         load.wait_for_acks(100, PATIENCE);

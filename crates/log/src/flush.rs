@@ -62,7 +62,7 @@ impl FlushTicket {
     /// repeat after an error proves nothing, so it returns the first outcome.
     ///
     /// # Errors
-    /// What failed. `Log::complete_flush` takes the log offline for it.
+    /// What failed. `Log::complete_flush` takes the log offline for it, unless it was for want of room or of a file.
     pub fn sync(&self) -> io::Result<()> {
         let outcome = self.outcome.get_or_init(|| self.sync_all());
         outcome.clone().map_err(io::Error::other)

@@ -164,7 +164,7 @@ impl Log {
     /// there is one, `complete_flush`, `release_files`.
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// Storage. Unless there was no room, or no more files may be opened, the log is then offline.
     pub fn begin_close(&mut self) -> Result<(), LogError> {
         self.check_online()?;
         let written = self.write_out_for_close();

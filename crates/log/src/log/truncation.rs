@@ -81,7 +81,7 @@ impl Log {
     /// earlier partition of the name, or of records that came in other batches.
     ///
     /// # Errors
-    /// Storage; the log is then offline.
+    /// As for [`Log::advance_log_start_offset`].
     pub fn restore_log_start_offset(&mut self, checkpointed: Offset, now: WallTime) -> Result<(), LogError> {
         match self.heeds_checkpointed_start(checkpointed) {
             true => self.advance_log_start_offset(checkpointed.min(self.log_end_offset), now),

@@ -49,7 +49,7 @@ fn append(cluster: &Cluster, leader: i32, at: TopicIdPartition, value: &str) -> 
     cluster.block_on(leader, committed).map(|()| appended)
 }
 
-/// How many bytes of committed records a consumer gets, and from where on it goes on.
+/// Where a consumer goes on that has read from the beginning.
 fn fetch(cluster: &Cluster, leader: i32, at: TopicIdPartition) -> Result<i64, FetchError> {
     let read = FetchRead {
         fetch_offset: 0,
