@@ -57,6 +57,23 @@ impl FlushTicket {
         self.upto
     }
 
+    /// Writes what waits to be written and has the disk begin with it, without waiting: for the first of several tickets that
+    /// are synced one after the other is not to be waited for alone. What fails is [`FlushTicket::sync`]'s to tell.
+    pub fn begin(&self) {
+        if self.has_failed() {
+            return;
+        }
+        for TicketFile { path, file, writes, .. } in &self.files {
+            let written = writes.as_ref().map_or(Ok(()), |writes| writes.write(&**file));
+            if let Err(error) = written.context("write", path) {
+                // Set already only if the ticket was synced, and then that is its outcome.
+                let _kept = self.outcome.set(Err(error));
+                return;
+            }
+            file.begin_write_back();
+        }
+    }
+
     /// Syncs everything the ticket names, file by file; for many logs at once there is
     /// `dir::LogDirectory::sync_tickets`. May take long; call it where blocking is allowed, and once: a
     /// repeat after an error proves nothing, so it returns the first outcome.

@@ -35,6 +35,8 @@ impl FlushRound {
             let all: Vec<&FlushTicket> = self.tickets.iter().map(|(_, ticket)| ticket).collect();
             note(self.directory.files.sync_tickets(&all));
             disk.got_on(self.core.now());
+        } else if self.tickets.len() > 1 {
+            self.tickets.iter().for_each(|(_, ticket)| ticket.begin());
         }
         for (partition, ticket) in self.tickets {
             if !together {

@@ -148,6 +148,7 @@ impl Opening<'_> {
         if due.len() > SINGLE_SYNCS_MAX {
             note(self.directory.files.sync_tickets(&due));
         } else {
+            due.iter().for_each(|ticket| ticket.begin());
             due.iter().for_each(|ticket| note(ticket.sync()));
         }
         tickets

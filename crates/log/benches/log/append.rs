@@ -24,7 +24,7 @@ pub fn run(directory: &Path, limits: &Limits) -> Result<(), Failure> {
     println!("append, up to {} MiB not flushed yet", UNDER_WAY_BYTES >> 20);
     for (name, batch_bytes, total) in [("1 KiB", 1 << 10, 128 << 20), ("64 KiB", 64 << 10, 1 << 30)] {
         for flushed in [false, true] {
-            for partitions in [1, 100, 1000] {
+            for partitions in [1, 8, 100, 1000] {
                 let cost = append(&directory.join("append"), batch_bytes, total, partitions, flushed)?;
                 if flushed && batch_bytes > 1024 {
                     let cost = bare(&directory.join("bare"), batch_bytes, total / 2, partitions)?;
@@ -194,6 +194,7 @@ impl Rig {
         if tickets.len() > SINGLE_SYNCS_MAX {
             self.directory.sync_tickets(&tickets.iter().map(|(_, ticket)| ticket).collect::<Vec<_>>())?;
         } else {
+            tickets.iter().for_each(|(_, ticket)| ticket.begin());
             tickets.iter().try_for_each(|(_, ticket)| ticket.sync())?;
         }
         for (at, ticket) in tickets {

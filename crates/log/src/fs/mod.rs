@@ -215,6 +215,10 @@ pub trait File: Send + Sync + fmt::Debug {
     /// The system's.
     fn length(&self) -> io::Result<u64>;
 
+    /// Has what was written begin its way to the disk, without waiting for it: several files that are synced one after the
+    /// other then wait for their writes together. A hint: what fails of it [`File::sync_data`] tells.
+    fn begin_write_back(&self) {}
+
     /// Makes content and length survive a power cut.
     ///
     /// # Errors

@@ -2,6 +2,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice};
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -265,6 +267,14 @@ impl File for RealFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn begin_write_back(&self) {
+        // A length of 0 is "up to the end". The outcome is that of a hint: no error of a write is taken from the sync to come.
+        #[expect(unsafe_code, reason = "there is no safe binding of this call")]
+        // SAFETY: it takes no pointers, and the descriptor is open as long as `self`.
+        let _begun = unsafe { libc::sync_file_range(self.file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
     }
 
     fn sync_data(&self) -> io::Result<()> {

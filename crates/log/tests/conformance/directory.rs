@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, MetaProperties};
 use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, FileSystem, MemoryFs, OpenMode};
-use raftsman_log::{Log, LogConfig, LogError};
+use raftsman_log::{FlushTicket, Log, LogConfig, LogError};
 use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, TopicId, TopicPartition, Uuid};
 
 use super::rig::{NOW, TOPIC_ID, open};
@@ -328,6 +328,34 @@ fn a_failed_sync_of_the_volume_fails_every_ticket() {
         assert!(ticket.sync().is_err(), "the ticket remembers");
         assert!(log.complete_flush(ticket).is_err());
         assert!(log.offline_error().is_some());
+    }
+}
+
+/// Several that are synced one by one are begun together: then all is written, and what failed of that stays failed.
+#[test]
+fn a_flush_that_is_begun_keeps_what_became_of_it() {
+    let fs = MemoryFs::new();
+    let dir = directory(&fs);
+    let mut logs: Vec<Log> = (0..2).map(|i| make_log(&fs, &dir, "begun", i, TOPIC_ID)).collect();
+    for log in &mut logs {
+        log.defer_writes(true);
+        log.append_as_leader(super::rig::batch(1000, 0), LeaderEpoch(0), NOW).expect("appended");
+    }
+    let tickets: Vec<_> = logs.iter_mut().map(|log| log.begin_flush().expect("something to flush")).collect();
+    let fault = Fault::Error(std::io::ErrorKind::StorageFull);
+    fs.inject(FaultPlan { target: FaultTarget::Write, skip: 0, fault });
+    tickets.iter().for_each(FlushTicket::begin);
+    let written = |i: usize| {
+        let path = format!("/data/begun-{i}/00000000000000000000.log");
+        fs.open(Path::new(&path), OpenMode::Read).expect("opened").length().expect("known")
+    };
+    assert_eq!(written(0), 0, "there was no room for the first");
+    assert!(written(1) > 0, "the second is written before anybody syncs the first");
+    let outcomes: Vec<bool> = tickets.iter().map(|ticket| ticket.sync().is_ok()).collect();
+    assert_eq!(outcomes, [false, true], "the first has failed, though there is room again");
+    for (log, ticket) in logs.iter_mut().zip(tickets) {
+        let _outcome = log.complete_flush(ticket);
+        assert_eq!(log.flush(NOW).expect("another flush finds room"), 1000);
     }
 }
 
