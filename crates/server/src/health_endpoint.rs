@@ -1,16 +1,18 @@
 //! `GET /health` over HTTP, where `health.listener` asks for it: 200 once the node is ready, else 503. A ready node whose disk is
-//! full is still ready: it serves everything but Produce, and nobody else does that better.
+//! full is still ready: it serves everything but Produce, and nobody else does that better. `GET /metrics` answers there, too.
 
 use std::path::PathBuf;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::routing::get;
 use raftsman_broker::replica::ReplicaManager;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::metrics;
 use crate::supervisor::Status;
 
 /// Serves until the node ends. A port that cannot be had is an error in the log: the node itself is well.
@@ -24,7 +26,10 @@ pub(crate) async fn serve(host: String, port: u16, status: watch::Receiver<Statu
             return;
         }
     };
-    let router = Router::new().route("/health", get(health)).with_state(Asked { status, replicas });
+    let router = Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .with_state(Asked { status, replicas });
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "the health endpoint has ended");
     }
@@ -40,6 +45,12 @@ async fn health(State(asked): State<Asked>) -> (StatusCode, String) {
     let full = asked.replicas.map(|replicas| replicas.full_directories()).unwrap_or_default();
     let status = asked.status.borrow().clone();
     answer(&status, &full)
+}
+
+async fn metrics(State(asked): State<Asked>) -> ([(HeaderName, &'static str); 1], String) {
+    let directories = asked.replicas.map(|replicas| replicas.directory_states()).unwrap_or_default();
+    let text = metrics::text(asked.status.borrow().is_ready, &directories);
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
 }
 
 fn answer(status: &Status, full_directories: &[PathBuf]) -> (StatusCode, String) {

@@ -10,6 +10,7 @@ mod directories;
 mod directories_tests;
 mod health_endpoint;
 pub mod logging;
+mod metrics;
 mod network;
 mod self_check;
 mod server;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use raftsman_types::Offset;
 
 use super::ReplicaManager;
+use super::directory::Directory;
 
 /// A log directory and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,19 @@ pub struct DirectoryDescription {
     pub volume: Option<(u64, u64)>,
     /// The replicas in it, in the order of their names.
     pub replicas: Vec<ReplicaDescription>,
+}
+
+/// How a log directory is doing, as far as that is known without waiting for its disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryState {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it failed.
+    pub is_offline: bool,
+    /// Whether its disk is full up to the reserve, so that clients' writes are refused.
+    pub is_full: bool,
+    /// The bytes that were free at the last look; none before the first.
+    pub free_bytes: Option<u64>,
 }
 
 /// A replica on the disk.
@@ -32,10 +46,23 @@ pub struct ReplicaDescription {
 }
 
 impl ReplicaManager {
+    /// How the log directories are doing.
+    pub fn directory_states(&self) -> Vec<DirectoryState> {
+        let state = |directory: &Arc<Directory>| DirectoryState {
+            path: directory.path.clone(),
+            is_offline: directory.is_offline(),
+            is_full: directory.is_full(),
+            free_bytes: directory.free_bytes(),
+        };
+        let unusable =
+            |path: &PathBuf| DirectoryState { path: path.clone(), is_offline: true, is_full: false, free_bytes: None };
+        self.inner.directories.iter().map(state).chain(self.inner.unusable.iter().map(unusable)).collect()
+    }
+
     /// The log directories with their replicas.
     pub fn describe_directories(&self) -> Vec<DirectoryDescription> {
         let replicas = self.inner.replicas();
-        let describe = |directory: &Arc<super::directory::Directory>| {
+        let describe = |directory: &Arc<Directory>| {
             let is_offline = directory.is_offline();
             let mut held = Vec::new();
             if !is_offline {

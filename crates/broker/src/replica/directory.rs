@@ -90,6 +90,11 @@ impl Directory {
         self.room.last_seen() < Room::Plenty
     }
 
+    /// What was free at the last look, if there was one.
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.room.free_bytes()
+    }
+
     /// Has its checkpoint files written soon: somebody waits until a log's new start would outlive a crash.
     pub fn queue_checkpoint(self: &Arc<Self>, core: &Core) {
         if !self.checkpoint_queued.swap(true, Ordering::AcqRel) {
@@ -109,7 +114,10 @@ impl Directory {
 
     /// Why a write was refused, for who sent it.
     pub fn no_room(&self) -> AppendError {
-        AppendError::DiskFull { directory: self.path.display().to_string(), free_bytes: self.room.free_bytes() }
+        AppendError::DiskFull {
+            directory: self.path.display().to_string(),
+            free_bytes: self.room.free_bytes().unwrap_or(0),
+        }
     }
 
     /// A file could not be opened because too many are: that says nothing of the disk, and it is tried again.

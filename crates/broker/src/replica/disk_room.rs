@@ -8,6 +8,9 @@ const RESERVE_PART: u64 = 20;
 /// So many bytes may be written before the next look, even on an empty disk: others may fill it, too.
 const LOOK_EVERY_BYTES: u64 = 64 << 20;
 
+/// No volume has so many bytes.
+const UNKNOWN: u64 = u64::MAX;
+
 /// How much room a directory's volume has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -31,6 +34,7 @@ pub(super) struct DiskRoom {
     /// Bytes that may be written before the next look.
     until_look: AtomicI64,
     room: AtomicU8,
+    /// At the last look; [`UNKNOWN`] before the first.
     free_bytes: AtomicU64,
 }
 
@@ -41,7 +45,7 @@ impl DiskRoom {
             reserve_bytes,
             until_look: AtomicI64::new(0),
             room: AtomicU8::new(Room::Plenty as u8),
-            free_bytes: AtomicU64::new(u64::MAX),
+            free_bytes: AtomicU64::new(UNKNOWN),
         }
     }
 
@@ -60,9 +64,9 @@ impl DiskRoom {
         }
     }
 
-    /// Bytes that were free at the last look.
-    pub fn free_bytes(&self) -> u64 {
-        self.free_bytes.load(Ordering::Relaxed)
+    /// Bytes that were free at the last look; `None` before the first.
+    pub fn free_bytes(&self) -> Option<u64> {
+        Some(self.free_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNKNOWN)
     }
 
     /// A write found no room.
@@ -98,7 +102,7 @@ impl DiskRoom {
 
     fn enter(&self, room: Room, directory: &Path) {
         let before = self.room.swap(room as u8, Ordering::Relaxed);
-        let (free_bytes, directory) = (self.free_bytes(), directory.display());
+        let (free_bytes, directory) = (self.free_bytes.load(Ordering::Relaxed), directory.display());
         match (before == Room::Plenty as u8, room) {
             (true, Room::Plenty) | (false, Room::Reserve | Room::Nothing) => {}
             (true, _) => tracing::error!(

@@ -53,7 +53,7 @@ pub use clock::{Clock, SystemClock};
 pub use config::ReplicaConfig;
 pub use data_waiter::DataWaiter;
 pub use deletion::{DeleteRecordsError, RecordsDeleted};
-pub use description::{DirectoryDescription, ReplicaDescription};
+pub use description::{DirectoryDescription, DirectoryState, ReplicaDescription};
 pub use link::{BoxFuture, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult};
 pub use manager::{OpenError, ReplicaManager};
 pub use read::{FetchError, FetchRead, FetchTerms, Fetched, Isolation, ListedOffset, PartitionState, ReplicaRole};

@@ -46,6 +46,8 @@ fn a_leader_on_a_full_disk_refuses_writes_and_nothing_else() {
     // Not a byte is left, then somebody makes room.
     disk.set_capacity(Some(0));
     assert!(matches!(cluster.produce(1, Acks::All, &["y"]), Err(AppendError::DiskFull { .. })));
+    let state = manager.directory_states().remove(0);
+    assert_eq!((state.is_full, state.is_offline, state.free_bytes), (true, false, Some(0)));
     disk.set_capacity(Some(4 << 20));
     cluster.produce(1, Acks::All, &["z"]).expect("writes are taken again");
     assert_eq!(manager.full_directories(), [""; 0].map(std::path::PathBuf::from));
