@@ -160,6 +160,7 @@ impl Part {
         let retired = files.retired_partitions()?;
         let config = &core.config;
         let directory = Arc::new(Directory::new(id, files, config.reserved_bytes, config.disk_patience));
+        directory.look_at_room();
         retired.into_iter().for_each(|path| directory.retired.add(path, core.now()));
         let progress = Progress::begin(found.len(), began);
         let opening = Opening { core, directory: &directory, checkpoints: &checkpoints, memory, progress: &progress };

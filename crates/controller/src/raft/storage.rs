@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use raftsman_types::{BrokerId, DirectoryId};
+use rustix::io::Errno;
 
 use super::feed::MetadataFeed;
 use super::identity::{Identity, IdentityError};
@@ -22,6 +23,20 @@ pub(crate) enum OpenError {
         /// What is wrong.
         reason: io::Error,
     },
+    /// It cannot be opened for want of room on its disk, or of files: that says nothing of what is in it.
+    #[error(
+        "{reason}\nThe metadata log in {path} cannot be opened for want of {lacks}. Nothing is wrong with what is in it: {remedy}, and start the node again."
+    )]
+    Lacks {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// What the system says.
+        reason: io::Error,
+        /// What there is too little of.
+        lacks: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// It is in order, but not this node's.
     #[error("the metadata log in {path} cannot be used by this node: {reason}")]
     NotOurs {
@@ -30,6 +45,21 @@ pub(crate) enum OpenError {
         /// Whose it is.
         reason: IdentityError,
     },
+}
+
+impl OpenError {
+    pub(super) fn of(path: &Path, reason: io::Error) -> OpenError {
+        let path = path.to_owned();
+        match Errno::from_io_error(&reason) {
+            Some(Errno::NOSPC | Errno::DQUOT) => {
+                OpenError::Lacks { path, reason, lacks: "room on its disk", remedy: "make some" }
+            }
+            Some(Errno::MFILE | Errno::NFILE) => {
+                OpenError::Lacks { path, reason, lacks: "open files", remedy: "raise the limit of them" }
+            }
+            _ => OpenError::Unusable { path, reason },
+        }
+    }
 }
 
 /// What an operator does with a metadata directory that cannot be opened.
@@ -65,7 +95,7 @@ impl Storage {
         directory_id: DirectoryId,
         cluster_id: Option<&str>,
     ) -> Result<Storage, OpenError> {
-        let unusable = |reason| OpenError::Unusable { path: path.to_owned(), reason };
+        let unusable = |reason| OpenError::of(path, reason);
         std::fs::create_dir_all(path).map_err(unusable)?;
         let store: Arc<dyn MetaStore> = Arc::new(SledStore::open(&path.join("store")).map_err(unusable)?);
         let commit = Arc::new(GroupCommit::start(store.clone()).map_err(unusable)?);

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use openraft::storage::{RaftLogReader, RaftLogStorage, RaftLogStorageExt, RaftStateMachine};
@@ -202,4 +203,16 @@ fn a_store_that_is_damaged_or_not_ours_says_what_to_do() {
     std::fs::write(home.path().join("store/conf"), b"no configuration of sled's").unwrap();
     let damaged = Storage::open(home.path(), NODE, DIRECTORY, None).err().unwrap();
     assert!(damaged.to_string().contains("comes back as a new member"), "{damaged}");
+}
+
+#[test]
+fn want_of_room_or_of_files_is_not_taken_for_damage() {
+    for (code, lacks) in [(28, "make some"), (122, "make some"), (24, "limit"), (23, "limit")] {
+        let error = OpenError::of(Path::new("/data"), std::io::Error::from_raw_os_error(code));
+        let text = error.to_string();
+        assert!(text.contains(lacks) && text.contains("Nothing is wrong"), "{text}");
+        assert!(!text.contains("backup"), "nobody is to move anything away: {text}");
+    }
+    let damaged = OpenError::of(Path::new("/data"), std::io::Error::from_raw_os_error(5));
+    assert!(damaged.to_string().contains("backup"), "{damaged}");
 }

@@ -97,7 +97,8 @@ fn open_guarded(path: &Path) -> io::Result<sled::Db> {
     });
     OPENING.set(None);
     match opened {
-        Ok(opened) => opened.map_err(io::Error::other),
+        // With its kind: a full disk is no damage.
+        Ok(opened) => Ok(opened?),
         Err(_) => Err(io::Error::other("sled found it damaged and panicked")),
     }
 }
