@@ -48,7 +48,13 @@ impl Rig {
         }
         cluster.wait_until_listening(PATIENCE);
         let runtime = Runtime::new().expect("a runtime can be made");
-        Rig { cluster, durability: durability.to_owned(), disks, shelf, runtime }
+        let rig = Rig { cluster, durability: durability.to_owned(), disks, shelf, runtime };
+        // Who listens need not be registered yet: a topic with a replica on each could not be made.
+        wait_until("all brokers to be known", PATIENCE, || {
+            let described = rig.runtime.block_on(async { rig.client().await?.describe_topics(Some(&[])).await });
+            described.is_ok_and(|metadata| metadata.brokers.len() == rig.disks.len())
+        });
+        rig
     }
 
     /// Cuts the power of nodes, by their place in the cluster, all at once.
