@@ -1,6 +1,8 @@
 //! A node whose one small disk, with the metadata on it as well, is filled: it refuses writes, goes on with everything
 //! else, and takes writes again when there is room.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use raftsman_client::{
     Client, ClientOptions, Consumer, ConsumerOptions, Delivery, Producer, ProducerOptions, ProducerRecord, StartAt,
 };
-use raftsman_testkit::{ClusterOptions, ProcessCluster, skip, wait_until};
+use raftsman_testkit::{ClusterOptions, ProcessCluster, skip, wait_until, wait_until_some};
 use raftsman_types::TopicPartition;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,7 +59,8 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let disk = SmallDisk::mount(&folder.path().join("disk"), 64);
     let data = disk.0.join("data").display().to_string();
-    let settings = vec![("log.dirs".to_owned(), data)];
+    let told_at = free_port();
+    let settings = vec![("log.dirs".to_owned(), data.clone()), ("health.listener".to_owned(), told_at.to_string())];
     let mut cluster = ProcessCluster::start(&ClusterOptions { nodes: 1, settings, ..Default::default() });
     cluster.tools().create_topic("orders", 1, 1).expect("a topic can be created");
     disk.fill(10 << 20);
@@ -87,6 +90,10 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     assert!((1..RECORDS).contains(&written.len()), "{} records were read", written.len());
     assert!(!sending.is_finished(), "there is no room for all of them");
 
+    assert!(get(told_at, "/health").contains(&format!("full: the disk of log directory {data}")));
+    let full = |value: u8| format!("\nraftsman_log_directory_full{{directory=\"{data}\"}} {value}\n");
+    assert!(get(told_at, "/metrics").contains(&full(1)));
+
     disk.make_room();
     runtime
         .block_on(async { tokio::time::timeout(PATIENCE, sending).await })
@@ -101,6 +108,32 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     cluster.node(1).start();
     cluster.wait_until_listening(PATIENCE);
     assert_eq!(runtime.block_on(read(&client, RECORDS)), numbers);
+    assert!(get(told_at, "/metrics").contains(&full(0)));
+
+    // Nor does it need room to open: what is there is served, and everybody is told.
+    disk.fill(1 << 20);
+    cluster.node(1).kill();
+    cluster.node(1).start();
+    cluster.wait_until_listening(PATIENCE);
+    assert_eq!(runtime.block_on(read(&client, RECORDS)), numbers);
+    assert!(get(told_at, "/metrics").contains(&full(1)), "it has looked before anybody wrote");
+}
+
+/// A port that nobody listens at.
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    listener.local_addr().expect("a bound listener has an address")
+}
+
+/// What the node answers over HTTP.
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream =
+        wait_until_some("the health listener to be open", PATIENCE, || TcpStream::connect(address).ok());
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    answer
 }
 
 /// The numbers of the topic's records, once there are so many.
