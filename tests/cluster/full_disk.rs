@@ -127,8 +127,7 @@ fn free_port() -> SocketAddr {
 
 /// What the node answers over HTTP.
 fn get(address: SocketAddr, path: &str) -> String {
-    let mut stream =
-        wait_until_some("the health listener to be open", PATIENCE, || TcpStream::connect(address).ok());
+    let mut stream = wait_until_some("the health listener to be open", PATIENCE, || TcpStream::connect(address).ok());
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).expect("asked");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("answered");

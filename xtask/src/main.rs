@@ -38,7 +38,11 @@ const CHORES: &[(&str, &str, Chore)] = &[
     ("bugs", "plants known bugs, one after the other, and expects the tests to catch each ([name]..., --list)", |a| {
         report(bugs::run(a))
     }),
-    ("tidy", "the crate arrows, purity, sizes, and what may not stand in shipped code", |_| tidy::run(&root::root())),
+    (
+        "tidy",
+        "the crate arrows, purity, sizes, what may not stand in shipped code, and whether known bugs can be planted",
+        |_| tidy::run(&root::root()),
+    ),
 ];
 
 fn main() -> ExitCode {
