@@ -81,6 +81,22 @@ impl<E: IndexEntry> SparseIndex<E> {
         }
     }
 
+    /// The first entry whose key is at least `key`.
+    pub(crate) fn ceiling(&self, place: &Place, base_offset: i64, key: i64) -> Result<Option<E>, StorageError> {
+        let path = Self::path(place, base_offset);
+        if self.persisted > 0
+            && let Some(file) = open_if_there(&*place.fs, &path)?
+        {
+            let file = place.reader(file);
+            let below =
+                partition_point(&*file, self.persisted, |entry: &E| entry.key() < key).context("read", &path)?;
+            if below < self.persisted {
+                return read_entry(&*file, below).context("read", &path).map(Some);
+            }
+        }
+        Ok(self.pending.iter().find(|entry| entry.key() >= key).copied())
+    }
+
     /// The whole file of an index that has none yet; from here on the entries count as written.
     pub(crate) fn take_content(&mut self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.pending.len() * E::BYTES);

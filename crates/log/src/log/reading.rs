@@ -208,7 +208,11 @@ impl Log {
         if from < end && found.as_ref().is_none_or(|found| found.header.base_offset > from) {
             segment.check_batch_below(place, &*file, from)?;
         }
-        let Some(Found { mut position, header, is_placed }) = found else { return Ok(false) };
+        let Some(found) = found else { return Ok(false) };
+        if !found.is_placed {
+            segment.check_gap(place, &*file, &found, from)?;
+        }
+        let Found { mut position, header, is_placed } = found;
         // One that reaches past the segment is not what was written, and is looked at more closely.
         if header.next_offset() > reading.upto && header.next_offset() <= end && is_placed {
             return Ok(true);

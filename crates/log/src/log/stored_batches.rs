@@ -66,7 +66,7 @@ impl StoredBatches<'_> {
         }
         let epoch = self.epochs.epoch_of(header.last_offset());
         if epoch.is_some_and(|epoch| epoch != header.partition_leader_epoch) {
-            return inconsistent("its leader epoch is not the one the log had there");
+            return inconsistent("its leader epoch is not the one that leader-epoch-checkpoint has there");
         }
         Ok(())
     }

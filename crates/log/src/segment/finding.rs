@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,43 @@ impl Segment {
         let entry = self.offset_index.floor(place, self.base_offset, offset - self.base_offset)?;
         let found = entry.map(|entry| (u64::from(entry.position), self.base_offset + i64::from(entry.relative_offset)));
         Ok(found.filter(|(position, _)| *position < self.size))
+    }
+
+    /// The index entry at or above `offset`, as [`Segment::floor`].
+    fn ceiling(&self, place: &Place, offset: Offset) -> Result<Option<(u64, Offset)>, StorageError> {
+        let entry = self.offset_index.ceiling(place, self.base_offset, offset - self.base_offset)?;
+        let found = entry.map(|entry| (u64::from(entry.position), self.base_offset + i64::from(entry.relative_offset)));
+        Ok(found.filter(|(position, _)| *position < self.size))
+    }
+
+    /// Checks a batch that was found for `offset` behind a gap: compaction leaves such, but batches from farther behind may
+    /// have come to where others were. The index then says otherwise, and somewhere behind them the order breaks. Where all is
+    /// in order to the segment's end the index is what is wrong.
+    pub(crate) fn check_gap(
+        &self,
+        place: &Place,
+        file: &dyn File,
+        found: &Found,
+        offset: Offset,
+    ) -> Result<(), FindError> {
+        let Some((indexed, last_offset)) = self.ceiling(place, offset)? else { return Ok(()) };
+        let header = &found.header;
+        let fits = match indexed.cmp(&found.position) {
+            Ordering::Less => false,
+            Ordering::Equal => header.last_offset() == last_offset,
+            Ordering::Greater => header.last_offset() < last_offset,
+        };
+        if fits {
+            return Ok(());
+        }
+        let path = self.path(place);
+        let mut scanner = BatchScanner::new(file, &path, found.position, self.size, WALK_BLOCK_BYTES);
+        let known = Known::from(header.base_offset);
+        let walked = walk(&mut scanner, known, Depth::Headers, |_, _| Ok(ControlFlow::Continue(())))?;
+        let Some(_) = walked.problem else { return Ok(()) };
+        let what = "it is behind a gap where the index has another batch";
+        let source = BatchError::Inconsistent { base_offset: header.base_offset, what };
+        Err(FindError::Damaged { path, position: found.position, source })
     }
 
     /// An offset from which on no record at or past `timestamp` can be missed. An entry of the time index counts only if its

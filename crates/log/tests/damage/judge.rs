@@ -91,6 +91,15 @@ struct Case<'a> {
     changes: BTreeMap<String, usize>,
     /// Every batch in any file of the undamaged directory.
     written: Vec<(String, usize, RecordBatch)>,
+    /// The epochs and where they begin, as the damaged `leader-epoch-checkpoint` has them.
+    told_epochs: Vec<(i32, Offset)>,
+}
+
+fn told_epochs(damaged: &Files) -> Vec<(i32, Offset)> {
+    let file = damaged.get("t-0/leader-epoch-checkpoint").map_or("".into(), |bytes| String::from_utf8_lossy(bytes));
+    let entry =
+        |line: &str| line.split_once(' ').and_then(|(epoch, start)| Some((epoch.parse().ok()?, start.parse().ok()?)));
+    file.lines().filter_map(entry).collect()
 }
 
 impl Case<'_> {
@@ -118,7 +127,8 @@ impl Case<'_> {
         })
     }
 
-    /// Where the file of the epochs lets one begin a batch earlier or later, nobody can tell which of the two is wrong.
+    /// Where the file of the epochs lets one begin a batch earlier or later, nobody can tell which of the two is wrong; nor
+    /// does anybody look below the recovery point, where one may begin any number of batches too early.
     fn may_be_of_another_epoch(&self, batch: &RecordBatch) -> bool {
         let batches = &self.world.truth.batches;
         let before = batches.range(..batch.base_offset()).next_back();
@@ -126,7 +136,12 @@ impl Case<'_> {
         let is_other = |(_, other): (&Offset, &RecordBatch)| {
             other.header().partition_leader_epoch != batch.header().partition_leader_epoch
         };
-        self.touches("leader-epoch") && (before.is_some_and(is_other) || behind.is_none_or(is_other))
+        let told = self.told_epochs.iter().rev().find(|(_, start)| *start <= batch.base_offset());
+        let is_told_otherwise =
+            told.is_some_and(|(epoch, _)| LeaderEpoch(*epoch) != batch.header().partition_leader_epoch);
+        let is_flushed = batch.last_offset() < self.world.recovery_point;
+        self.touches("leader-epoch")
+            && (before.is_some_and(is_other) || behind.is_none_or(is_other) || (is_told_otherwise && is_flushed))
     }
 
     fn was_written(&self, batch: &RecordBatch) -> bool {
@@ -153,7 +168,8 @@ impl Case<'_> {
 
 /// Judges a damaged directory.
 pub fn judge(world: &World, damaged: &Files) -> Result<Verdict, String> {
-    let case = Case { world, changes: changes(world, damaged), written: written(&world.files) };
+    let (changes, written) = (changes(world, damaged), written(&world.files));
+    let case = Case { world, changes, written, told_epochs: told_epochs(damaged) };
     match open(damaged, &world.config) {
         Err(refusal) => judge_refusal(&case, &refusal).map(|()| Verdict::Refused),
         Ok(mut opened) => judge_opened(&case, &mut opened).map(|()| Verdict::Opened),
