@@ -58,6 +58,13 @@ impl Rig {
                     may_be_there = true;
                     false
                 }
+                // A node that ends for want of its disk hangs up on whom it was to answer.
+                Err(
+                    ClientError::Connection { .. } | ClientError::Unreachable { .. } | ClientError::TimedOut { .. },
+                ) => {
+                    may_be_there = true;
+                    false
+                }
                 Err(error) => panic!("topic {name} cannot be created: {error}"),
             }
         });
