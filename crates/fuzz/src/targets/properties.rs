@@ -1,7 +1,7 @@
 //! Everything a node is told: a `server.properties`, environment variables over it, overrides over both.
 
 use raftsman_server::ServerConfig;
-use raftsman_server::config::properties::parse;
+use raftsman_server::config::properties::{parse, properties};
 
 use crate::input::{Input, piece};
 use crate::memory::bounded;
@@ -13,13 +13,13 @@ pub(super) fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let text = String::from_utf8_lossy(input.piece()).into_owned();
     let variables: Vec<(String, String)> = pairs(&mut input, 4);
-    let file = match bounded(text.len(), 4 << 10, || parse(&text)) {
-        Ok(properties) => properties,
-        Err(error) => {
-            assert!(error.line <= text.len() + 1, "the line of an error is one of the file's");
-            return;
-        }
-    };
+    // As a node reads it: one property at a time.
+    let read = bounded(text.len(), 4 << 10, || properties(&text).try_for_each(|property| property.map(drop)));
+    if let Err(error) = read {
+        assert!(error.line <= text.len() + 1, "the line of an error is one of the file's");
+        return;
+    }
+    let file = parse(&text).expect("it was read before");
     let mut overrides: Vec<(String, String)> = file.into_iter().map(|p| (p.key, p.value)).collect();
     overrides.extend(pairs(&mut input, 4));
     let length = data.len();

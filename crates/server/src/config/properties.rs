@@ -27,13 +27,18 @@ pub struct PropertiesError {
 /// # Errors
 /// Only a broken `\uXXXX` escape is an error; Java's syntax takes everything else.
 pub fn parse(text: &str) -> Result<Vec<Property>, PropertiesError> {
-    let mut properties = Vec::new();
+    properties(text).collect()
+}
+
+/// As [`parse`], but one property at a time: a file of many small lines takes many times its size once all of them are held.
+pub fn properties(text: &str) -> impl Iterator<Item = Result<Property, PropertiesError>> {
     let mut lines = natural_lines(text).enumerate();
-    while let Some((index, first)) = lines.next() {
-        let start = first.trim_start_matches(BLANKS);
-        if start.is_empty() || start.starts_with(['#', '!']) {
-            continue;
-        }
+    std::iter::from_fn(move || {
+        let is_said = |start: &str| !start.is_empty() && !start.starts_with(['#', '!']);
+        let (index, start) = lines
+            .by_ref()
+            .map(|(index, line)| (index, line.trim_start_matches(BLANKS)))
+            .find(|(_, start)| is_said(start))?;
         let mut logical = start.to_owned();
         while ends_in_continuation(&logical) {
             logical.pop();
@@ -42,12 +47,15 @@ pub fn parse(text: &str) -> Result<Vec<Property>, PropertiesError> {
                 None => break,
             }
         }
-        let line = index + 1;
-        let (key, value) = split_key(&logical);
-        let value = unescape(value, line)?;
-        properties.push(Property { key: unescape(key, line)?, value: value.trim_end().to_owned(), line });
-    }
-    Ok(properties)
+        Some(property(&logical, index + 1))
+    })
+}
+
+/// What a line says whose continuations are part of it.
+fn property(logical: &str, line: usize) -> Result<Property, PropertiesError> {
+    let (key, value) = split_key(logical);
+    let value = unescape(value, line)?;
+    Ok(Property { key: unescape(key, line)?, value: value.trim_end().to_owned(), line })
 }
 
 const BLANKS: [char; 3] = [' ', '\t', '\u{c}'];

@@ -51,8 +51,8 @@ impl Settings {
         // Java reads these files as Latin-1, people write them as UTF-8: take the latter where it is that.
         let text = String::from_utf8(bytes)
             .unwrap_or_else(|error| error.into_bytes().iter().map(|byte| char::from(*byte)).collect());
-        let read = properties::parse(&text).map_err(|error| ConfigError::Syntax { path: shown.clone(), error })?;
-        for property in read {
+        for read in properties::properties(&text) {
+            let property = read.map_err(|error| ConfigError::Syntax { path: shown.clone(), error })?;
             self.set(property.key, &property.value, Source::File { path: shown.clone(), line: property.line });
         }
         Ok(())
