@@ -2,6 +2,7 @@
 
 mod cold_reads;
 mod compaction;
+mod compaction_faults;
 mod crash;
 mod crash_living;
 mod damage;
