@@ -2,7 +2,7 @@
 //! else, and takes writes again when there is room.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use raftsman_client::{
     Client, ClientOptions, Consumer, ConsumerOptions, Delivery, Producer, ProducerOptions, ProducerRecord, StartAt,
 };
-use raftsman_testkit::{ClusterOptions, ProcessCluster, skip, wait_until, wait_until_some};
+use raftsman_testkit::{ClusterOptions, ProcessCluster, free_port, skip, wait_until, wait_until_some};
 use raftsman_types::TopicPartition;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let disk = SmallDisk::mount(&folder.path().join("disk"), 64);
     let data = disk.0.join("data").display().to_string();
-    let told_at = free_port();
+    let told_at = free_port(Ipv4Addr::LOCALHOST);
     let settings = vec![("log.dirs".to_owned(), data.clone()), ("health.listener".to_owned(), told_at.to_string())];
     let mut cluster = ProcessCluster::start(&ClusterOptions { nodes: 1, settings, ..Default::default() });
     cluster.tools().create_topic("orders", 1, 1).expect("a topic can be created");
@@ -117,12 +117,6 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     cluster.wait_until_listening(PATIENCE);
     assert_eq!(runtime.block_on(read(&client, RECORDS)), numbers);
     assert!(get(told_at, "/metrics").contains(&full(1)), "it has looked before anybody wrote");
-}
-
-/// A port that nobody listens at.
-fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    listener.local_addr().expect("a bound listener has an address")
 }
 
 /// What the node answers over HTTP.

@@ -59,7 +59,7 @@ impl FlushTicket {
 
     /// Writes what waits to be written and has the disk begin with it, without waiting: for the first of several tickets that
     /// are synced one after the other is not to be waited for alone. What fails is [`FlushTicket::sync`]'s to tell.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         if self.has_failed() {
             return;
         }
@@ -74,8 +74,8 @@ impl FlushTicket {
         }
     }
 
-    /// Syncs everything the ticket names, file by file; for many logs at once there is
-    /// `dir::LogDirectory::sync_tickets`. May take long; call it where blocking is allowed, and once: a
+    /// Syncs everything the ticket names, file by file; for several logs at once it is begun by
+    /// `dir::LogDirectory::begin_syncs`. May take long; call it where blocking is allowed, and once: a
     /// repeat after an error proves nothing, so it returns the first outcome.
     ///
     /// # Errors

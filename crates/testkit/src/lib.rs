@@ -24,7 +24,7 @@ pub use load::{Load, LoadOptions, LoadReport, key_of};
 pub use log_reader::read_log;
 pub use node_clock::NodeClock;
 pub use node_network::NodeNetwork;
-pub use process_cluster::{ClusterOptions, ProcessCluster};
+pub use process_cluster::{ClusterOptions, ProcessCluster, free_port};
 pub use process_node::ProcessNode;
 pub use raftsman_client::{CommitFloor, Found, History, Indeterminate, Outcome, Reads, Verdict};
 pub use require::skip;

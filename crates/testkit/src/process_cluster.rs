@@ -181,7 +181,11 @@ fn loopback_network() -> (u8, u8) {
     (a.max(1), b)
 }
 
-fn free_port(host: Ipv4Addr) -> SocketAddr {
+/// A port of a loopback address that nobody listens at.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port(host: Ipv4Addr) -> SocketAddr {
     let listener = TcpListener::bind((IpAddr::V4(host), 0)).expect("a loopback address has a free port");
     listener.local_addr().expect("a bound listener has an address")
 }

@@ -10,7 +10,7 @@ use raftsman_types::{Offset, TopicIdPartition, TopicPartition};
 
 use super::core::Core;
 use super::directory::Directory;
-use super::flusher::{SINGLE_SYNCS_MAX, note};
+use super::flusher::note;
 use super::log_memory::LogMemory;
 use super::partition::Partition;
 use super::progress::{Progress, SoFar};
@@ -145,12 +145,8 @@ impl Opening<'_> {
 
     fn synced(&self, tickets: Vec<Option<FlushTicket>>) -> Vec<Option<FlushTicket>> {
         let due: Vec<&FlushTicket> = tickets.iter().flatten().collect();
-        if due.len() > SINGLE_SYNCS_MAX {
-            note(self.directory.files.sync_tickets(&due));
-        } else {
-            due.iter().for_each(|ticket| ticket.begin());
-            due.iter().for_each(|ticket| note(ticket.sync()));
-        }
+        self.directory.files.begin_syncs(&due);
+        due.iter().for_each(|ticket| note(ticket.sync()));
         tickets
     }
 

@@ -25,7 +25,8 @@ pub(crate) enum OpenError {
     },
     /// It cannot be opened for want of room on its disk, or of files: that says nothing of what is in it.
     #[error(
-        "{reason}\nThe metadata log in {path} cannot be opened for want of {lacks}. Nothing is wrong with what is in it: {remedy}, and start the node again."
+        "{reason}\nThe metadata log in {path} cannot be opened for want of {lacks}. Nothing is wrong with what is in it: {remedy}, \
+         and start the node again."
     )]
     Lacks {
         /// The directory.

@@ -17,7 +17,7 @@ use super::rig::{EPOCH, NOW, batch, open};
 const UNDER_WAY_BYTES: u64 = 4 << 20;
 /// What all logs of a broker may keep for readers, and what may wait in them to be written.
 const MEMORY_BYTES: usize = 64 << 20;
-/// Up to so many dirty logs are synced one by one, as the broker does it.
+/// Up to so many files are synced one by one, as a log directory does it.
 const SINGLE_SYNCS_MAX: usize = 8;
 
 pub fn run(directory: &Path, limits: &Limits) -> Result<(), Failure> {
@@ -191,12 +191,8 @@ impl Rig {
     fn flush(&self, dirty: Vec<usize>) -> Result<(), Failure> {
         let ticket = |at: usize| lock(&self.logs[at]).begin_flush().map(|ticket| (at, ticket));
         let tickets: Vec<(usize, FlushTicket)> = dirty.into_iter().filter_map(ticket).collect();
-        if tickets.len() > SINGLE_SYNCS_MAX {
-            self.directory.sync_tickets(&tickets.iter().map(|(_, ticket)| ticket).collect::<Vec<_>>())?;
-        } else {
-            tickets.iter().for_each(|(_, ticket)| ticket.begin());
-            tickets.iter().try_for_each(|(_, ticket)| ticket.sync())?;
-        }
+        self.directory.begin_syncs(&tickets.iter().map(|(_, ticket)| ticket).collect::<Vec<_>>());
+        tickets.iter().try_for_each(|(_, ticket)| ticket.sync())?;
         for (at, ticket) in tickets {
             lock(&self.logs[at]).complete_flush(ticket)?;
         }

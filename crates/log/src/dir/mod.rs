@@ -19,6 +19,10 @@ use crate::error::{IoContext, LogError, StorageError};
 use crate::flush::FlushTicket;
 use crate::fs::{FileLock, FileSystem, OpenMode, Volume};
 
+/// Up to so many dirty logs are synced file by file; above, one `syncfs` is faster, by far with many
+/// (`docs/decisions/2026-11-30-begun-together.md`).
+const SINGLE_SYNCS_MAX: usize = 8;
+
 /// Why a log directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
@@ -123,8 +127,24 @@ impl LogDirectory {
         Ok(false)
     }
 
-    /// Carries out many tickets of logs in this directory with one sync of the volume: cheaper than file
-    /// by file from about eight dirty files on, dearer below. `Log::complete_flush` then takes each.
+    /// Begins what [`FlushTicket::sync`] of each of these then waits for, or tells the outcome of: a few are written and begun
+    /// together, many are carried out whole by [`LogDirectory::sync_tickets`].
+    pub fn begin_syncs(&self, tickets: &[&FlushTicket]) {
+        match tickets.len() {
+            // There is nothing to wait for beside it.
+            0 | 1 => {}
+            2..=SINGLE_SYNCS_MAX => tickets.iter().for_each(|ticket| ticket.begin()),
+            _ => {
+                if let Err(error) = self.sync_tickets(tickets) {
+                    // Each ticket has its own outcome.
+                    tracing::debug!(directory = %self.path.display(), "a sync of many did not succeed: {error}");
+                }
+            }
+        }
+    }
+
+    /// Carries out many tickets of logs in this directory with one sync of the volume, which waits for whatever else is being
+    /// written there. `Log::complete_flush` then takes each.
     ///
     /// # Errors
     /// What failed first. A log whose own writes found no room, or failed, hears of that alone; a failed sync is all logs'.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use raftsman_log::dir::{CleanShutdown, DirectoryError, LogDirectory, MetaProperties};
 use raftsman_log::fs::{Fault, FaultPlan, FaultTarget, FileSystem, MemoryFs, OpenMode};
-use raftsman_log::{FlushTicket, Log, LogConfig, LogError};
+use raftsman_log::{Log, LogConfig, LogError};
 use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, TopicId, TopicPartition, Uuid};
 
 use super::rig::{NOW, TOPIC_ID, open};
@@ -344,7 +344,7 @@ fn a_flush_that_is_begun_keeps_what_became_of_it() {
     let tickets: Vec<_> = logs.iter_mut().map(|log| log.begin_flush().expect("something to flush")).collect();
     let fault = Fault::Error(std::io::ErrorKind::StorageFull);
     fs.inject(FaultPlan { target: FaultTarget::Write, skip: 0, fault });
-    tickets.iter().for_each(FlushTicket::begin);
+    dir.begin_syncs(&tickets.iter().collect::<Vec<_>>());
     let written = |i: usize| {
         let path = format!("/data/begun-{i}/00000000000000000000.log");
         fs.open(Path::new(&path), OpenMode::Read).expect("opened").length().expect("known")
