@@ -10,7 +10,7 @@ use std::time::Duration;
 use raftsman_client::{
     Client, ClientOptions, Consumer, ConsumerOptions, Delivery, Producer, ProducerOptions, ProducerRecord, StartAt,
 };
-use raftsman_testkit::{ClusterOptions, ProcessCluster, free_port, skip, wait_until, wait_until_some};
+use raftsman_testkit::{ClusterOptions, ProcessCluster, free_port, skip, wait_until_some};
 use raftsman_types::TopicPartition;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,9 +81,7 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
             delivery.await.expect("acknowledged in the end");
         }
     });
-    wait_until("the node says that its disk is full", PATIENCE, || {
-        cluster.node(1).output().contains("the disk is full up to its reserve")
-    });
+    cluster.node(1).wait_until_said("the disk is full up to its reserve", PATIENCE);
     // The controller, on the same disk, goes on, and so do reads.
     cluster.tools().create_topic("more", 1, 1).expect("a topic can be created on a full disk");
     let written = runtime.block_on(read(&client, 1));
@@ -99,7 +97,7 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
         .block_on(async { tokio::time::timeout(PATIENCE, sending).await })
         .expect("in time")
         .expect("all acknowledged");
-    assert!(cluster.node(1).output().contains("the disk has room again"));
+    cluster.node(1).wait_until_said("the disk has room again", PATIENCE);
     let numbers: Vec<usize> = (0..RECORDS).collect();
     assert_eq!(runtime.block_on(read(&client, RECORDS)), numbers, "each once and in order");
 

@@ -146,6 +146,11 @@ impl ProcessNode {
         std::fs::read_to_string(self.directory.join("output.log")).unwrap_or_default()
     }
 
+    /// Waits until it has printed this: what it does may be seen before it says so.
+    pub fn wait_until_said(&self, text: &str, at_most: Duration) {
+        wait_until(&format!("node {} to say {text:?}", self.id), at_most, || self.output().contains(text));
+    }
+
     fn output_file(&self) -> File {
         let path = self.directory.join("output.log");
         OpenOptions::new().create(true).append(true).open(path).expect("the node's log can be opened")

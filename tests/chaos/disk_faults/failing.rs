@@ -24,7 +24,7 @@ fn loses_its_directory(fault: DiskFault) {
     rig.disk(leader).repair();
     rig.wait_for_acks();
     assert!(!rig.is_in_sync(), "the directory is offline until the node restarts");
-    assert!(rig.cluster.node(leader).output().contains("the log directory is offline"), "it says so");
+    rig.cluster.node(leader).wait_until_said("the log directory is offline", PATIENCE);
 
     restart(&mut rig, leader);
     rig.wait_until_in_sync();

@@ -28,7 +28,7 @@ fn a_leader_whose_writes_stall_is_relieved_and_its_other_clients_are_served() {
     rig.wait_for_acks();
     assert!(rig.disk(leader).hits() > 0);
     rig.wait_until_served(leader);
-    assert!(rig.cluster.node(leader).output().contains("stands still"), "it says so");
+    rig.cluster.node(leader).wait_until_said("stands still", PATIENCE);
 
     rig.disk(leader).repair();
     rig.wait_until_in_sync();
