@@ -354,6 +354,11 @@ impl Leader {
         self.replicas.iter_mut().find(|r| r.broker == broker)
     }
 
+    /// Whether the watermark, and with it acks, wait for what a broker has on its disk.
+    pub fn waits_for(&self, broker: BrokerId, now: MonotonicTime) -> bool {
+        self.replicas.iter().any(|replica| replica.broker == broker && self.holds_high_watermark(replica, now))
+    }
+
     fn required_in_sync(&self) -> usize {
         self.min_insync_replicas.min(self.replicas.len()).max(1)
     }
@@ -370,14 +375,14 @@ impl Leader {
         }
     }
 
-    /// The maximal ISR counts for safety. A follower that has caught up and is about to join counts too: else the
-    /// watermark of a lone leader would run ahead of it with every append and it could never join.
+    /// The maximal ISR counts for safety. A follower that is about to join counts too: else the watermark of a lone leader
+    /// would run ahead of it with every append and it could never join.
     fn holds_high_watermark(&self, replica: &Progress, now: MonotonicTime) -> bool {
         self.isr.counts(replica.broker)
             || (replica.eligible
                 && replica.key.is_some()
                 && replica.counted(self.durability).is_some()
-                && replica.is_caught_up(now, self.settings.replica_lag_time_max))
+                && replica.is_about_to_join(now))
     }
 
     fn check_invariants(&self) {

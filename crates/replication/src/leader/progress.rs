@@ -22,12 +22,31 @@ pub(super) struct Progress {
     acked: Option<Acked>,
     /// When its counted offset was last at the leader's log end.
     last_caught_up: Option<MonotonicTime>,
-    /// A past log end of the leader: reaching it shows that the follower was caught up at that time.
-    mark: Option<(Offset, MonotonicTime)>,
+    mark: Option<Mark>,
+    /// Until when the watermark waits for it, for it is about to be in sync.
+    joins_until: Option<MonotonicTime>,
     /// Its disk was full when it was last heard of.
     pub without_room: bool,
     /// No proposal to take it into the ISR before this time.
     pub blocked_until: MonotonicTime,
+}
+
+/// A follower that reaches a log end of the leader's so soon after is near enough to be waited for.
+const NEAR: Duration = Duration::from_millis(250);
+/// Or with so many acks, if its disk is slow: what it took in during one flush is in the next, and what came meanwhile in a third.
+const NEAR_ACKS: u32 = 3;
+/// A disk that takes longer for these counts as stalled before long.
+const NEAR_MAX: Duration = Duration::from_secs(3);
+/// Beside twice the time that took: what came meanwhile should take it no longer.
+const JOIN_MARGIN: Duration = Duration::from_millis(250);
+
+/// A past log end of the leader: reaching it shows that the follower was caught up at that time.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    end: Offset,
+    at: MonotonicTime,
+    /// Acks since then.
+    acks: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +68,7 @@ impl Progress {
             acked: None,
             last_caught_up: None,
             mark: None,
+            joins_until: None,
             without_room: false,
             blocked_until: MonotonicTime::default(),
         }
@@ -64,7 +84,7 @@ impl Progress {
         self.newest = Some(key);
         self.without_room = false;
         self.acked = Some(Acked { broker_epoch: key.broker_epoch, written, flushed, log_start });
-        self.mark = None;
+        (self.mark, self.joins_until) = (None, None);
     }
 
     /// Takes an ack in. Under one subscription offsets only rise; a lower one is late and ignored.
@@ -74,6 +94,9 @@ impl Progress {
             acked.log_start = log_start;
             acked.written = acked.written.max(written);
             acked.flushed = acked.flushed.max(flushed);
+        }
+        if let Some(mark) = &mut self.mark {
+            mark.acks += 1;
         }
     }
 
@@ -100,17 +123,28 @@ impl Progress {
         if offset >= leader_end {
             self.last_caught_up = Some(now);
             self.mark = None;
+            self.joins_until = Some(now + JOIN_MARGIN);
             return;
         }
-        if let Some((end, at)) = self.mark
-            && offset >= end
-        {
-            self.last_caught_up = self.last_caught_up.max(Some(at));
+        if let Some(mark) = self.mark.filter(|mark| offset >= mark.end) {
+            self.last_caught_up = self.last_caught_up.max(Some(mark.at));
             self.mark = None;
+            let took = now.since(mark.at);
+            if took <= NEAR || (took <= NEAR_MAX && mark.acks <= NEAR_ACKS) {
+                self.joins_until = Some(now + took * 2 + JOIN_MARGIN);
+            }
         }
         if self.mark.is_none() {
-            self.mark = Some((leader_end, now));
+            self.mark = Some(Mark { end: leader_end, at: now, acks: 0 });
         }
+    }
+
+    /// Whether it is so near that it will be in sync in a moment if the watermark stays where it is.
+    ///
+    /// Kafka waits for any that was caught up within `replica.lag.time.max.ms`, so that all acks wait while a broker that was away for
+    /// less than that fetches what it missed.
+    pub fn is_about_to_join(&self, now: MonotonicTime) -> bool {
+        self.joins_until.is_some_and(|until| now <= until)
     }
 
     /// Whether it was caught up no longer than `lag` ago.
