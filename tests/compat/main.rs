@@ -20,3 +20,4 @@ mod log_files;
 mod lost_node;
 mod old_clients;
 mod real_kafka;
+mod throttle;

@@ -5,7 +5,12 @@ use raftsman_testkit::simulation::{Scenario, run};
 
 /// Those that were found before there were groups: without them they take the course they took.
 fn check(seed: u64) {
-    run_well(&Scenario { groups: 0, reshapes: false, living: false, ..Scenario::from_seed(seed) });
+    run_well(&Scenario { groups: 0, reshapes: false, living: false, ..before_throttles(seed) });
+}
+
+/// What the seed stood for before replication was throttled.
+fn before_throttles(seed: u64) -> Scenario {
+    Scenario { throttles: false, ..Scenario::from_seed(seed) }
 }
 
 fn run_well(scenario: &Scenario) {
@@ -62,14 +67,14 @@ fn a_leader_that_was_fenced_in_its_absence_does_not_serve_before_it_knows() {
 /// The simulator's own: what was committed beside a failing disk went unread, for its topic was deleted before the leader came back.
 #[test]
 fn what_nobody_could_read_before_its_topic_was_deleted_is_not_missed() {
-    run_well(&Scenario { living: false, ..Scenario::from_seed(3_001_181) });
+    run_well(&Scenario { living: false, ..before_throttles(3_001_181) });
 }
 
 /// The simulator's own: the leader of a group shared out a topic that its last metadata, from a broker that lagged, did not have, and
 /// never looked again.
 #[test]
 fn the_leader_of_a_group_looks_whether_the_topic_is_what_it_shared_out() {
-    run_well(&Scenario { living: false, ..Scenario::from_seed(2_005_581) });
+    run_well(&Scenario { living: false, ..before_throttles(2_005_581) });
 }
 
 /// A follower that came back kept an old leader's unacknowledged tail where its leader had deleted all records, and what the tail said of
@@ -77,34 +82,34 @@ fn the_leader_of_a_group_looks_whether_the_topic_is_what_it_shared_out() {
 #[test]
 fn what_nobody_can_compare_is_not_kept() {
     for seed in [3_100_646, 3_101_722, 3_102_924, 3_103_609] {
-        run_well(&Scenario::from_seed(seed));
+        run_well(&before_throttles(seed));
     }
 }
 
 /// In a compacted log a follower and its leader knew other beginnings of an epoch, and the follower refused what it was sent, for ever.
 #[test]
 fn a_follower_of_a_compacted_log_takes_what_its_leader_has() {
-    run_well(&Scenario::from_seed(3_200_029));
+    run_well(&before_throttles(3_200_029));
 }
 
 /// A replica that copied a compacted log put an epoch's beginning behind the gap: the epoch before it seemed to have what it never
 /// had, and a former leader kept its unacknowledged tail.
 #[test]
 fn an_epoch_begins_in_front_of_a_gap() {
-    run_well(&Scenario::from_seed(5_009_573));
+    run_well(&before_throttles(5_009_573));
 }
 
 /// A power cut left the file of the leader epochs without its last digit, and it was believed.
 #[test]
 fn a_torn_file_of_epochs_is_not_believed() {
-    run_well(&Scenario::from_seed(5_016_058));
+    run_well(&before_throttles(5_016_058));
 }
 
 /// Deleted records were back after a cut above them and a crash: the note of the cut kept the checkpointed log start from being heeded.
 #[test]
 fn deleted_records_stay_deleted_over_a_cut_and_a_crash() {
     for seed in [3_203_316, 4_005_645] {
-        run_well(&Scenario::from_seed(seed));
+        run_well(&before_throttles(seed));
     }
 }
 
@@ -112,26 +117,26 @@ fn deleted_records_stay_deleted_over_a_cut_and_a_crash() {
 /// new one when it led.
 #[test]
 fn who_begins_behind_deleted_records_knows_their_producers() {
-    run_well(&Scenario::from_seed(2_000_698));
+    run_well(&before_throttles(2_000_698));
 }
 
 /// What recovery saw of producers in an empty segment was believed after more was appended to it, and a cut forgot them.
 #[test]
 fn a_cut_knows_the_producers_that_came_after_a_recovery() {
-    run_well(&Scenario::from_seed(3_500_968));
+    run_well(&before_throttles(3_500_968));
 }
 
 /// A log that was cut within a gap of compaction ended behind the cut.
 #[test]
 fn a_log_ends_where_it_is_cut() {
-    run_well(&Scenario::from_seed(2_000_776));
+    run_well(&before_throttles(2_000_776));
 }
 
 /// A broker that lacked replicas which nobody counted on any more asked for another registration for ever.
 #[test]
 fn who_lacks_replicas_is_registered_anew() {
     for seed in [3_302_073, 3_302_395, 3_302_593] {
-        run_well(&Scenario::from_seed(seed));
+        run_well(&before_throttles(seed));
     }
 }
 
@@ -140,20 +145,20 @@ fn who_lacks_replicas_is_registered_anew() {
 #[test]
 fn what_failed_half_way_is_not_read_and_the_unregistered_are_not_counted_on() {
     for seed in [3_100_140, 3_100_517, 3_101_057, 3_404_700] {
-        run_well(&Scenario::from_seed(seed));
+        run_well(&before_throttles(seed));
     }
 }
 
 /// The simulator's own: with `durability=written` a broker was unregistered before the one that had lost power was back.
 #[test]
 fn nobody_is_unregistered_before_who_lost_power_is_back() {
-    run_well(&Scenario { living: false, ..Scenario::from_seed(2_016_317) });
+    run_well(&Scenario { living: false, ..before_throttles(2_016_317) });
 }
 
 /// The simulator's own: with `durability=written` a node lost power while the other replica's broker was about to be unregistered.
 #[test]
 fn nobody_loses_power_while_the_other_is_about_to_be_unregistered() {
-    run_well(&Scenario::from_seed(5_045_093));
+    run_well(&before_throttles(5_045_093));
 }
 
 /// What a follower said of a subscription in the frame that brought it was lost at the leader, where acks are taken up first. If it
@@ -161,12 +166,12 @@ fn nobody_loses_power_while_the_other_is_about_to_be_unregistered() {
 #[test]
 fn an_ack_does_not_overtake_its_subscription() {
     for seed in [5_027_142, 5_035_422, 5_036_244] {
-        run_well(&Scenario::from_seed(seed));
+        run_well(&before_throttles(seed));
     }
 }
 
 /// A log that was begun anew far ahead when its disk failed showed deleted records again.
 #[test]
 fn deleted_records_stay_deleted_where_a_log_is_half_begun_anew() {
-    run_well(&Scenario::from_seed(5_036_470));
+    run_well(&before_throttles(5_036_470));
 }

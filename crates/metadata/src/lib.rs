@@ -22,5 +22,5 @@ pub use image::{
 pub use record::{MetadataRecord, PartitionChange};
 pub use settings::{
     BrokerConfigScope, CleanupPolicy, ConfigKey, ConfigKind, ConfigSource, DynamicBrokerConfig, InvalidConfig,
-    ResolvedConfig, StaticSettings, Synonym, TimestampType, TopicConfig,
+    ResolvedConfig, StaticSettings, Synonym, ThrottledReplicas, ThrottledSide, TimestampType, TopicConfig,
 };

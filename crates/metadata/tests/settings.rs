@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raftsman_metadata::{
     BrokerConfigScope, ConfigResource, ConfigSource, Durability, DynamicBrokerConfig, MetadataImage, MetadataRecord,
-    PartitionImage, Settings, StaticSettings, TimestampType, TopicConfig, TopicImage,
+    PartitionImage, Settings, StaticSettings, ThrottledSide, TimestampType, TopicConfig, TopicImage,
 };
 use raftsman_types::{BrokerId, DirectoryId, TopicId, Uuid};
 
@@ -200,6 +200,12 @@ fn which_broker_settings_may_change() {
             "num.io.threads cannot change while brokers run in this version yet: set it in server.properties and restart"
         )
     );
+    for key in ["leader.replication.throttled.rate", "follower.replication.throttled.rate"] {
+        assert_eq!(DynamicBrokerConfig::validate(key, "0", Broker), Ok(()));
+        assert_eq!(DynamicBrokerConfig::validate(key, "9223372036854775807", Cluster), Ok(()));
+        let message = format!("Invalid value -1 for configuration {key}: Value must be at least 0");
+        assert_eq!(refused(key, "-1", Cluster), Some(message));
+    }
     assert_eq!(
         refused("node.id", "2", Cluster).as_deref(),
         Some("Cannot update these configs dynamically: Set(node.id)")
@@ -208,6 +214,18 @@ fn which_broker_settings_may_change() {
         refused("log.retention.hours", "x", Cluster).as_deref(),
         Some("Invalid value x for configuration log.retention.hours: Not a number of type LONG")
     );
+}
+
+#[test]
+fn a_brokers_own_rate_holds_before_that_of_all() {
+    let mut image = MetadataImage::default();
+    let (side, key) = (ThrottledSide::Leader, "leader.replication.throttled.rate");
+    let rates = |image: &MetadataImage| [1, 2].map(|broker| image.throttled_rate(side, BrokerId(broker)));
+    assert_eq!(rates(&image), [i64::MAX, i64::MAX]);
+    set(&mut image, ConfigResource::cluster(), key, "1000");
+    set(&mut image, ConfigResource::broker(BrokerId(2)), key, " 7 ");
+    assert_eq!(rates(&image), [1000, 7]);
+    assert_eq!(image.throttled_rate(ThrottledSide::Follower, BrokerId(2)), i64::MAX, "the other side's");
 }
 
 #[test]

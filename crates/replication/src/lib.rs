@@ -8,6 +8,8 @@
 //!
 //! Reading order: [`epochs`] (do two logs agree?), [`isr`] (which replicas count), [`high_watermark`], then the machines.
 
+mod allowances;
+pub mod catch_up_quota;
 pub mod contact;
 pub mod epochs;
 pub mod follower;
@@ -16,6 +18,8 @@ pub mod isr;
 pub mod leader;
 mod position;
 
+pub use allowances::Allowances;
+pub use catch_up_quota::CatchUpQuota;
 pub use contact::ControllerContact;
 pub use follower::{Follower, FollowerEffect, FollowerEvent};
 pub use leader::{

@@ -130,8 +130,15 @@ impl Description<'_> {
             return Err(invalid(message));
         }
         let mut keys = self.ctx.state.config.described_keys();
-        for dynamic in DynamicBrokerConfig::names() {
+        for dynamic in DynamicBrokerConfig::topic_defaults() {
             keys.entry(dynamic.to_owned()).or_insert_with(|| dynamic_key(dynamic));
+        }
+        for resource in [ConfigResource::broker(own), ConfigResource::cluster()] {
+            // Those that are in no file are described where they are set.
+            let set = self.image.configs.get(&resource).into_iter().flat_map(|settings| settings.keys());
+            for name in set.filter(|name| DynamicBrokerConfig::own_key(name).is_some()) {
+                keys.entry(name.to_string()).or_insert_with(|| dynamic_key(name));
+            }
         }
         Ok(keys.values().filter(|key| self.wants(&key.name)).map(|key| self.broker_entry(key)).collect())
     }
@@ -182,7 +189,7 @@ impl Description<'_> {
         Entry {
             name: Str::copy_from(&key.name),
             value,
-            read_only: DynamicBrokerConfig::topic_key(&key.name).is_none(),
+            read_only: DynamicBrokerConfig::key(&key.name).is_none(),
             config_source: source.code(),
             is_sensitive: sensitive,
             synonyms: synonyms
@@ -214,7 +221,7 @@ fn synonym(layer: &ResolvedConfig) -> Synonym {
     }
 }
 
-/// A broker setting that is some topic setting's default.
+/// A broker setting that may change while brokers run.
 fn dynamic_key(name: &str) -> BrokerKey {
     const STRING: i8 = 2;
     let topic_key = DynamicBrokerConfig::topic_key(name);
@@ -222,6 +229,6 @@ fn dynamic_key(name: &str) -> BrokerKey {
         name: name.to_owned(),
         // Another unit than the topic's has a default only through the synonym that Kafka documents it under.
         default: topic_key.filter(|(_, factor)| *factor == 1).map(|(key, _)| key.default.to_owned()),
-        type_code: topic_key.map_or(STRING, |(key, _)| key.kind.type_code()),
+        type_code: DynamicBrokerConfig::key(name).map_or(STRING, |key| key.kind.type_code()),
     }
 }

@@ -8,10 +8,12 @@ use raftsman_replication::ControllerContact;
 use raftsman_types::{BrokerEpoch, BrokerId, MonotonicTime, WallTime};
 
 use super::directory::Directory;
+use super::fetch_stream::FetchStream;
 use super::isr_queue::IsrQueue;
 use super::link::ControllerLink;
 use super::partition::Partition;
 use super::session::Session;
+use super::throttle::Throttle;
 use super::{Clock, ReplicaConfig};
 
 /// What all replicas of a broker share. Knows no partition by name: those who do own it.
@@ -20,6 +22,7 @@ pub(super) struct Core {
     pub link: Arc<dyn ControllerLink>,
     pub isr_queue: IsrQueue,
     pub attention: Attention,
+    pub throttle: Throttle,
     /// The image published last.
     image: RwLock<Arc<MetadataImage>>,
     broker_epoch: AtomicI64,
@@ -36,6 +39,7 @@ impl Core {
             link,
             isr_queue: IsrQueue::default(),
             attention: Attention::default(),
+            throttle: Throttle::default(),
             image: RwLock::default(),
             broker_epoch: AtomicI64::new(BrokerEpoch::NONE.0),
             contact: Mutex::new(contact),
@@ -130,8 +134,10 @@ pub(super) struct Attention {
 pub(super) struct Wanted {
     /// Leaders that something is left to do for when time passes.
     pub leaders: Vec<Arc<Partition>>,
-    /// Streams whose followers have not been told of a risen watermark.
+    /// Streams whose followers have not been told of a risen watermark, or wait for a quota.
     pub sessions: Vec<Arc<Session>>,
+    /// Streams to leaders with throttled subscriptions.
+    pub streams: Vec<Arc<FetchStream>>,
     /// Directories whose checkpoint files are to be written.
     pub checkpoints: Vec<Arc<Directory>>,
     /// Directories that failed and whose partitions must be told.
@@ -147,6 +153,10 @@ impl Attention {
 
     pub fn session(&self, session: Arc<Session>) {
         self.add(|wanted| wanted.sessions.push(session));
+    }
+
+    pub fn stream(&self, stream: Arc<FetchStream>) {
+        self.add(|wanted| wanted.streams.push(stream));
     }
 
     pub fn checkpoint(&self, directory: Arc<Directory>) {
@@ -209,7 +219,8 @@ impl Wanted {
     }
 
     fn is_empty(&self) -> bool {
-        self.leaders.is_empty() && self.sessions.is_empty() && self.checkpoints.is_empty() && !self.is_urgent()
+        let waits = self.leaders.is_empty() && self.sessions.is_empty() && self.streams.is_empty();
+        waits && self.checkpoints.is_empty() && !self.is_urgent()
     }
 
     fn is_urgent(&self) -> bool {

@@ -1,13 +1,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
+use raftsman_metadata::ThrottledSide;
+use raftsman_replication::Allowances;
 use raftsman_rpc::replica as pb;
 use raftsman_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
 use tokio::sync::Notify;
 
+use super::core::Core;
 use super::partition::Partition;
 
 /// Small things said in one frame, at most.
@@ -23,12 +27,13 @@ pub(super) struct Target {
 /// The follower's side of the stream to one leader: who follows over it, and what there is to say.
 pub(super) struct FetchStream {
     pub leader: BrokerId,
+    core: Arc<Core>,
     state: Mutex<State>,
     /// Wakes whoever sends frames.
     waker: AtomicWaker,
     /// Wakes the stream's task when it should look at its target or its partitions anew.
     changed: Notify,
-    credit_window: u32,
+    attention_queued: AtomicBool,
 }
 
 #[derive(Default)]
@@ -47,19 +52,23 @@ struct State {
     unsubscribe: Vec<u32>,
     acks: BTreeMap<u32, pb::Ack>,
     without_room: Vec<u32>,
+    throttled: Allowances,
+    /// What the leader is to hear of them.
+    allowances: BTreeMap<u32, pb::Allowance>,
     /// Bytes taken in that the leader has not been given back.
     credit: u32,
     stopped: bool,
 }
 
 impl FetchStream {
-    pub fn new(leader: BrokerId, credit_window: u32) -> Arc<FetchStream> {
+    pub fn new(core: &Arc<Core>, leader: BrokerId) -> Arc<FetchStream> {
         Arc::new(FetchStream {
             leader,
+            core: Arc::clone(core),
             state: Mutex::default(),
             waker: AtomicWaker::new(),
             changed: Notify::new(),
-            credit_window,
+            attention_queued: AtomicBool::new(false),
         })
     }
 
@@ -113,8 +122,7 @@ impl FetchStream {
         let mut state = self.state.lock();
         state.partitions.remove(&at);
         if let Some(subscription) = state.by_partition.remove(&at) {
-            state.names.remove(&subscription);
-            state.acks.remove(&subscription);
+            state.forget(subscription);
             if state.connected {
                 state.unsubscribe.push(subscription);
                 drop(state);
@@ -125,19 +133,19 @@ impl FetchStream {
 
     /// Puts a subscription in line and names it. The partition's earlier one is over.
     pub fn subscribe(
-        &self,
+        self: &Arc<Self>,
         partition: &Arc<Partition>,
         leader_epoch: LeaderEpoch,
         (log_end_offset, last_epoch, flushed_offset): (Offset, LeaderEpoch, Offset),
         log_start_offset: Offset,
     ) -> u32 {
         let at = partition.at;
+        let throttled = partition.is_throttled_follower();
         let mut state = self.state.lock();
         let subscription = state.next_subscription;
         state.next_subscription += 1;
         if let Some(old) = state.by_partition.insert(at, subscription) {
-            state.names.remove(&old);
-            state.acks.remove(&old);
+            state.forget(old);
         }
         state.names.insert(subscription, Arc::clone(partition));
         state.subscribe.push(pb::Subscribe {
@@ -149,9 +157,16 @@ impl FetchStream {
             last_epoch: last_epoch.0,
             flushed_offset,
             log_start_offset,
+            throttled,
         });
+        if throttled {
+            state.throttled.throttle(subscription);
+        }
         drop(state);
         self.waker.wake();
+        if throttled {
+            self.ask_for_tick();
+        }
         subscription
     }
 
@@ -169,21 +184,80 @@ impl FetchStream {
     /// Ends a subscription for want of room on the disk.
     pub fn without_room(&self, subscription: u32) {
         let mut state = self.state.lock();
-        if !state.connected || state.names.remove(&subscription).is_none() {
+        if !state.connected || !state.names.contains_key(&subscription) {
             return;
         }
         state.by_partition.retain(|_, named| *named != subscription);
-        state.acks.remove(&subscription);
+        state.forget(subscription);
         state.without_room.push(subscription);
         drop(state);
         self.waker.wake();
+    }
+
+    /// Records of a partition came: counts them against this broker's quota if the partition is throttled.
+    pub fn count(self: &Arc<Self>, partition: &Partition, subscription: u32, bytes: usize) {
+        if !self.core.throttle.is_set(ThrottledSide::Follower) {
+            return;
+        }
+        let mut state = self.state.lock();
+        let begins = match state.throttled.came(subscription, bytes) {
+            Some(not_allowed) => {
+                drop(state);
+                self.spend(not_allowed);
+                return;
+            }
+            None => state.connected && state.names.contains_key(&subscription) && partition.is_throttled_follower(),
+        };
+        if begins {
+            // Since it subscribed it was put on the list, or fell behind.
+            state.throttled.throttle(subscription);
+            state.allow(subscription, Some(0));
+            drop(state);
+            self.spend(bytes);
+            self.waker.wake();
+            self.ask_for_tick();
+        }
+    }
+
+    /// Time passed: shares out what the quota allows by now among the throttled subscriptions.
+    pub fn tick(self: &Arc<Self>) {
+        self.attention_queued.store(false, Ordering::Release);
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let is_over = |subscription: &u32| {
+            state.names.get(subscription).is_none_or(|partition| !partition.is_throttled_follower())
+        };
+        let over: Vec<u32> = state.throttled.throttled().filter(is_over).collect();
+        for subscription in over {
+            state.throttled.end(subscription);
+            state.allow(subscription, None);
+        }
+        let allowance = self.core.throttle.allowance(ThrottledSide::Follower, self.core.now());
+        for (subscription, bytes) in state.throttled.share_out(allowance, self.core.config.frame_bytes) {
+            self.spend(bytes);
+            state.allow(subscription, Some(bytes as u64));
+        }
+        if !state.throttled.is_empty() {
+            self.ask_for_tick();
+        }
+        self.waker.wake();
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.core.throttle.spend(ThrottledSide::Follower, bytes, self.core.now());
+    }
+
+    fn ask_for_tick(self: &Arc<Self>) {
+        if !self.attention_queued.swap(true, Ordering::AcqRel) {
+            self.core.attention.stream(Arc::clone(self));
+        }
     }
 
     /// Bytes of records were taken in: the leader may push as many more.
     pub fn give_back(&self, bytes: usize) {
         let mut state = self.state.lock();
         state.credit = state.credit.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        let due = state.credit >= self.credit_window / 4;
+        let due = state.credit >= self.credit_window() / 4;
         drop(state);
         if due {
             self.waker.wake();
@@ -218,7 +292,7 @@ impl FetchStream {
         let mut state = self.state.lock();
         state.forget_connection();
         state.hello = Some(hello());
-        state.credit = self.credit_window;
+        state.credit = self.credit_window();
         state.generation
     }
 
@@ -259,10 +333,14 @@ impl FetchStream {
         if state.generation != generation {
             return Poll::Ready(None);
         }
-        match state.take_frame(self.credit_window / 4) {
+        match state.take_frame(self.credit_window() / 4) {
             Some(frame) => Poll::Ready(Some(frame)),
             None => Poll::Pending,
         }
+    }
+
+    fn credit_window(&self) -> u32 {
+        self.core.config.credit_bytes
     }
 }
 
@@ -279,16 +357,32 @@ impl State {
         frame.without_room = self.without_room.extract_if(.., |named| *named < unknown).collect();
         let later = self.acks.split_off(&unknown);
         frame.acks.extend(std::mem::replace(&mut self.acks, later).into_values());
+        let later = self.allowances.split_off(&unknown);
+        frame.allowances.extend(std::mem::replace(&mut self.allowances, later).into_values());
         let says = frame.hello.is_some()
             || !frame.subscribe.is_empty()
             || !frame.unsubscribe.is_empty()
             || !frame.without_room.is_empty()
-            || !frame.acks.is_empty();
+            || !frame.acks.is_empty()
+            || !frame.allowances.is_empty();
         if !says && self.credit < credit_due {
             return None;
         }
         frame.credit_bytes = std::mem::take(&mut self.credit);
         Some(frame)
+    }
+
+    /// What the leader is to hear next of a subscription's allowance.
+    fn allow(&mut self, subscription: u32, bytes: Option<u64>) {
+        self.allowances.insert(subscription, pb::Allowance { subscription, bytes });
+    }
+
+    /// A subscription is over.
+    fn forget(&mut self, subscription: u32) {
+        self.names.remove(&subscription);
+        self.acks.remove(&subscription);
+        self.throttled.end(subscription);
+        self.allowances.remove(&subscription);
     }
 
     fn forget_connection(&mut self) {
@@ -300,6 +394,8 @@ impl State {
         self.unsubscribe.clear();
         self.acks.clear();
         self.without_room.clear();
+        self.throttled.clear();
+        self.allowances.clear();
         self.credit = 0;
     }
 }

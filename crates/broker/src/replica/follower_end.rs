@@ -71,8 +71,11 @@ impl FollowerEnd {
         }
         let mut bytes = 0;
         for data in frame.data {
-            bytes += data.records.len();
-            if let Some(partition) = self.stream.named(data.subscription) {
+            let (subscription, length) = (data.subscription, data.records.len());
+            bytes += length;
+            if let Some(partition) = self.stream.named(subscription) {
+                // Before it is subscribed to anew, if it has to be.
+                self.stream.count(&partition, subscription, length);
                 let waits = partition.data(&self.stream, data);
                 self.note(&partition, waits);
             }

@@ -10,7 +10,7 @@ use super::core::{Core, Wanted};
 use super::manager::Inner;
 use super::startup::write_checkpoints;
 
-/// Between two looks at leaders that have something left to do, and at followers to be told of watermarks.
+/// Between two looks at leaders that have something left to do, and at followers to be told of watermarks or that are throttled.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// When checkpoints and retention are due.
@@ -52,7 +52,10 @@ impl Housekeeping {
             }
         }
         for session in wanted.sessions {
-            session.tell_watermarks();
+            session.tick();
+        }
+        for stream in wanted.streams {
+            stream.tick();
         }
         for leader in wanted.leaders {
             leader.tick();

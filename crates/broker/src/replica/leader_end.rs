@@ -22,7 +22,8 @@ impl LeaderEnd {
     /// If another broker or another cluster is meant.
     pub fn open(manager: &ReplicaManager, mut first: pb::FollowerFrame) -> Result<LeaderEnd, Status> {
         let hello = check_hello(manager, first.hello.take())?;
-        let session = Session::new(BrokerId(hello.broker_id), BrokerEpoch(hello.broker_epoch), hello.stream);
+        let session =
+            Session::new(manager.core(), BrokerId(hello.broker_id), BrokerEpoch(hello.broker_epoch), hello.stream);
         let end = LeaderEnd { manager: manager.clone(), session };
         end.take_in(first);
         Ok(end)
@@ -52,6 +53,9 @@ impl LeaderEnd {
             if let Some(partition) = session.partition(ack.subscription) {
                 partition.acked(session.key(ack.subscription), &ack);
             }
+        }
+        for allowance in frame.allowances {
+            session.allow(allowance);
         }
         if frame.credit_bytes > 0 {
             session.add_credit(frame.credit_bytes);
@@ -84,6 +88,9 @@ impl LeaderEnd {
             flushed_offset: subscribe.flushed_offset,
             log_start_offset: subscribe.log_start_offset,
         };
+        if subscribe.throttled {
+            session.begin_throttled(subscribe.subscription);
+        }
         partition.subscribe(session, request);
     }
 }

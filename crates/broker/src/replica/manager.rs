@@ -439,7 +439,7 @@ impl Inner {
     pub fn stream(&self, leader: BrokerId) -> Arc<FetchStream> {
         let mut streams = self.streams.lock();
         let stream = streams.entry(leader).or_insert_with(|| {
-            let stream = FetchStream::new(leader, self.core.config.credit_bytes);
+            let stream = FetchStream::new(&self.core, leader);
             self.shell.stream_begun(&self.core, &stream);
             stream
         });

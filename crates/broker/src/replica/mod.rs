@@ -44,6 +44,7 @@ mod startup;
 pub mod stepped;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod waiters;
 mod work_off;
 

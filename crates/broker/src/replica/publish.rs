@@ -113,13 +113,17 @@ impl ReplicaManager {
         if delta.configs.is_empty() {
             return;
         }
+        let core = &self.inner.core;
+        if broker_wide {
+            core.throttle.set_rates(image, core.me(), core.now());
+        }
         let partitions: Vec<Arc<Partition>> =
             self.inner.partitions.read().values().filter(|p| changed(p)).cloned().collect();
         let mut settings = HashMap::new();
         for partition in partitions {
             let of_topic = settings
                 .entry(Arc::clone(&partition.topic))
-                .or_insert_with(|| TopicSettings::of(&partition.topic, image, &self.inner.core.config));
+                .or_insert_with(|| TopicSettings::of(&partition.topic, image, &core.config));
             partition.set_settings(of_topic.clone());
             // min.insync.replicas may be among them.
             settle.insert(partition.at);

@@ -13,7 +13,7 @@ use raftsman_rpc::replica::subscription_state::State as Said;
 use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, Offset};
 
 use super::core::Core;
-use super::partition::{COLD_READS_MAX, Partition};
+use super::partition::{COLD_READS_MAX, FollowerRead, NotNow, Partition};
 
 /// Small things said in one frame, at most.
 const ANSWERS_MAX: usize = 1000;
@@ -33,6 +33,7 @@ pub(super) struct Session {
     pub broker_epoch: BrokerEpoch,
     /// The number the follower gave the stream.
     pub stream: u64,
+    core: Arc<Core>,
     state: Mutex<State>,
     waker: AtomicWaker,
     attention_queued: AtomicBool,
@@ -43,6 +44,10 @@ struct State {
     subscriptions: BTreeMap<u32, Subscription>,
     /// Subscriptions with data to send, in turn.
     ready: VecDeque<u32>,
+    /// Those of them that have to wait for a quota. Looked at again with the next tick: settings, the ISR and the quota change meanwhile.
+    throttled: Vec<u32>,
+    /// What followers' own quotas allow, in bytes, for the subscriptions that have one.
+    allowances: BTreeMap<u32, u64>,
     answers: VecDeque<pb::SubscriptionState>,
     /// Subscriptions whose follower does not know the present watermark.
     stale: Vec<u32>,
@@ -56,7 +61,7 @@ struct State {
 struct Subscription {
     partition: Arc<Partition>,
     next_offset: Offset,
-    /// In line, or about to be because what it reads next is being brought into memory.
+    /// In line, or to be again: once what it reads next is in memory, or the quota allows it.
     ready: bool,
     /// How often that was done for the next read.
     cold_reads: usize,
@@ -69,6 +74,7 @@ struct Ready {
     partition: Arc<Partition>,
     from: Offset,
     cold_reads: usize,
+    allowance: Option<u64>,
 }
 
 /// Bytes of what an answer says of producers.
@@ -77,8 +83,9 @@ fn producers_in(answer: &pb::SubscriptionState) -> usize {
 }
 
 impl Session {
-    pub fn new(follower: BrokerId, broker_epoch: BrokerEpoch, stream: u64) -> Arc<Session> {
+    pub fn new(core: &Arc<Core>, follower: BrokerId, broker_epoch: BrokerEpoch, stream: u64) -> Arc<Session> {
         Arc::new(Session {
+            core: Arc::clone(core),
             follower,
             broker_epoch,
             stream,
@@ -134,7 +141,7 @@ impl Session {
     /// Ends a subscription with a word on why.
     fn answer(&self, subscription: u32, said: Said) {
         let mut state = self.state.lock();
-        state.subscriptions.remove(&subscription);
+        state.forget(subscription);
         if !state.closed {
             state.answers.push_back(pb::SubscriptionState { subscription, state: Some(said) });
         }
@@ -144,7 +151,7 @@ impl Session {
 
     /// Ends a subscription whose follower knows that it is over.
     pub fn forget(&self, subscription: u32) {
-        self.state.lock().subscriptions.remove(&subscription);
+        self.state.lock().forget(subscription);
     }
 
     /// The subscription's partition, if it is still served.
@@ -166,7 +173,7 @@ impl Session {
 
     /// The partition's watermark has risen. The next data tells the follower; if none comes, the housekeeping has it
     /// told soon: it is needed only when leaders change.
-    pub fn watermark_moved(self: &Arc<Self>, core: &Core, subscription: u32) {
+    pub fn watermark_moved(self: &Arc<Self>, subscription: u32) {
         let mut state = self.state.lock();
         let Some(entry) = state.subscriptions.get_mut(&subscription) else { return };
         if std::mem::replace(&mut entry.stale, true) {
@@ -174,16 +181,51 @@ impl Session {
         }
         state.stale.push(subscription);
         drop(state);
+        self.ask_for_tick();
+    }
+
+    fn ask_for_tick(self: &Arc<Self>) {
         if !self.attention_queued.swap(true, Ordering::AcqRel) {
-            core.attention.session(Arc::clone(self));
+            self.core.attention.session(Arc::clone(self));
         }
     }
 
-    /// Followers that did not hear of a risen watermark by now are told.
-    pub fn tell_watermarks(&self) {
+    /// Time passed: followers that did not hear of a risen watermark by now are told, and what was throttled is looked at again.
+    pub fn tick(&self) {
         self.attention_queued.store(false, Ordering::Release);
-        self.state.lock().tell_stale = true;
+        let mut state = self.state.lock();
+        state.tell_stale = true;
+        state.line_up_throttled();
+        drop(state);
         self.waker.wake();
+    }
+
+    /// What was throttled may not be any longer.
+    pub fn look_at_throttled(&self) {
+        if self.state.lock().line_up_throttled() {
+            self.waker.wake();
+        }
+    }
+
+    /// A subscription that is about to be asked for is sent nothing before its follower's quota allows it.
+    pub fn begin_throttled(&self, subscription: u32) {
+        self.state.lock().allowances.insert(subscription, 0);
+    }
+
+    /// What the follower's quota allows by now, or that it has none any more.
+    pub fn allow(&self, allowance: pb::Allowance) {
+        let mut state = self.state.lock();
+        if !state.subscriptions.contains_key(&allowance.subscription) {
+            return;
+        }
+        match allowance.bytes {
+            Some(bytes) => state.allowances.insert(allowance.subscription, bytes),
+            None => state.allowances.remove(&allowance.subscription),
+        };
+        if state.line_up_throttled() {
+            drop(state);
+            self.waker.wake();
+        }
     }
 
     pub fn add_credit(&self, bytes: u32) {
@@ -238,13 +280,18 @@ impl Session {
         while bytes < frame_bytes && frame.data.len() < PIECES_MAX {
             let Some(ready) = self.next_ready() else { break };
             let (subscription, key) = (ready.subscription, self.key(ready.subscription));
-            let room = frame_bytes - bytes;
+            let max_bytes = frame_bytes - bytes;
             let may_wait = ready.cold_reads >= COLD_READS_MAX;
-            let piece = match ready.partition.read_for_follower(key, ready.from, room, may_wait) {
+            let read = FollowerRead { key, from: ready.from, max_bytes, may_wait, allowance: ready.allowance };
+            let piece = match ready.partition.read_for_follower(&read) {
                 Ok(Some(piece)) => piece,
                 Ok(None) => continue,
-                Err(cold) => {
+                Err(NotNow::Cold(cold)) => {
                     self.bring_in(subscription, cold);
+                    continue;
+                }
+                Err(NotNow::Throttled) => {
+                    self.put_off(subscription);
                     continue;
                 }
             };
@@ -279,6 +326,17 @@ impl Session {
         });
     }
 
+    /// A quota allows a subscription nothing now.
+    fn put_off(self: &Arc<Self>, subscription: u32) {
+        let mut state = self.state.lock();
+        if let Some(entry) = state.subscriptions.get_mut(&subscription) {
+            entry.ready = true;
+            state.throttled.push(subscription);
+            drop(state);
+            self.ask_for_tick();
+        }
+    }
+
     fn next_ready(&self) -> Option<Ready> {
         let mut state = self.state.lock();
         while state.credit > 0 {
@@ -288,7 +346,8 @@ impl Session {
                 entry.ready = false;
                 let partition = Arc::clone(&entry.partition);
                 let (from, cold_reads) = (entry.next_offset, entry.cold_reads);
-                return Some(Ready { subscription, partition, from, cold_reads });
+                let allowance = state.allowances.get(&subscription).copied();
+                return Some(Ready { subscription, partition, from, cold_reads, allowance });
             }
         }
         None
@@ -297,6 +356,9 @@ impl Session {
     fn sent(&self, subscription: u32, bytes: usize, next_offset: Offset, more: bool) {
         let mut state = self.state.lock();
         state.credit -= bytes as i64;
+        if let Some(allowance) = state.allowances.get_mut(&subscription) {
+            *allowance = allowance.saturating_sub(bytes as u64);
+        }
         let Some(entry) = state.subscriptions.get_mut(&subscription) else { return };
         (entry.next_offset, entry.cold_reads) = (next_offset, 0);
         entry.stale = false;
@@ -325,5 +387,19 @@ impl Session {
             let said = Said::Watermarks(pb::Watermarks { high_watermark, log_start_offset });
             frame.states.push(pb::SubscriptionState { subscription, state: Some(said) });
         }
+    }
+}
+
+impl State {
+    fn forget(&mut self, subscription: u32) {
+        self.subscriptions.remove(&subscription);
+        self.allowances.remove(&subscription);
+    }
+
+    /// Puts those that waited for a quota in line again; says whether there were any.
+    fn line_up_throttled(&mut self) -> bool {
+        let any = !self.throttled.is_empty();
+        self.ready.extend(self.throttled.drain(..));
+        any
     }
 }

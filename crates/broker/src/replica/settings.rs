@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use raftsman_log::LogConfig;
-use raftsman_metadata::{MetadataImage, TimestampType, TopicConfig};
+use raftsman_metadata::{MetadataImage, ThrottledReplicas, TimestampType, TopicConfig};
 use raftsman_records::{Compression, InvalidRecords, TargetCompression, ValidationLimits, validate};
 use raftsman_types::WallTime;
 
@@ -13,6 +15,11 @@ pub(super) struct TopicSettings {
     pub fetch_terms: FetchTerms,
     /// Whether clients may delete its records: not where compaction alone decides what goes.
     pub deletes_records: bool,
+    /// Replicas whose leaders send them no more than the leader's quota while they are not in sync. A list may be long, and each
+    /// partition has it.
+    pub throttled_leaders: Arc<ThrottledReplicas>,
+    /// Replicas that take in no more than their broker's quota while they are not in sync.
+    pub throttled_followers: Arc<ThrottledReplicas>,
     target_compression: TargetCompression,
     max_decompressed_record_bytes: usize,
     timestamp_before_max_ms: i64,
@@ -37,6 +44,8 @@ impl TopicSettings {
             },
             deletes_records: settings.cleanup_policy.delete || !settings.cleanup_policy.compact,
             target_compression: target_compression(&settings),
+            throttled_leaders: Arc::new(settings.leader_throttled_replicas.clone()),
+            throttled_followers: Arc::new(settings.follower_throttled_replicas.clone()),
             log: LogConfig {
                 producer_id_expiration_ms: config.producer_id_expiration_ms,
                 defer_from_bytes: config.defer_from_bytes,
@@ -150,7 +159,9 @@ mod tests {
             ("file.delete.delay.ms", "102"),
             ("flush.messages", "103"),
             ("flush.ms", "104"),
+            ("follower.replication.throttled.replicas", "1:2"),
             ("index.interval.bytes", "105"),
+            ("leader.replication.throttled.replicas", "*"),
             ("max.compaction.lag.ms", "106000"),
             ("max.decompressed.message.bytes", "107"),
             ("max.message.bytes", "108"),
@@ -195,6 +206,8 @@ mod tests {
             },
             fetch_terms: FetchTerms { down_conversion: false, is_zstd: true },
             deletes_records: true,
+            throttled_leaders: Arc::new(ThrottledReplicas::All),
+            throttled_followers: Arc::new(ThrottledReplicas::parse("1:2")),
             target_compression: TargetCompression::Codec { codec: Compression::Zstd, level: Some(5) },
             max_decompressed_record_bytes: 107,
             timestamp_before_max_ms: 110,

@@ -161,7 +161,7 @@ fn apply(
 ) -> Result<(), RequestError> {
     let key = &operation.key;
     let is_topic = resource.resource_type == ConfigResourceType::Topic;
-    let known = if is_topic { TopicConfig::key(key) } else { DynamicBrokerConfig::topic_key(key).map(|(key, _)| key) };
+    let known = if is_topic { TopicConfig::key(key) } else { DynamicBrokerConfig::key(key) };
     let Some(known) = known else {
         let error = if is_topic {
             InvalidConfig::UnknownTopicConfig(key.to_string())

@@ -1,4 +1,5 @@
 use super::kind::{ConfigKey, InvalidConfig};
+use super::throttle::RATES;
 use super::topic_keys::KEYS;
 use crate::Durability;
 
@@ -11,7 +12,8 @@ pub enum BrokerConfigScope {
     Broker,
 }
 
-/// The broker settings that may change while brokers run (KIP-226): those that are topics' defaults, which brokers look up in the image.
+/// The broker settings that may change while brokers run (KIP-226): those that are topics' defaults, and the rates of throttled
+/// replication (KIP-73). Brokers look them up in the image.
 #[derive(Debug, Clone, Copy)]
 pub struct DynamicBrokerConfig;
 
@@ -23,9 +25,7 @@ const NOT_YET: &[&str] = &[
     "advertised.listeners",
     "background.threads",
     "cordoned.log.dirs",
-    "follower.replication.throttled.rate",
     "group.consumer.assignors",
-    "leader.replication.throttled.rate",
     "listener.security.protocol.map",
     "listeners",
     "log.cleaner.backoff.ms",
@@ -66,8 +66,19 @@ impl DynamicBrokerConfig {
         })
     }
 
-    /// Every dynamic broker setting's name.
-    pub fn names() -> impl Iterator<Item = &'static str> {
+    /// A dynamic setting that is brokers' own, and no topic's default. As in Kafka it can only be set while brokers run, not in
+    /// their files.
+    pub fn own_key(name: &str) -> Option<&'static ConfigKey> {
+        RATES.iter().find(|key| key.name == name)
+    }
+
+    /// What values a dynamic broker setting takes.
+    pub fn key(name: &str) -> Option<&'static ConfigKey> {
+        Self::topic_key(name).map(|(key, _)| key).or_else(|| Self::own_key(name))
+    }
+
+    /// The name of every dynamic broker setting that is a topic's default.
+    pub fn topic_defaults() -> impl Iterator<Item = &'static str> {
         KEYS.iter().flat_map(|key| key.synonyms.iter().map(|synonym| synonym.name))
     }
 
@@ -76,7 +87,7 @@ impl DynamicBrokerConfig {
     /// # Errors
     /// It cannot change while brokers run, or not for one broker.
     pub fn check_scope(name: &str, scope: BrokerConfigScope) -> Result<(), InvalidConfig> {
-        if Self::topic_key(name).is_none() {
+        if Self::key(name).is_none() {
             let by_listener = name.starts_with("listener.name.");
             return Err(if by_listener || NOT_YET.contains(&name) {
                 InvalidConfig::NotDynamicYet(name.to_owned())
@@ -96,8 +107,8 @@ impl DynamicBrokerConfig {
     /// It cannot change while brokers run, not for one broker, or its value is none it takes.
     pub fn validate(name: &str, value: &str, scope: BrokerConfigScope) -> Result<(), InvalidConfig> {
         Self::check_scope(name, scope)?;
-        match Self::topic_key(name) {
-            Some((key, _)) => key.kind.validate(name, value),
+        match Self::key(name) {
+            Some(key) => key.kind.validate(name, value),
             None => Err(InvalidConfig::NotDynamic(name.to_owned())),
         }
     }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use raftsman_types::TopicIdPartition;
 
 use super::kind::{ConfigKey, InvalidConfig, elements};
+use super::throttle::ThrottledReplicas;
 use super::topic_keys::{INTERNAL_KEYS, INTERNAL_SEGMENT_BYTES, KEYS};
 use crate::{BrokerRegistration, ConfigResource, Durability, MetadataImage, PartitionImage, TopicImage};
 
@@ -39,7 +40,9 @@ pub struct TopicConfig {
     pub file_delete_delay_ms: i64,
     pub flush_messages: i64,
     pub flush_ms: i64,
+    pub follower_throttled_replicas: ThrottledReplicas,
     pub index_interval_bytes: i32,
+    pub leader_throttled_replicas: ThrottledReplicas,
     pub max_compaction_lag_ms: i64,
     pub max_decompressed_message_bytes: i32,
     pub max_message_bytes: i32,
@@ -120,6 +123,7 @@ impl TopicConfig {
         // Each text was validated, so a parse fails only if table and field disagree; that is reported, not guessed over.
         let long = |name| text(name).and_then(|value| number::<i64>(name, &value));
         let int = |name| text(name).and_then(|value| number::<i32>(name, &value));
+        let throttled = |name| text(name).map(|value| ThrottledReplicas::parse(&value));
         let flag = |name| text(name).map(|value| value.eq_ignore_ascii_case("true"));
         // A bound nobody changed gives way to the deprecated setting, if somebody set that.
         let timestamp_bound = |name| {
@@ -142,7 +146,9 @@ impl TopicConfig {
             file_delete_delay_ms: long("file.delete.delay.ms")?,
             flush_messages: long("flush.messages")?,
             flush_ms: long("flush.ms")?,
+            follower_throttled_replicas: throttled("follower.replication.throttled.replicas")?,
             index_interval_bytes: int("index.interval.bytes")?,
+            leader_throttled_replicas: throttled("leader.replication.throttled.replicas")?,
             max_compaction_lag_ms: long("max.compaction.lag.ms")?,
             max_decompressed_message_bytes: int("max.decompressed.message.bytes")?,
             max_message_bytes: int("max.message.bytes")?,

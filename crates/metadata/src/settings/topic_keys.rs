@@ -1,8 +1,7 @@
 //! Every topic setting of Kafka 4.4, two of 3.9 that still mean something here, and `durability`, our own.
 //!
 //! Taken and kept, but without effect: those of tiered storage (`remote.*`, `local.*`) and of share groups
-//! (`errors.deadletterqueue.group.enable`, KIP-1191), which are not served, and `*.replication.throttled.replicas` (KIP-73), whose rates
-//! cannot be set.
+//! (`errors.deadletterqueue.group.enable`, KIP-1191), which are not served.
 
 use super::kind::{ConfigKey, ConfigKind, Synonym};
 

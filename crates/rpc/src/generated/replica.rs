@@ -19,6 +19,8 @@ pub struct FollowerFrame {
     /// It subscribes again once it has.
     #[prost(uint32, repeated, tag = "6")]
     pub without_room: ::prost::alloc::vec::Vec<u32>,
+    #[prost(message, repeated, tag = "7")]
+    pub allowances: ::prost::alloc::vec::Vec<Allowance>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Hello {
@@ -56,6 +58,18 @@ pub struct Subscribe {
     /// Where the follower's log starts, over a crash too.
     #[prost(int64, tag = "8")]
     pub log_start_offset: i64,
+    /// Nothing is to be sent beyond what an allowance says, unless the follower is in sync: it has a quota (KIP-73).
+    #[prost(bool, tag = "9")]
+    pub throttled: bool,
+}
+/// How much the leader may send of a subscription until it hears another one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Allowance {
+    #[prost(uint32, tag = "1")]
+    pub subscription: u32,
+    /// Bytes of records, of which the last batch may be more; none: nothing. Absent: as much as there is, it is not throttled any more.
+    #[prost(uint64, optional, tag = "2")]
+    pub bytes: ::core::option::Option<u64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Ack {

@@ -34,6 +34,8 @@ pub struct Scenario {
     pub administers: bool,
     /// Whether logs are compacted, retention is busy and records are deleted.
     pub living: bool,
+    /// Whether replication is throttled, now this replica's, now that one's.
+    pub throttles: bool,
     /// `durability` of the topics: `written` or else `flushed`.
     pub written: bool,
     /// For how long faults happen.
@@ -60,6 +62,7 @@ impl Scenario {
         }
         // From numbers of their own: what came later changes nothing of what a seed stood for before.
         let mut later = StdRng::seed_from_u64(seed ^ 0x5eed_0000_0000_0002);
+        let mut latest = StdRng::seed_from_u64(seed ^ 0x5eed_0000_0000_0003);
         let groups = if later.random_range(0..2) == 0 { later.random_range(1..3) } else { 0 };
         Scenario {
             seed,
@@ -67,6 +70,7 @@ impl Scenario {
             members: later.random_range(1..4),
             reshapes: later.random_range(0..4) == 0,
             living: later.random_range(0..3) == 0,
+            throttles: latest.random_range(0..4) == 0,
             brokers: if rng.random_range(0..4) == 0 { 5 } else { 3 },
             controllers,
             topics: rng.random_range(1..3),
@@ -96,7 +100,7 @@ impl fmt::Display for Scenario {
         let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
         write!(
             f,
-            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} groups={} members={} reshapes={} living={} administers={} written={} \
+            "seed={} brokers={} controllers={} topics={} partitions={} producers={} consumers={} groups={} members={} reshapes={} living={} throttles={} administers={} written={} \
              stormy_ms={} fault_interval_ms={} faults_max={} faults={}",
             self.seed,
             self.brokers,
@@ -109,6 +113,7 @@ impl fmt::Display for Scenario {
             self.members,
             self.reshapes,
             self.living,
+            self.throttles,
             self.administers,
             self.written,
             self.stormy.as_millis(),
@@ -143,6 +148,7 @@ impl FromStr for Scenario {
                 "members" => scenario.members = parse(key, value)?,
                 "reshapes" => scenario.reshapes = parse(key, value)?,
                 "living" => scenario.living = parse(key, value)?,
+                "throttles" => scenario.throttles = parse(key, value)?,
                 "administers" => scenario.administers = parse(key, value)?,
                 "written" => scenario.written = parse(key, value)?,
                 "stormy_ms" => scenario.stormy = Duration::from_millis(parse(key, value)?),
@@ -182,6 +188,7 @@ mod tests {
             reshapes: true,
             administers: true,
             living: true,
+            throttles: true,
             written: true,
             stormy: Duration::from_millis(1234),
             fault_interval: Duration::from_millis(56),

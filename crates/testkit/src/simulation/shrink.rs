@@ -48,6 +48,7 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     less(&|s| s.stormy = s.stormy.mul_f32(0.5).max(Duration::from_millis(1000)));
     less(&|s| s.stormy = s.stormy.mul_f32(0.8).max(Duration::from_millis(1000)));
     less(&|s| s.administers = false);
+    less(&|s| s.throttles = false);
     less(&|s| s.producers = s.producers.saturating_sub(1).max(1));
     less(&|s| s.consumers = s.consumers.saturating_sub(1));
     less(&|s| s.groups = s.groups.saturating_sub(1));
@@ -83,7 +84,16 @@ mod tests {
 
     fn large() -> Scenario {
         let faults = Fault::ALL.iter().copied().filter(|fault| *fault != Fault::Wipe).collect();
-        Scenario { producers: 3, brokers: 5, groups: 2, reshapes: true, living: true, faults, ..Scenario::from_seed(7) }
+        Scenario {
+            producers: 3,
+            brokers: 5,
+            groups: 2,
+            reshapes: true,
+            living: true,
+            throttles: true,
+            faults,
+            ..Scenario::from_seed(7)
+        }
     }
 
     #[test]
@@ -91,7 +101,7 @@ mod tests {
         let smallest = shrink_by(&large(), 1000, broken_by);
         assert_eq!((smallest.producers, &smallest.faults[..]), (2, &[Fault::Kill][..]));
         assert_eq!((smallest.brokers, smallest.groups, smallest.topics, smallest.consumers), (3, 0, 1, 0));
-        assert!(!smallest.reshapes && !smallest.living && !smallest.administers);
+        assert!(!smallest.reshapes && !smallest.living && !smallest.throttles && !smallest.administers);
         assert!(candidates(&smallest).iter().all(|less| broken_by(less).is_none()), "{smallest}");
     }
 

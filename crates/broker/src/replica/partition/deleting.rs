@@ -80,7 +80,7 @@ impl Partition {
             Role::Leader(leader) => {
                 if std::mem::replace(&mut leader.told_log_start, log_start_offset) != log_start_offset {
                     for (key, session) in &leader.subscribers {
-                        session.watermark_moved(&self.core, key.subscription);
+                        session.watermark_moved(key.subscription);
                     }
                 }
                 self.step_leader(state, LeaderEvent::LogStartMoved { log_start_offset, kept_log_start_offset });

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use raftsman_metadata::ThrottledSide;
 use raftsman_records::split_batches;
 use raftsman_replication::{Durability, Follower, FollowerEffect, FollowerEvent};
 use raftsman_rpc::replica as pb;
@@ -83,6 +84,14 @@ impl Partition {
         // Whether its leader has somebody wait for the ack is not known here.
         self.flush_in_time(state, now, FlushUrgency::Hurried);
         waits
+    }
+
+    /// Whether what it takes in counts against the follower's quota (KIP-73): as long as it is not in sync.
+    pub fn is_throttled_follower(&self) -> bool {
+        let me = self.core.me();
+        self.core.throttle.is_set(ThrottledSide::Follower)
+            && self.settings.read().throttled_followers.contains(self.at.partition, me)
+            && self.core.image().partition(self.at).is_some_and(|state| !state.isr.contains(&me))
     }
 
     /// The leader says something else of the subscription. Says whether the follower now waits for time to pass.

@@ -2,10 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use raftsman_log::{ColdRead, Log};
+use raftsman_log::Log;
 use raftsman_replication::{
-    Durability, IsrAnswer, Leader, LeaderEffect, LeaderEvent, LeaderSettings, LeadershipView, SubscribeRequest,
-    SubscriptionKey,
+    Durability, IsrAnswer, IsrProposal, Leader, LeaderEffect, LeaderEvent, LeaderSettings, LeadershipView,
+    SubscribeRequest, SubscriptionKey,
 };
 use raftsman_rpc::replica as pb;
 use raftsman_types::{ErrorCode, LeaderEpoch, Offset, PartitionEpoch};
@@ -16,18 +16,6 @@ use crate::replica::flush_queue::FlushUrgency;
 use crate::replica::session::Session;
 use crate::replica::waiters::CommitOutcome;
 use crate::replica::{Acks, AppendError, AppendOrigin, Appended};
-
-/// A piece of the log for a follower.
-pub(in crate::replica) struct Piece {
-    pub records: Bytes,
-    pub previous_offset: Offset,
-    pub previous_epoch: LeaderEpoch,
-    pub next_offset: Offset,
-    pub high_watermark: Offset,
-    pub log_start_offset: Offset,
-    /// Whether the log goes on after this piece.
-    pub more: bool,
-}
 
 impl Partition {
     /// Leads, or goes on leading with a changed view.
@@ -232,63 +220,6 @@ impl Partition {
         }
     }
 
-    /// The next records for a follower; `None` if there are none, or the subscription is over. Unless it `may_wait` for the
-    /// disk, what is lacking in memory comes back as an error.
-    pub fn read_for_follower(
-        self: &Arc<Self>,
-        key: SubscriptionKey,
-        from: Offset,
-        max_bytes: usize,
-        may_wait: bool,
-    ) -> Result<Option<Piece>, ColdRead> {
-        let state = self.state.lock();
-        let Role::Leader(leader) = &state.role else { return Ok(None) };
-        if !leader.subscribers.iter().any(|(other, _)| *other == key) {
-            return Ok(None);
-        }
-        let end = state.log.log_end_offset();
-        if from >= end {
-            return Ok(None);
-        }
-        let read = match may_wait {
-            true => state.log.read(from, max_bytes, end, true),
-            false => match state.log.read_without_waiting(from, max_bytes, end, true) {
-                Ok(Err(cold)) => return Err(cold),
-                Ok(Ok(read)) => Ok(read),
-                Err(error) => Err(error),
-            },
-        };
-        match read {
-            Ok(read) => Ok(Some(Piece {
-                previous_offset: from,
-                previous_epoch: state.epoch_before(from),
-                next_offset: read.next_offset,
-                high_watermark: state.high_watermark,
-                log_start_offset: state.log.log_start_offset(),
-                more: read.next_offset < end,
-                records: join(read.chunks),
-            })),
-            Err(error) => {
-                let session = leader.subscribers.iter().find(|(other, _)| *other == key).map(|(_, s)| Arc::clone(s));
-                let (code, log_start_offset) = (error.error_code(), state.log.log_start_offset());
-                let producers = producers_for(&state.log, code, log_start_offset);
-                drop(state);
-                self.read_failed(&error);
-                if let Some(session) = session {
-                    // It asks again, and is told then where the log starts if that is why.
-                    session.refuse_knowing(key.subscription, code, log_start_offset, producers);
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    /// The watermarks as they are now, for a follower that has got all records.
-    pub fn watermarks(&self) -> (Offset, Offset) {
-        let state = self.state.lock();
-        (state.high_watermark, state.log.log_start_offset())
-    }
-
     /// The controller answered, or no answer will come.
     pub fn isr_answered(
         self: &Arc<Self>,
@@ -359,12 +290,18 @@ impl Partition {
                     self.commits.lock().committed(to);
                     state.readers.wake();
                     for (key, session) in &leader.subscribers {
-                        session.watermark_moved(&self.core, key.subscription);
+                        session.watermark_moved(key.subscription);
                     }
                 }
                 LeaderEffect::LowWatermarkMoved { to } => state.deletions.committed(to),
                 LeaderEffect::TooFewInSync => self.commits.lock().fail(&AppendError::NotEnoughReplicasAfterAppend),
-                LeaderEffect::AlterPartition(proposal) => self.core.isr_queue.push(Arc::clone(self), proposal),
+                LeaderEffect::AlterPartition(proposal) => {
+                    // Acks wait for them from now on.
+                    for session in leader.sessions_of(&proposal) {
+                        session.look_at_throttled();
+                    }
+                    self.core.isr_queue.push(Arc::clone(self), proposal);
+                }
             }
         }
         if let Some(key) = gone {
@@ -393,6 +330,12 @@ impl LeaderRole {
         self.subscribers.iter().find(|(other, _)| *other == key).map(|(_, session)| session)
     }
 
+    /// The streams of those who are to be in sync.
+    fn sessions_of<'a>(&'a self, proposal: &'a IsrProposal) -> impl Iterator<Item = &'a Arc<Session>> {
+        let joins = |broker| proposal.new_isr.iter().any(|(id, _)| *id == broker);
+        self.subscribers.iter().filter(move |(key, _)| joins(key.broker)).map(|(_, session)| session)
+    }
+
     fn end(&mut self, key: SubscriptionKey) -> Option<Arc<Session>> {
         let position = self.subscribers.iter().position(|(other, _)| *other == key)?;
         Some(self.subscribers.swap_remove(position).1)
@@ -419,21 +362,6 @@ impl State {
 
 /// What a follower that has to begin at the log's start is told of producers: else it would take a repeated batch for a new one that
 /// was committed and deleted before.
-fn producers_for(log: &Log, error: ErrorCode, log_start_offset: Offset) -> Bytes {
+pub(super) fn producers_for(log: &Log, error: ErrorCode, log_start_offset: Offset) -> Bytes {
     if error == ErrorCode::OffsetOutOfRange { log.producers_below(log_start_offset) } else { Bytes::new() }
-}
-
-/// One run of bytes out of a log's chunks; a single chunk stays what it is.
-fn join(mut chunks: Vec<Bytes>) -> Bytes {
-    match chunks.len() {
-        0 => Bytes::new(),
-        1 => chunks.swap_remove(0),
-        _ => {
-            let mut joined = Vec::with_capacity(chunks.iter().map(Bytes::len).sum());
-            for chunk in &chunks {
-                joined.extend_from_slice(chunk);
-            }
-            joined.into()
-        }
-    }
 }

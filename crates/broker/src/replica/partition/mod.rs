@@ -1,7 +1,8 @@
 //! One replica: its log, its role, and those who wait on it, behind one lock.
 //!
 //! The lock is held for one step: appends and tail reads happen inline on whatever thread asks, and only flushes leave
-//! it. Locks are taken in one order, a partition's before a stream's or a queue's, never two partitions' at once.
+//! it. Locks are taken in one order, a partition's before a stream's or a queue's and these before that of its settings, never
+//! two partitions' at once.
 
 mod cleaning;
 mod deleting;
@@ -10,6 +11,7 @@ mod inspection;
 mod leading;
 mod listing;
 mod reading;
+mod sending;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use raftsman_types::{LeaderEpoch, Offset, TopicIdPartition, WallTime};
 
 pub(super) use self::cleaning::CompactionRun;
 pub(super) use self::reading::COLD_READS_MAX;
+pub(super) use self::sending::{FollowerRead, NotNow};
 
 use super::core::Core;
 use super::directory::Directory;
@@ -142,10 +145,10 @@ impl Partition {
 
     /// Takes a topic's changed settings.
     pub fn set_settings(&self, settings: TopicSettings) {
-        let mut current = self.settings.write();
-        if **current != settings {
-            self.state.lock().log.set_config(settings.log.clone());
-            *current = Arc::new(settings);
+        if **self.settings.read() != settings {
+            let mut state = self.state.lock();
+            state.log.set_config(settings.log.clone());
+            *self.settings.write() = Arc::new(settings);
         }
     }
 

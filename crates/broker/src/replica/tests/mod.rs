@@ -10,3 +10,4 @@ mod opening;
 mod replication;
 mod running_directories;
 mod set_aside;
+mod throttled;

@@ -27,6 +27,7 @@ pub(in crate::simulation) struct Admin {
     /// How many of them, from the first on, may be deleted and changed.
     changeable: usize,
     churns: bool,
+    throttles: bool,
     /// Whether `durability` may change, too.
     written: bool,
     min_insync_least: i32,
@@ -45,6 +46,7 @@ impl Admin {
             topics,
             changeable,
             churns: scenario.administers,
+            throttles: scenario.throttles,
             written: scenario.written,
             min_insync_least: scenario.min_insync_least(),
             asked: None,
@@ -100,6 +102,10 @@ impl Admin {
                 Some(request) => request,
                 None => return,
             },
+            None if self.throttles && !context.calm && context.fabric.one_in(3) => match self.throttle(context) {
+                Some(request) => request,
+                None => return,
+            },
             _ => return,
         };
         let broker = context.fabric.between(1, self.brokers as u64 + 1) as i32;
@@ -131,6 +137,28 @@ impl Admin {
             }
             _ => None,
         }
+    }
+
+    /// Throttles replicas, one more, all or none of a topic, or changes a rate: of all brokers or of one.
+    fn throttle(&self, context: &mut ClientContext<'_>) -> Option<Request> {
+        let side = if context.fabric.one_in(2) { "leader" } else { "follower" };
+        if context.fabric.one_in(2) {
+            let resource = match context.fabric.between(0, self.brokers as u64 + 1) {
+                0 => ConfigResource::cluster(),
+                broker => ConfigResource::broker(BrokerId(broker as i32)),
+            };
+            // Bytes a second: the last thing that is said must let everybody catch up in the end.
+            let rate = if context.fabric.one_in(5) { i64::MAX as u64 } else { context.fabric.between(5_000, 200_000) };
+            return Some(configure(resource, &format!("{side}.replication.throttled.rate"), &rate.to_string()));
+        }
+        let topic = context.fabric.choose(&self.topics)?.name.clone();
+        let replica = (context.fabric.between(0, 3), context.fabric.between(1, self.brokers as u64 + 1));
+        let replicas = match context.fabric.between(0, 4) {
+            0 => String::new(),
+            1 => format!("{}:{}", replica.0, replica.1),
+            _ => "*".to_owned(),
+        };
+        Some(configure(ConfigResource::topic(topic), &format!("{side}.replication.throttled.replicas"), &replicas))
     }
 
     fn min_insync(&self, context: &mut ClientContext<'_>) -> String {
