@@ -1,13 +1,12 @@
-//! Compacts the logs of topics that ask for it: threads of their own, which take the dirtiest log each time.
+//! Compacts the logs of topics that ask for it: threads of their own, which take the log whose turn it is.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use raftsman_log::{CompactionError, CompactionLimits, Pace, Stopped};
-use raftsman_types::TopicIdPartition;
 
+use super::cleaner_turns::{CleanerTurns, Turn};
 use super::manager::Inner;
 use super::partition::{CompactionRun, Partition};
 use crate::config::CleanerConfig;
@@ -28,10 +27,7 @@ pub(super) struct Cleaner {
 }
 
 struct State {
-    /// Logs under work.
-    busy: HashSet<TopicIdPartition>,
-    /// Logs with damage, which stay as they are until the broker restarts.
-    uncleanable: HashSet<TopicIdPartition>,
+    turns: CleanerTurns,
     window_began: Instant,
     moved_bytes: u64,
     stop: bool,
@@ -49,8 +45,7 @@ impl Cleaner {
             },
             config,
             state: Mutex::new(State {
-                busy: HashSet::new(),
-                uncleanable: HashSet::new(),
+                turns: CleanerTurns::default(),
                 window_began: Instant::now(),
                 moved_bytes: 0,
                 stop: false,
@@ -70,7 +65,7 @@ impl Cleaner {
         self.wake.notify_all();
     }
 
-    /// Cleans the dirtiest log that is due; false if there was none.
+    /// Cleans the log whose turn it is. False if there is none, or time has to pass.
     fn clean_one(&self, inner: &Inner) -> bool {
         let Some(mut run) = self.choose(inner) else { return false };
         let outcome = loop {
@@ -80,39 +75,30 @@ impl Cleaner {
                 Err(error) => break Err(error),
             }
         };
-        let is_done = outcome.is_ok() || matches!(outcome, Err(CompactionError::Damaged { .. }));
-        self.ended(&run, outcome);
-        // What failed otherwise is to be tried again, but not at once.
-        is_done
+        self.ended(&run, &outcome)
     }
 
-    /// A compaction that [`choose`](Cleaner::choose) gave is over.
-    pub fn ended(&self, run: &CompactionRun, outcome: Result<(), CompactionError>) {
-        let mut state = self.state.lock();
-        state.busy.remove(&run.partition().at);
-        if let Err(CompactionError::Damaged { .. }) = outcome {
-            state.uncleanable.insert(run.partition().at);
-        }
+    /// A compaction that [`choose`](Cleaner::choose) gave is over. Says whether another may be chosen at once.
+    pub fn ended(&self, run: &CompactionRun, outcome: &Result<(), CompactionError>) -> bool {
+        self.state.lock().turns.end(run.partition().at, outcome)
     }
 
-    /// A compaction of the dirtiest log that is due, and that nobody else compacts.
+    /// A compaction of the log whose turn it is, and that nobody else compacts.
     pub fn choose(&self, inner: &Inner) -> Option<CompactionRun> {
-        let mut dirtiest: Option<(f64, Arc<Partition>)> = None;
+        let mut first: Option<(Turn, Arc<Partition>)> = None;
         for partition in inner.replicas() {
-            let passed_over = {
-                let state = self.state.lock();
-                state.busy.contains(&partition.at) || state.uncleanable.contains(&partition.at)
-            };
-            if !passed_over
-                && let Some(ratio) = partition.compaction_due()
-                && dirtiest.as_ref().is_none_or(|(dirty, _)| ratio > *dirty)
-            {
-                dirtiest = Some((ratio, partition));
+            if self.state.lock().turns.is_passed_over(partition.at) {
+                continue;
+            }
+            let Some(dirty_ratio) = partition.compaction_due() else { continue };
+            let turn = self.state.lock().turns.turn(partition.at, dirty_ratio);
+            if first.as_ref().is_none_or(|(other, _)| turn.is_before(*other)) {
+                first = Some((turn, partition));
             }
         }
-        let (_, partition) = dirtiest?;
+        let (_, partition) = first?;
         // Another thread may have chosen it, too; it is busy then.
-        let is_free = self.state.lock().busy.insert(partition.at);
+        let is_free = self.state.lock().turns.begin(partition.at);
         is_free.then(|| CompactionRun::new(partition, self.limits))
     }
 

@@ -9,6 +9,7 @@
 mod absent;
 mod append;
 mod cleaner;
+mod cleaner_turns;
 mod clock;
 mod config;
 mod core;

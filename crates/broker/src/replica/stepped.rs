@@ -256,7 +256,7 @@ impl SteppedReplicas {
         flushes
     }
 
-    /// Begins a compaction of the dirtiest log that is due. The cleaner's thread ends one before it begins the next.
+    /// Begins a compaction of the log whose turn it is. The cleaner's thread ends one before it begins the next.
     pub fn begin_cleaning(&self) -> Option<Cleaning> {
         self.cleaner.choose(&self.manager.inner).map(Cleaning)
     }
@@ -268,7 +268,7 @@ impl SteppedReplicas {
             Ok(false) => Ok(()),
             Err(error) => Err(error),
         };
-        self.cleaner.ended(&cleaning.0, outcome);
+        self.cleaner.ended(&cleaning.0, &outcome);
         None
     }
 

@@ -170,7 +170,7 @@ fn a_compaction_without_room_is_tried_again() {
     let cleaner = Cleaner::new(inner.core.config.cleaner, [7; 16]);
     let choose = || cleaner.choose(inner).expect("there is something to compact");
     await_condition("what was flushed is checkpointed", || {
-        cleaner.choose(inner).map(|run| cleaner.ended(&run, Ok(()))).is_some()
+        cleaner.choose(inner).map(|run| cleaner.ended(&run, &Ok(()))).is_some()
     });
     let before = table(&cluster, 1);
     // Begun, keys read, a group written: it is to be announced; then that is synced: it is to be swapped in.
@@ -185,13 +185,13 @@ fn a_compaction_without_room_is_tried_again() {
         assert!(disk.disarm(), "it needs some room");
         let error = outcome.map(|_| ()).unwrap_err();
         assert!(matches!(&error, CompactionError::Storage(error) if error.is_out_of_space()), "{error}");
-        cleaner.ended(&run, Err(error));
+        cleaner.ended(&run, &Err(error));
         assert_eq!(cluster.controller.offline(), []);
         assert_eq!(table(&cluster, 1), before);
     }
     let mut run = choose();
     while run.step(&Free).unwrap() {}
-    cleaner.ended(&run, Ok(()));
+    cleaner.ended(&run, &Ok(()));
     let (newest, count) = table(&cluster, 1);
     assert_eq!(newest, before.0);
     assert!(count < before.1, "{count} records");
