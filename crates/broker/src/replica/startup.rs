@@ -311,12 +311,24 @@ pub(super) fn close(inner: &Inner) -> bool {
     let replicas = inner.replicas();
     let mut all_clean = true;
     for directory in &inner.directories {
-        if let Err(error) = close_logs(directory, &replicas) {
-            directory.fail(&inner.core, &error);
-        }
+        let closed = match close_logs(directory, &replicas) {
+            Ok(()) => true,
+            Err(error) if error.is_out_of_space() || error.is_out_of_files() => {
+                tracing::warn!(
+                    directory = %directory.path.display(),
+                    "its logs cannot all be closed, the next start checks their ends: {error}"
+                );
+                false
+            }
+            Err(error) => {
+                directory.fail(&inner.core, &error);
+                false
+            }
+        };
         write_checkpoints(directory, &replicas, &inner.core);
         let mark = CleanShutdown { broker_epoch: inner.core.broker_epoch() };
-        let clean = !directory.is_offline()
+        let clean = closed
+            && !directory.is_offline()
             && match directory.files.mark_clean_shutdown(mark) {
                 Ok(()) => true,
                 Err(error) => {

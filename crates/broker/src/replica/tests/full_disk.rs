@@ -8,7 +8,7 @@ use raftsman_log::fs::{FileSystem, MemoryFs};
 use raftsman_metadata::ConfigResource;
 use raftsman_types::{BrokerId, ErrorCode};
 
-use super::cluster::{AT, Cluster, await_condition, batch};
+use super::cluster::{AT, Cluster, await_condition, batch, idempotent_batch};
 use crate::replica::{Acks, AppendError, AppendOrigin, ReplicaConfig};
 
 fn cluster_with_memory_disk(broker: i32, configure: fn(&mut ReplicaConfig)) -> (Cluster, MemoryFs) {
@@ -83,6 +83,26 @@ fn a_follower_on_a_full_disk_does_not_hold_the_watermark() {
     await_condition("the follower is in sync again", || cluster.controller.partition().isr.len() == 3);
     cluster.produce(1, Acks::All, &["d"]).unwrap();
     assert_eq!(cluster.state(2).log_end_offset, 4);
+}
+
+#[test]
+fn a_stop_on_a_full_disk_is_no_clean_one_and_no_broken_disk() {
+    let (mut cluster, disk) = cluster_with_memory_disk(1, |_| {});
+    let batch = idempotent_batch(7, 0, "a");
+    let appended = cluster.manager(1).append(AT, batch.clone(), Acks::All, AppendOrigin::Client).unwrap();
+    cluster.committed(1, appended, Duration::from_secs(20)).unwrap();
+    disk.set_capacity(Some(0));
+    assert!(!cluster.manager(1).shutdown(), "what is known of producers cannot be written down");
+    assert_eq!(cluster.controller.offline(), []);
+
+    disk.set_capacity(None);
+    cluster.kill(1);
+    cluster.boot(1);
+    cluster.controller.elect(1, &[1, 2, 3]);
+    let again = cluster.manager(1).append(AT, batch, Acks::All, AppendOrigin::Client).unwrap();
+    assert!(again.duplicate, "the log's end was read");
+    cluster.committed(1, again, Duration::from_secs(20)).unwrap();
+    assert_eq!(cluster.values(1), ["a"]);
 }
 
 /// A new segment is due and finds no room: what is deleted all the same makes it.
