@@ -116,6 +116,7 @@ messages![
     replica::FollowerFrame,
     replica::Hello,
     replica::Subscribe,
+    replica::Allowance,
     replica::Ack,
     replica::LeaderFrame,
     replica::Data,
