@@ -92,6 +92,10 @@ impl Run {
             }
         };
         let judgement = workload.finish().map_err(|error| format!("{error} after {story:?}"))?;
+        // Built for debugging a node may outlive it; the released program ends there.
+        if let Some(node) = cluster.nodes.iter().find(|node| node.output().contains("panicked at")) {
+            return Err(format!("node {} panicked after {story:?}", node.id));
+        }
         Ok(Report { judgement, waits, story })
     }
 

@@ -61,3 +61,8 @@ fn a_failing_flush_of_the_coordinator_under_a_group() {
 fn a_stalled_store_of_the_controller_under_topic_churn() {
     one("stalled-store", "topics", 1);
 }
+
+#[test]
+fn a_failing_store_of_the_controller_under_a_group() {
+    one("failing-store", "group", 1);
+}

@@ -75,6 +75,17 @@ impl SledStore {
     }
 }
 
+impl Drop for SledStore {
+    /// sled syncs its file when the last reference goes, and panics if it cannot: in the released program that is the node's end, in the
+    /// midst of saying why it stops. On a disk that fails, it never goes.
+    fn drop(&mut self) {
+        if let Err(error) = self.sync() {
+            tracing::warn!(path = %self.path.display(), "the metadata store is left as it is, it cannot be flushed: {error}");
+            std::mem::forget(self.db.clone());
+        }
+    }
+}
+
 /// Waits a little for the lock: a controller that was stopped and started again in one process finds its predecessor's
 /// last references still being dropped.
 fn open_patiently(path: &Path) -> io::Result<sled::Db> {
