@@ -23,6 +23,8 @@ pub(super) struct Progress {
     /// When its counted offset was last at the leader's log end.
     last_caught_up: Option<MonotonicTime>,
     mark: Option<Mark>,
+    /// How long it took to reach the one before.
+    last_span: Option<Duration>,
     /// Until when the watermark waits for it, for it is about to be in sync.
     joins_until: Option<MonotonicTime>,
     /// Its disk was full when it was last heard of.
@@ -35,8 +37,8 @@ pub(super) struct Progress {
 const NEAR: Duration = Duration::from_millis(250);
 /// Or with so many acks, if its disk is slow: what it took in during one flush is in the next, and what came meanwhile in a third.
 const NEAR_ACKS: u32 = 3;
-/// A disk that takes longer for these counts as stalled before long.
-const NEAR_MAX: Duration = Duration::from_secs(3);
+/// Whoever takes longer is never near: all acks would wait for so long once it is in sync.
+const NEAR_MAX: Duration = Duration::from_secs(5);
 /// Beside twice the time that took: what came meanwhile should take it no longer.
 const JOIN_MARGIN: Duration = Duration::from_millis(250);
 
@@ -68,6 +70,7 @@ impl Progress {
             acked: None,
             last_caught_up: None,
             mark: None,
+            last_span: None,
             joins_until: None,
             without_room: false,
             blocked_until: MonotonicTime::default(),
@@ -84,7 +87,7 @@ impl Progress {
         self.newest = Some(key);
         self.without_room = false;
         self.acked = Some(Acked { broker_epoch: key.broker_epoch, written, flushed, log_start });
-        (self.mark, self.joins_until) = (None, None);
+        (self.mark, self.last_span, self.joins_until) = (None, None, None);
     }
 
     /// Takes an ack in. Under one subscription offsets only rise; a lower one is late and ignored.
@@ -96,7 +99,7 @@ impl Progress {
             acked.flushed = acked.flushed.max(flushed);
         }
         if let Some(mark) = &mut self.mark {
-            mark.acks += 1;
+            mark.acks = mark.acks.saturating_add(1);
         }
     }
 
@@ -130,13 +133,21 @@ impl Progress {
             self.last_caught_up = self.last_caught_up.max(Some(mark.at));
             self.mark = None;
             let took = now.since(mark.at);
-            if took <= NEAR || (took <= NEAR_MAX && mark.acks <= NEAR_ACKS) {
+            if self.is_near(took, mark.acks) {
                 self.joins_until = Some(now + took * 2 + JOIN_MARGIN);
             }
+            self.last_span = Some(took);
         }
         if self.mark.is_none() {
             self.mark = Some(Mark { end: leader_end, at: now, acks: 0 });
         }
+    }
+
+    /// Whether a follower is near that reached a past end in that time, with so many acks.
+    fn is_near(&self, took: Duration, acks: u32) -> bool {
+        // Where the time falls no more, the way there and the disk take that long: it gets no nearer.
+        let gets_no_nearer = || self.last_span.is_some_and(|last| took * 5 >= last * 4);
+        took <= NEAR || (took <= NEAR_MAX && (acks <= NEAR_ACKS || gets_no_nearer()))
     }
 
     /// Whether it is so near that it will be in sync in a moment if the watermark stays where it is.
