@@ -10,10 +10,13 @@ pub(super) struct CleanerTurns {
     busy: HashSet<TopicIdPartition>,
     /// Logs with damage, which stay as they are until the broker restarts.
     uncleanable: HashSet<TopicIdPartition>,
-    /// Logs whose compaction failed last time, by the count of such failures then.
+    /// Logs whose compaction failed last time, and how many runs had ended then.
     failed: HashMap<TopicIdPartition, u64>,
-    failures: u64,
+    ended: u64,
 }
+
+/// After so many runs of other logs one that failed is no longer behind them: it may have been the only one that did not get on.
+const RUNS_BEHIND: u64 = 20;
 
 /// A log that is due, as it stands in line.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +33,8 @@ impl CleanerTurns {
 
     /// The turn of a log so dirty.
     pub fn turn(&self, at: TopicIdPartition, dirty_ratio: f64) -> Turn {
-        Turn { failed_at: self.failed.get(&at).copied().unwrap_or(0), dirty_ratio }
+        let failed_at = self.failed.get(&at).copied().filter(|failed_at| self.ended - failed_at < RUNS_BEHIND);
+        Turn { failed_at: failed_at.unwrap_or(0), dirty_ratio }
     }
 
     /// Somebody wants to begin; false if another one did.
@@ -41,6 +45,7 @@ impl CleanerTurns {
     /// A compaction is over. Says whether another log may be looked for at once.
     pub fn end(&mut self, at: TopicIdPartition, outcome: &Result<(), CompactionError>) -> bool {
         self.busy.remove(&at);
+        self.ended += 1;
         match outcome {
             Ok(()) => {
                 self.failed.remove(&at);
@@ -52,10 +57,7 @@ impl CleanerTurns {
                 true
             }
             // No room, as a rule. It is tried again, but others may need less, or make some.
-            Err(CompactionError::Storage(_)) => {
-                self.failures += 1;
-                self.failed.insert(at, self.failures).is_none()
-            }
+            Err(CompactionError::Storage(_)) => self.failed.insert(at, self.ended).is_none(),
             Err(CompactionError::Stopped(_) | CompactionError::Superseded) => false,
         }
     }
@@ -133,6 +135,20 @@ mod tests {
         assert_eq!(next(&mut turns, 3), Some(1));
         assert!(turns.end(at(1), &Ok(())));
         assert_eq!(next(&mut turns, 3), Some(1), "it is well again");
+    }
+
+    #[test]
+    fn a_log_that_failed_is_not_behind_the_others_for_ever() {
+        let mut turns = CleanerTurns::default();
+        assert_eq!(next(&mut turns, 2), Some(1));
+        assert!(turns.end(at(1), &no_room()));
+        // The other one is due all the time.
+        let runs = (1..).find(|_| {
+            let partition = next(&mut turns, 2).expect("one is due");
+            turns.end(at(partition), &Ok(()));
+            partition == 1
+        });
+        assert_eq!(runs, Some(RUNS_BEHIND + 1));
     }
 
     #[test]

@@ -294,16 +294,36 @@ fn write_changed(
 
 /// Closes the logs of a directory with one sync for all of them.
 fn close_logs(directory: &Arc<Directory>, replicas: &[Arc<Partition>]) -> Result<(), LogError> {
+    let mut worst = Ok(());
     let mut closing = Vec::new();
     for replica in replicas.iter().filter(|r| Arc::ptr_eq(&r.directory, directory)) {
-        closing.extend(replica.begin_close()?.map(|ticket| (replica, ticket)));
+        match replica.begin_close() {
+            Ok(ticket) => closing.extend(ticket.map(|ticket| (replica, ticket))),
+            Err(error) => note_worst(&mut worst, error),
+        }
     }
     let tickets: Vec<&FlushTicket> = closing.iter().map(|(_, ticket)| ticket).collect();
     if let Err(error) = directory.files.sync_tickets(&tickets) {
         // Each ticket has it as its outcome.
         tracing::debug!(directory = %directory.path.display(), "the last sync did not succeed: {error}");
     }
-    closing.into_iter().try_for_each(|(replica, ticket)| replica.complete_close(ticket))
+    for (replica, ticket) in closing {
+        if let Err(error) = replica.complete_close(ticket) {
+            note_worst(&mut worst, error);
+        }
+    }
+    worst
+}
+
+/// One that has no room does not keep the others from being closed, and hides no disk that fails.
+fn note_worst(worst: &mut Result<(), LogError>, error: LogError) {
+    if worst.as_ref().err().is_none_or(is_passing) {
+        *worst = Err(error);
+    }
+}
+
+fn is_passing(error: &LogError) -> bool {
+    error.is_out_of_space() || error.is_out_of_files()
 }
 
 /// Closes every replica and marks the directories clean if all went well.
@@ -313,7 +333,7 @@ pub(super) fn close(inner: &Inner) -> bool {
     for directory in &inner.directories {
         let closed = match close_logs(directory, &replicas) {
             Ok(()) => true,
-            Err(error) if error.is_out_of_space() || error.is_out_of_files() => {
+            Err(error) if is_passing(&error) => {
                 tracing::warn!(
                     directory = %directory.path.display(),
                     "its logs cannot all be closed, the next start checks their ends: {error}"
