@@ -36,10 +36,13 @@ impl Default for CatchUpQuota {
 
 impl CatchUpQuota {
     /// From now on so many bytes a second, from none to [`i64::MAX`], which is no limit. What passed at another rate is forgotten.
-    pub fn set_rate(&mut self, bytes_per_second: i64, now: MonotonicTime) {
-        if bytes_per_second != self.bytes_per_second {
+    /// Says whether it was another rate.
+    pub fn set_rate(&mut self, bytes_per_second: i64, now: MonotonicTime) -> bool {
+        let changes = bytes_per_second != self.bytes_per_second;
+        if changes {
             *self = CatchUpQuota { bytes_per_second, units: 0, filled_at: now, waits: false };
         }
+        changes
     }
 
     /// How many bytes may pass now; none: wait, and ask again. One batch may always be more than that: it counts when it has passed.
@@ -58,6 +61,14 @@ impl CatchUpQuota {
         if self.bytes_per_second != i64::MAX {
             self.fill(now);
             self.units = (self.units - bytes as i128 * BYTE).max(-self.worth(OWED_MAX));
+        }
+    }
+
+    /// So many bytes that were spent did not pass.
+    pub fn refund(&mut self, bytes: usize, now: MonotonicTime) {
+        if self.bytes_per_second != i64::MAX {
+            self.units += bytes as i128 * BYTE;
+            self.fill(now);
         }
     }
 
@@ -140,6 +151,17 @@ mod tests {
         assert_eq!(quota.allowance(at(1100)), 100);
         quota.spend(50, at(1100));
         assert_eq!(quota.allowance(at(1100)), 50, "it does not wait any more");
+    }
+
+    #[test]
+    fn what_did_not_pass_may_pass_later() {
+        let mut quota = quota(1000);
+        quota.spend(600, at(1000));
+        assert_eq!(quota.allowance(at(1000)), 400);
+        quota.refund(100, at(1000));
+        assert_eq!(quota.allowance(at(1000)), 500);
+        quota.refund(usize::MAX, at(1000));
+        assert_eq!(quota.allowance(at(1000)), 1000, "never more than can be saved");
     }
 
     #[test]

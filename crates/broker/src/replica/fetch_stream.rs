@@ -55,6 +55,8 @@ struct State {
     throttled: Allowances,
     /// What the leader is to hear of them.
     allowances: BTreeMap<u32, pb::Allowance>,
+    /// How often the rate had been changed when they were allowed what they are.
+    rate_changes: u64,
     /// Bytes taken in that the leader has not been given back.
     credit: u32,
     stopped: bool,
@@ -122,7 +124,7 @@ impl FetchStream {
         let mut state = self.state.lock();
         state.partitions.remove(&at);
         if let Some(subscription) = state.by_partition.remove(&at) {
-            state.forget(subscription);
+            self.refund(state.forget(subscription));
             if state.connected {
                 state.unsubscribe.push(subscription);
                 drop(state);
@@ -145,7 +147,7 @@ impl FetchStream {
         let subscription = state.next_subscription;
         state.next_subscription += 1;
         if let Some(old) = state.by_partition.insert(at, subscription) {
-            state.forget(old);
+            self.refund(state.forget(old));
         }
         state.names.insert(subscription, Arc::clone(partition));
         state.subscribe.push(pb::Subscribe {
@@ -188,27 +190,21 @@ impl FetchStream {
             return;
         }
         state.by_partition.retain(|_, named| *named != subscription);
-        state.forget(subscription);
+        self.refund(state.forget(subscription));
         state.without_room.push(subscription);
         drop(state);
         self.waker.wake();
     }
 
-    /// Records of a partition came: counts them against this broker's quota if the partition is throttled.
-    pub fn count(self: &Arc<Self>, partition: &Partition, subscription: u32, bytes: usize) {
-        if !self.core.throttle.is_set(ThrottledSide::Follower) {
-            return;
-        }
+    /// Records of a subscription came. Its partition, if it is still served; they count against this broker's quota if that is
+    /// throttled.
+    pub fn came(self: &Arc<Self>, subscription: u32, bytes: usize) -> Option<Arc<Partition>> {
         let mut state = self.state.lock();
-        let begins = match state.throttled.came(subscription, bytes) {
-            Some(not_allowed) => {
-                drop(state);
-                self.spend(not_allowed);
-                return;
-            }
-            None => state.connected && state.names.contains_key(&subscription) && partition.is_throttled_follower(),
-        };
-        if begins {
+        let partition = state.names.get(&subscription).cloned()?;
+        if let Some(not_allowed) = state.throttled.came(subscription, bytes) {
+            drop(state);
+            self.spend(not_allowed);
+        } else if partition.is_throttled_follower() {
             // Since it subscribed it was put on the list, or fell behind.
             state.throttled.throttle(subscription);
             state.allow(subscription, Some(0));
@@ -217,10 +213,11 @@ impl FetchStream {
             self.waker.wake();
             self.ask_for_tick();
         }
+        Some(partition)
     }
 
-    /// Time passed: shares out what the quota allows by now among the throttled subscriptions.
-    pub fn tick(self: &Arc<Self>) {
+    /// Time passed: shares out so many bytes among the throttled subscriptions, and says how many of them.
+    pub fn tick(self: &Arc<Self>, bytes: usize) -> usize {
         self.attention_queued.store(false, Ordering::Release);
         let mut state = self.state.lock();
         let state = &mut *state;
@@ -229,22 +226,36 @@ impl FetchStream {
         };
         let over: Vec<u32> = state.throttled.throttled().filter(is_over).collect();
         for subscription in over {
-            state.throttled.end(subscription);
+            self.refund(state.throttled.end(subscription));
             state.allow(subscription, None);
         }
-        let allowance = self.core.throttle.allowance(ThrottledSide::Follower, self.core.now());
-        for (subscription, bytes) in state.throttled.share_out(allowance, self.core.config.frame_bytes) {
-            self.spend(bytes);
+        let changes = self.core.throttle.follower_rate_changes();
+        if std::mem::replace(&mut state.rate_changes, changes) != changes {
+            state.throttled.revoke();
+            let revoked: Vec<u32> = state.throttled.throttled().collect();
+            revoked.into_iter().for_each(|subscription| state.allow(subscription, Some(0)));
+        }
+        let shares = state.throttled.share_out(bytes, self.core.config.frame_bytes);
+        let spent = shares.iter().map(|(_, bytes)| *bytes).fold(0, usize::saturating_add);
+        self.spend(spent);
+        for (subscription, bytes) in shares {
             state.allow(subscription, Some(bytes as u64));
         }
         if !state.throttled.is_empty() {
             self.ask_for_tick();
         }
         self.waker.wake();
+        spent
     }
 
     fn spend(&self, bytes: usize) {
         self.core.throttle.spend(ThrottledSide::Follower, bytes, self.core.now());
+    }
+
+    fn refund(&self, bytes: usize) {
+        if bytes > 0 {
+            self.core.throttle.refund(ThrottledSide::Follower, bytes, self.core.now());
+        }
     }
 
     fn ask_for_tick(self: &Arc<Self>) {
@@ -377,12 +388,12 @@ impl State {
         self.allowances.insert(subscription, pb::Allowance { subscription, bytes });
     }
 
-    /// A subscription is over.
-    fn forget(&mut self, subscription: u32) {
+    /// A subscription is over. Returns what of its allowance did not come, in bytes.
+    fn forget(&mut self, subscription: u32) -> usize {
         self.names.remove(&subscription);
         self.acks.remove(&subscription);
-        self.throttled.end(subscription);
         self.allowances.remove(&subscription);
+        self.throttled.end(subscription)
     }
 
     fn forget_connection(&mut self) {

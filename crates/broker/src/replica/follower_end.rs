@@ -73,9 +73,7 @@ impl FollowerEnd {
         for data in frame.data {
             let (subscription, length) = (data.subscription, data.records.len());
             bytes += length;
-            if let Some(partition) = self.stream.named(subscription) {
-                // Before it is subscribed to anew, if it has to be.
-                self.stream.count(&partition, subscription, length);
+            if let Some(partition) = self.stream.came(subscription, length) {
                 let waits = partition.data(&self.stream, data);
                 self.note(&partition, waits);
             }

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use raftsman_metadata::ThrottledSide;
 use raftsman_types::MonotonicTime;
 
 use super::ReplicaManager;
 use super::core::{Core, Wanted};
+use super::fetch_stream::FetchStream;
 use super::manager::Inner;
 use super::startup::write_checkpoints;
 
@@ -21,6 +23,7 @@ pub(super) struct Housekeeping {
     removal_at: Option<MonotonicTime>,
     /// Whether leaders' clients might wait for commits when this was last looked at.
     waited: bool,
+    turns: usize,
 }
 
 impl Housekeeping {
@@ -31,6 +34,7 @@ impl Housekeeping {
             retention_at: now + core.config.retention_check_interval,
             removal_at: None,
             waited: core.may_wait(),
+            turns: 0,
         }
     }
 
@@ -54,9 +58,7 @@ impl Housekeeping {
         for session in wanted.sessions {
             session.tick();
         }
-        for stream in wanted.streams {
-            stream.tick();
-        }
+        self.share_out(core, wanted.streams);
         for leader in wanted.leaders {
             leader.tick();
         }
@@ -91,6 +93,25 @@ impl Housekeeping {
             for partition in inner.replicas() {
                 partition.clean_up();
             }
+        }
+    }
+}
+
+impl Housekeeping {
+    /// Shares out what the follower's quota allows by now among the streams that have throttled subscriptions.
+    fn share_out(&mut self, core: &Core, mut streams: Vec<Arc<FetchStream>>) {
+        if streams.is_empty() {
+            return;
+        }
+        // Another one is first each time: what is too little to be shared goes round.
+        self.turns = self.turns.wrapping_add(1);
+        streams.sort_unstable_by_key(|stream| stream.leader);
+        let first = self.turns % streams.len();
+        streams.rotate_left(first);
+        let mut left = core.throttle.allowance(ThrottledSide::Follower, core.now());
+        for (served, stream) in streams.iter().enumerate() {
+            let share = left.div_ceil(streams.len() - served);
+            left = left.saturating_sub(stream.tick(share));
         }
     }
 }

@@ -54,9 +54,7 @@ impl LeaderEnd {
                 partition.acked(session.key(ack.subscription), &ack);
             }
         }
-        for allowance in frame.allowances {
-            session.allow(allowance);
-        }
+        session.allow(frame.allowances);
         if frame.credit_bytes > 0 {
             session.add_credit(frame.credit_bytes);
         }

@@ -213,15 +213,17 @@ impl Session {
     }
 
     /// What the follower's quota allows by now, or that it has none any more.
-    pub fn allow(&self, allowance: pb::Allowance) {
-        let mut state = self.state.lock();
-        if !state.subscriptions.contains_key(&allowance.subscription) {
+    pub fn allow(&self, allowances: Vec<pb::Allowance>) {
+        if allowances.is_empty() {
             return;
         }
-        match allowance.bytes {
-            Some(bytes) => state.allowances.insert(allowance.subscription, bytes),
-            None => state.allowances.remove(&allowance.subscription),
-        };
+        let mut state = self.state.lock();
+        for pb::Allowance { subscription, bytes } in allowances {
+            match bytes.filter(|_| state.subscriptions.contains_key(&subscription)) {
+                Some(bytes) => state.allowances.insert(subscription, bytes),
+                None => state.allowances.remove(&subscription),
+            };
+        }
         if state.line_up_throttled() {
             drop(state);
             self.waker.wake();
@@ -310,9 +312,10 @@ impl Session {
 
     /// What a subscription is to read next is on the disk alone: another thread has it read, for this one serves others.
     fn bring_in(self: &Arc<Self>, subscription: u32, cold: ColdRead) {
-        if let Some(entry) = self.state.lock().subscriptions.get_mut(&subscription) {
-            // What is appended meanwhile does not put it in line.
-            entry.ready = true;
+        let is_in_line = |entry: &mut Subscription| std::mem::replace(&mut entry.ready, true);
+        // What is appended meanwhile does not put it in line; what was appended since its turn came has.
+        if self.state.lock().subscriptions.get_mut(&subscription).is_none_or(is_in_line) {
+            return;
         }
         let session = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
@@ -326,11 +329,12 @@ impl Session {
         });
     }
 
-    /// A quota allows a subscription nothing now.
+    /// A quota allows a subscription nothing now. One that was appended to since its turn came is in line already: it must not be
+    /// there twice.
     fn put_off(self: &Arc<Self>, subscription: u32) {
         let mut state = self.state.lock();
-        if let Some(entry) = state.subscriptions.get_mut(&subscription) {
-            entry.ready = true;
+        let Some(entry) = state.subscriptions.get_mut(&subscription) else { return };
+        if !std::mem::replace(&mut entry.ready, true) {
             state.throttled.push(subscription);
             drop(state);
             self.ask_for_tick();

@@ -15,8 +15,8 @@ pub(super) struct TopicSettings {
     pub fetch_terms: FetchTerms,
     /// Whether clients may delete its records: not where compaction alone decides what goes.
     pub deletes_records: bool,
-    /// Replicas whose leaders send them no more than the leader's quota while they are not in sync. A list may be long, and each
-    /// partition has it.
+    /// Replicas whose leaders send them no more than the leader's quota while they are not in sync. A list may be long, and many
+    /// partitions have it.
     pub throttled_leaders: Arc<ThrottledReplicas>,
     /// Replicas that take in no more than their broker's quota while they are not in sync.
     pub throttled_followers: Arc<ThrottledReplicas>,

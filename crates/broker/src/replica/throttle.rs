@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use raftsman_metadata::{MetadataImage, ThrottledSide};
@@ -10,6 +10,8 @@ use raftsman_types::{BrokerId, MonotonicTime};
 pub(super) struct Throttle {
     leader: Quota,
     follower: Quota,
+    /// How often the follower's rate was changed.
+    changes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -24,9 +26,17 @@ impl Throttle {
     pub fn set_rates(&self, image: &MetadataImage, broker: BrokerId, now: MonotonicTime) {
         for side in [ThrottledSide::Leader, ThrottledSide::Follower] {
             let (quota, rate) = (self.quota(side), image.throttled_rate(side, broker));
-            quota.state.lock().set_rate(rate, now);
+            let changed = quota.state.lock().set_rate(rate, now);
+            if changed && side == ThrottledSide::Follower {
+                self.changes.fetch_add(1, Ordering::AcqRel);
+            }
             quota.is_set.store(rate != i64::MAX, Ordering::Release);
         }
+    }
+
+    /// Rises when the follower's rate is changed: what was allowed before counts no more.
+    pub fn follower_rate_changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Whether there is a rate at all.
@@ -42,6 +52,11 @@ impl Throttle {
     /// So many pass.
     pub fn spend(&self, side: ThrottledSide, bytes: usize, now: MonotonicTime) {
         self.quota(side).state.lock().spend(bytes, now);
+    }
+
+    /// So many that were spent do not pass after all.
+    pub fn refund(&self, side: ThrottledSide, bytes: usize, now: MonotonicTime) {
+        self.quota(side).state.lock().refund(bytes, now);
     }
 
     fn quota(&self, side: ThrottledSide) -> &Quota {
