@@ -175,3 +175,10 @@ fn an_ack_does_not_overtake_its_subscription() {
 fn deleted_records_stay_deleted_where_a_log_is_half_begun_anew() {
     run_well(&before_throttles(5_036_470));
 }
+
+/// A topic was made while the only log directory of the broker that was to lead it had failed: nobody told the controller, and when
+/// the others had gone, too, the partition was nobody's for ever.
+#[test]
+fn what_cannot_be_made_for_want_of_a_directory_is_led_by_others() {
+    run_well(&Scenario::from_seed(7_108_975));
+}

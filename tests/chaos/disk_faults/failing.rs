@@ -24,6 +24,9 @@ fn loses_its_directory(fault: DiskFault) {
     rig.disk(leader).repair();
     rig.wait_for_acks();
     assert!(!rig.is_in_sync(), "the directory is offline until the node restarts");
+    // What is made meanwhile is led by others, whoever was to lead it.
+    rig.create_topic("made-meanwhile");
+    rig.wait_until_leads_nothing_of("made-meanwhile", leader);
     rig.cluster.node(leader).wait_until_said("the log directory is offline", PATIENCE);
 
     restart(&mut rig, leader);

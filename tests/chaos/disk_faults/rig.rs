@@ -81,6 +81,18 @@ impl Rig {
         wait_until(&format!("node {node} to be relieved"), PATIENCE, || self.is_relieved(node));
     }
 
+    /// Waits until all partitions of a topic are led by others.
+    pub fn wait_until_leads_nothing_of(&self, topic: &str, node: i32) {
+        wait_until(&format!("node {node} to lead nothing of {topic}"), PATIENCE, || {
+            let described = self.ask(async |client| client.describe_topics(Some(&[topic])).await).ok();
+            let topic = described.and_then(|metadata| metadata.topics.get(topic).cloned());
+            topic.is_some_and(|topic| {
+                let by_another = |leader: Option<i32>| leader.is_some_and(|id| id != node);
+                topic.partitions.len() == PARTITIONS as usize && topic.partitions.iter().all(|p| by_another(p.leader))
+            })
+        });
+    }
+
     /// The same, while topics are created: a store on a full disk fails when it needs a block more, not before.
     pub fn wait_until_relieved_by_new_topics(&self, node: i32) {
         let mut created = 0;

@@ -161,6 +161,21 @@ impl ReplicaManager {
         missing.gone.contains(&at) || missing.never_made.contains(&at)
     }
 
+    /// A replica that cannot be made, for its directory has failed since this broker registered, or all have. The controller does not know
+    /// of that when a topic is made, and may have had it lead: it has to hear, or nobody leads the partition before this broker restarts.
+    pub(super) fn tell_of_failed_directory(&self, at: TopicIdPartition, state: &PartitionImage) {
+        let core = &self.inner.core;
+        let me = core.me();
+        let is_counted_on = state.leader == Some(me) || state.isr.contains(&me) || state.elr.contains(&me);
+        let recorded = recorded_directory(state, me).unwrap_or(DirectoryId::ZERO);
+        let directories = &self.inner.directories;
+        let failed = directories.iter().find(|directory| directory.id == recorded).or_else(|| directories.first());
+        let Some(failed) = failed.filter(|directory| is_counted_on && directory.is_offline()) else { return };
+        if failed.id == recorded || directories.iter().all(|directory| directory.is_offline()) {
+            core.link.replica_is_in(at, failed.id, DirectoryId::ZERO);
+        }
+    }
+
     /// Of a replica that nobody placed it is noted `at_start` that it may be in a failed directory.
     fn whereabouts(&self, at: TopicIdPartition, state: &PartitionImage, at_start: bool) -> Whereabouts {
         if self.offline_directories() == 0 {

@@ -23,10 +23,11 @@ pub trait ControllerLink: Send + Sync + 'static {
     /// A write or a flush in this log directory failed: it is offline from now on. Goes out in the next heartbeat.
     fn directory_offline(&self, directory: DirectoryId);
 
-    /// A replica is in this log directory; in the metadata it is in the other one, or nowhere yet (zero). The controller has to
-    /// hear where they differ (KIP-858), also after this directory has failed. Must not block.
+    /// A replica is in this log directory, or would be had that not failed; in the metadata it is in the other one, or nowhere yet (zero).
+    /// The controller has to hear where they differ (KIP-858), also after this directory has failed. Must not block.
     ///
-    /// Nothing to do for a link whose brokers have one directory each: the controller knows that from their registration.
+    /// Nothing to do for a link whose brokers have one directory each, which does not fail: the controller knows that from their
+    /// registration.
     fn replica_is_in(&self, at: TopicIdPartition, actual: DirectoryId, recorded: DirectoryId) {
         let _ = (at, actual, recorded);
     }

@@ -156,7 +156,9 @@ impl ReplicaManager {
             }
             return;
         }
-        let Some(partition) = existing.or_else(|| self.create(at, topic, state, image)) else { return };
+        let Some(partition) = existing.or_else(|| self.create(at, topic, state, image)) else {
+            return self.tell_of_failed_directory(at, state);
+        };
         core.link.replica_is_in(at, partition.directory.id, recorded_directory(state, me).unwrap_or(DirectoryId::ZERO));
         match state.leader {
             Some(leader) if leader == me => partition.lead(view(topic, state, image)),

@@ -17,6 +17,7 @@ const REDIAL: Duration = Duration::from_millis(30);
 pub(super) enum Purpose {
     Register,
     AlterPartition,
+    Places,
     Unregister,
     /// A client's, whose answer goes there.
     Forwarded {
@@ -203,6 +204,7 @@ impl BrokerProcess {
         match purpose {
             Purpose::Register => self.registration_answered(answer, fabric),
             Purpose::AlterPartition => self.isr_answered(answer),
+            Purpose::Places => self.places_said(answer),
             Purpose::Unregister => {}
             Purpose::Forwarded { connection, correlation } => self.forwarded(connection, correlation, answer, fabric),
         }

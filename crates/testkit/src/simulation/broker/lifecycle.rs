@@ -2,10 +2,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use raftsman_broker::replica::{IsrChange, IsrChangeFailure, IsrChangeResult};
-use raftsman_controller::decide::{AlterPartition, BrokerReference, PartitionIsr, RegisterBroker, Reply, Request};
+use raftsman_controller::decide::{
+    AlterPartition, AssignDirectories, BrokerReference, DirectoryAssignment, PartitionIsr, RegisterBroker, Reply,
+    Request,
+};
 use raftsman_controller::heartbeat::Heartbeat;
 use raftsman_metadata::{Listener, features};
-use raftsman_types::{BrokerEpoch, BrokerId, ErrorCode, MonotonicTime, TopicIdPartition};
+use raftsman_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, MonotonicTime, TopicIdPartition};
 
 use super::BrokerProcess;
 use super::asks::{AskFailure, Purpose};
@@ -230,6 +233,31 @@ impl BrokerProcess {
         self.isr = Some(request);
         let request = Request::AlterPartition(AlterPartition { sender: self.sender(), partitions });
         self.ask(request, Purpose::AlterPartition, (ISR_TIMEOUT, false), fabric);
+    }
+
+    /// Tells the controller where replicas are, as long as there is something to tell.
+    pub(super) fn say_places(&mut self, fabric: &mut Fabric) {
+        let places = self.link.places();
+        if self.places.is_some() || places.is_empty() {
+            return;
+        }
+        let failed = self.link.offline();
+        let assignment = |(at, directory): (&TopicIdPartition, &DirectoryId)| DirectoryAssignment {
+            directory: *directory,
+            partitions: vec![*at],
+            failed: failed.contains(directory),
+        };
+        let request = AssignDirectories { sender: self.sender(), assignments: places.iter().map(assignment).collect() };
+        self.places = Some(places);
+        self.ask(Request::AssignDirectories(request), Purpose::Places, (ISR_TIMEOUT, false), fabric);
+    }
+
+    /// Without an answer they are told again.
+    pub(super) fn places_said(&mut self, answer: Result<Reply, AskFailure>) {
+        let said = self.places.take().unwrap_or_default();
+        if let Ok(Reply::Done(Ok(()))) = answer {
+            self.link.placed(&said);
+        }
     }
 
     pub(super) fn isr_answered(&mut self, answer: Result<Reply, AskFailure>) {

@@ -1,8 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use raftsman_broker::replica::{BoxFuture, ControllerLink, IsrChange, IsrChangeFailure, IsrChangeResult};
-use raftsman_types::{BrokerId, DirectoryId};
+use raftsman_types::{BrokerId, DirectoryId, TopicIdPartition};
 
 /// What replicas tell the controller, kept until the process sends it.
 #[derive(Debug, Default)]
@@ -14,12 +14,26 @@ pub(super) struct Link {
 struct Said {
     unreachable: BTreeSet<BrokerId>,
     offline: BTreeSet<DirectoryId>,
+    /// Replicas that are, or would be, in another directory than the metadata says.
+    places: BTreeMap<TopicIdPartition, DirectoryId>,
 }
 
 impl Link {
     /// Whom a stream was lost to since the last call.
     pub fn take_unreachable(&self) -> BTreeSet<BrokerId> {
         self.said.lock().map(|mut said| std::mem::take(&mut said.unreachable)).unwrap_or_default()
+    }
+
+    /// Replicas of which the controller has to hear where they are.
+    pub fn places(&self) -> BTreeMap<TopicIdPartition, DirectoryId> {
+        self.said.lock().map(|said| said.places.clone()).unwrap_or_default()
+    }
+
+    /// It has heard of these.
+    pub fn placed(&self, places: &BTreeMap<TopicIdPartition, DirectoryId>) {
+        if let Ok(mut said) = self.said.lock() {
+            said.places.retain(|at, directory| places.get(at) != Some(directory));
+        }
     }
 
     /// The directories that failed since the process began.
@@ -41,6 +55,15 @@ impl ControllerLink for Link {
     fn report_unreachable(&self, broker: BrokerId) {
         if let Ok(mut said) = self.said.lock() {
             said.unreachable.insert(broker);
+        }
+    }
+
+    fn replica_is_in(&self, at: TopicIdPartition, actual: DirectoryId, recorded: DirectoryId) {
+        if let Ok(mut said) = self.said.lock() {
+            match actual == recorded {
+                true => said.places.remove(&at),
+                false => said.places.insert(at, actual),
+            };
         }
     }
 

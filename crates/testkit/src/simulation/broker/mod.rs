@@ -20,7 +20,7 @@ use raftsman_controller::decide::{BrokerReference, Request};
 use raftsman_log::dir::{LogDirectory, MetaProperties};
 use raftsman_log::fs::{FileSystem, MemoryFs};
 use raftsman_metadata::{Durability, MetadataImage};
-use raftsman_types::{BrokerId, DirectoryId, IncarnationId, MonotonicTime};
+use raftsman_types::{BrokerId, DirectoryId, IncarnationId, MonotonicTime, TopicIdPartition};
 
 use self::asks::{Asks, Purpose};
 use self::deletions::Deletions;
@@ -73,6 +73,8 @@ pub(super) struct BrokerProcess {
     lifecycle: Lifecycle,
     asks: Asks,
     isr: Option<IsrRequest>,
+    /// Places of replicas that the controller is being told.
+    places: Option<BTreeMap<TopicIdPartition, DirectoryId>>,
     flush: Option<Flush>,
     cleaning: Option<Cleaning>,
     stalled: bool,
@@ -133,6 +135,7 @@ impl BrokerProcess {
             watch: None,
             lifecycle,
             isr: None,
+            places: None,
             flush: None,
             cleaning: None,
             stalled: false,
@@ -207,6 +210,7 @@ impl BrokerProcess {
             }
             Timer::Housekeeping => {
                 self.replicas.keep_house();
+                self.say_places(fabric);
                 self.set_timer(fabric, HOUSEKEEPING, Timer::Housekeeping);
             }
             Timer::Flushed if self.stalled => {}
