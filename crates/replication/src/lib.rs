@@ -7,6 +7,7 @@
 //! [`Durability::Flushed`] a record counts on a replica when it is on its disk.
 //!
 //! Reading order: [`epochs`] (do two logs agree?), [`isr`] (which replicas count), [`high_watermark`], then the machines.
+//! [`CatchUpQuota`] and [`Allowances`] say how fast who is not in sync may catch up where somebody limits that (KIP-73).
 
 mod allowances;
 pub mod catch_up_quota;
