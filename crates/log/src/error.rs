@@ -192,6 +192,11 @@ impl LogError {
         matches!(self, LogError::Storage(error) if error.is_out_of_files())
     }
 
+    /// Either: [`StorageError::is_passing`].
+    pub fn is_passing(&self) -> bool {
+        matches!(self, LogError::Storage(error) if error.is_passing())
+    }
+
     /// The code a client or replica gets for it.
     pub fn error_code(&self) -> ErrorCode {
         match self {

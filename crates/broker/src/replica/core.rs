@@ -219,8 +219,8 @@ impl Wanted {
     }
 
     fn is_empty(&self) -> bool {
-        let waits = self.leaders.is_empty() && self.sessions.is_empty() && self.streams.is_empty();
-        waits && self.checkpoints.is_empty() && !self.is_urgent()
+        let no_ticks = self.leaders.is_empty() && self.sessions.is_empty() && self.streams.is_empty();
+        no_ticks && self.checkpoints.is_empty() && !self.is_urgent()
     }
 
     fn is_urgent(&self) -> bool {

@@ -23,6 +23,7 @@ pub(super) struct Housekeeping {
     removal_at: Option<MonotonicTime>,
     /// Whether leaders' clients might wait for commits when this was last looked at.
     waited: bool,
+    /// How often the follower's quota was shared out.
     turns: usize,
 }
 
@@ -114,9 +115,7 @@ impl Housekeeping {
             left = left.saturating_sub(stream.tick(share));
         }
     }
-}
 
-impl Housekeeping {
     /// Removes deleted replicas that are due, or some of their files; the rest at the next tick.
     fn remove_retired(&mut self, inner: &Inner, now: MonotonicTime) {
         let online = || inner.directories.iter().filter(|directory| !directory.is_offline());

@@ -317,13 +317,9 @@ fn close_logs(directory: &Arc<Directory>, replicas: &[Arc<Partition>]) -> Result
 
 /// One that has no room does not keep the others from being closed, and hides no disk that fails.
 fn note_worst(worst: &mut Result<(), LogError>, error: LogError) {
-    if worst.as_ref().err().is_none_or(is_passing) {
+    if worst.as_ref().err().is_none_or(LogError::is_passing) {
         *worst = Err(error);
     }
-}
-
-fn is_passing(error: &LogError) -> bool {
-    error.is_out_of_space() || error.is_out_of_files()
 }
 
 /// Closes every replica and marks the directories clean if all went well.
@@ -333,7 +329,7 @@ pub(super) fn close(inner: &Inner) -> bool {
     for directory in &inner.directories {
         let closed = match close_logs(directory, &replicas) {
             Ok(()) => true,
-            Err(error) if is_passing(&error) => {
+            Err(error) if error.is_passing() => {
                 tracing::warn!(
                     directory = %directory.path.display(),
                     "its logs cannot all be closed, the next start checks their ends: {error}"

@@ -55,7 +55,7 @@ impl Log {
         if self.is_new {
             match self.flush(self.last_flush) {
                 // It needs room for the epochs alone, and files to sync, and is done with the first records.
-                Err(error) if error.is_out_of_space() || error.is_out_of_files() => {}
+                Err(error) if error.is_passing() => {}
                 flushed => {
                     flushed?;
                 }

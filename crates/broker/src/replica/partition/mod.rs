@@ -348,9 +348,7 @@ impl Partition {
             Ok(flushed_offset) => flushed_offset,
             Err(error) => {
                 self.directory.log_failed(&self.core, &error);
-                if (error.is_out_of_files() || error.is_out_of_space())
-                    && !self.attention_queued.swap(true, Ordering::AcqRel)
-                {
+                if error.is_passing() && !self.attention_queued.swap(true, Ordering::AcqRel) {
                     // An ack may wait for it: it is tried again at the next tick.
                     self.core.attention.leader(Arc::clone(self));
                 }
